@@ -1,0 +1,65 @@
+"""Where text comes from: files and spans in them.
+
+takes: paths, text
+gives: SourceFile, Span
+may import: the standard library
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A named text. Lines end at \\n alone; columns count characters."""
+
+    name: str
+    text: str = field(repr=False)
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        """Offset of the first character of every line."""
+        return [0, *(i + 1 for i, character in enumerate(self.text) if character == "\n")]
+
+    def line(self, number: int) -> str:
+        """The text of a 1-based line, without its end; empty past the end of the file."""
+        if not 1 <= number <= len(self.line_starts):
+            return ""
+        start = self.line_starts[number - 1]
+        end = self.text.find("\n", start)
+        return self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """1-based line and column of an offset."""
+        line = bisect_right(self.line_starts, offset)
+        return line, offset - self.line_starts[line - 1] + 1
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range of characters in a file: `start` up to, not including, `end`."""
+
+    file: SourceFile
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        """1-based line of the start."""
+        return self.file.position(self.start)[0]
+
+    @property
+    def column(self) -> int:
+        """1-based column of the start."""
+        return self.file.position(self.start)[1]
+
+    @property
+    def end_position(self) -> tuple[int, int]:
+        """1-based line and column just past the end."""
+        return self.file.position(self.end)
+
+    def __str__(self) -> str:
+        return f"{self.file.name}:{self.line}:{self.column}"

@@ -1,0 +1,28 @@
+"""legoc's runtime: trains, loads and samples built stacks.
+
+`import legoc_runtime` and everything under `legoc_runtime.contract` stay free of torch; the names below import it on first use.
+
+    stack = legoc_runtime.load("runs/emoji")                  # a run, a build with weights=..., or a checkpoint's run
+    estimate = stack(x, sigma, labels, configuration=("windows", "parts"))
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from legoc_runtime.errors import LegocError, RunError, UsageError
+
+if TYPE_CHECKING:
+    from legoc_runtime.stack import BrickStack as BrickStack
+    from legoc_runtime.stack import load as load
+
+__all__ = ["BrickStack", "LegocError", "RunError", "UsageError", "load"]
+
+_LAZY = {"BrickStack": "legoc_runtime.stack", "load": "legoc_runtime.stack"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,134 @@
+"""The manifest: a build as data. One versioned JSON file that the compiler writes and the runtime reads.
+
+The codec follows the dataclasses' own types (`contract.codec`), so that a field cannot be forgotten on one side, and refuses
+unknown, missing and mistyped keys.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from legoc_runtime.contract import codec
+from legoc_runtime.contract.policy import Configuration, Policy, builtin_policy, configuration_name
+from legoc_runtime.contract.program import Program
+from legoc_runtime.contract.settings import SampleSettings, TrainSettings
+from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.errors import RunError, UsageError
+
+MANIFEST_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+SPEC_NAME = "spec.yaml"
+TRAINING = "training"
+"""The name of the training program."""
+
+MAX_MANIFEST_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A build.
+
+    Attributes:
+        name: the stack's name.
+        description: one line for people.
+        legoc_version: version of the compiler that wrote it.
+        spec_hash: SHA-256 of the resolved spec's text.
+        shape: the architecture.
+        label_dropout: share of training labels replaced by the null label.
+        policies: the spec's own policies, `default` among them when bricks have `skip:` keys.
+        data_path: the spec's `data: {path}`, or None.
+        train: training settings.
+        sample: sampling settings.
+        programs: one sampling program a configuration, and `training`.
+    """
+
+    name: str
+    description: str
+    legoc_version: str
+    spec_hash: str
+    shape: StackShape
+    label_dropout: float
+    policies: tuple[Policy, ...]
+    data_path: str | None
+    train: TrainSettings
+    sample: SampleSettings
+    programs: tuple[Program, ...]
+
+    def program(self, configuration: Configuration) -> Program | None:
+        """The sampling program of a configuration, or None when the build does not hold it."""
+        name = configuration_name(configuration)
+        return next((p for p in self.programs if p.name == name), None)
+
+    @property
+    def training(self) -> Program:
+        """The training program."""
+        return next(p for p in self.programs if p.name == TRAINING)
+
+    @property
+    def configurations(self) -> tuple[Configuration, ...]:
+        """The configurations in the build."""
+        return tuple(p.bricks for p in self.programs if p.name != TRAINING)
+
+    def policy(self, name: str | None) -> Policy:
+        """A policy by name: the spec's, `none`, `halfway`, `halfway:SHARE`; None takes `default` if there is one.
+
+        Raises:
+            UsageError: there is no such policy.
+        """
+        own = {policy.name: policy for policy in self.policies}
+        if name is None:
+            return own.get("default", Policy("none"))
+        if name in own:
+            return own[name]
+        if builtin := builtin_policy(name, self.shape.bricks):
+            return builtin
+        known = ", ".join(["none", "halfway", "halfway:SHARE", *own])
+        raise UsageError(f"there is no skip policy `{name}`", help=f"choose one of {known}")
+
+    def to_json(self) -> str:
+        """The manifest's text: stable for the same build, ends with a newline."""
+        body = {"manifest_version": MANIFEST_VERSION, **codec.encode_fields(self)}
+        return json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def manifest_from_json(text: str, *, where: str) -> Manifest:
+    """Parse a manifest. `where` names it in errors.
+
+    Raises:
+        RunError: not JSON, another version, or not of this shape.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{where} is not a manifest: {error}", help="build it again with `legoc build`") from error
+    version = data.pop("manifest_version", None) if isinstance(data, dict) else None
+    if version != MANIFEST_VERSION:
+        raise RunError(
+            f"{where} has manifest version {version!r}; this legoc reads version {MANIFEST_VERSION}",
+            help="build it again with this version, or install the version that wrote it",
+        )
+    return codec.decode(Manifest, data, where=where)
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read the manifest of a build directory or run.
+
+    Raises:
+        UsageError: the directory has no manifest.
+        RunError: the manifest cannot be read.
+    """
+    path = directory / MANIFEST_NAME
+    try:
+        size = path.stat().st_size
+        if size > MAX_MANIFEST_BYTES:
+            raise RunError(f"{path} is too large for a manifest ({size:,} bytes)")
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(
+            f"{directory} is not a build: it has no {MANIFEST_NAME}", help="make one with `legoc build SPEC`"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+    return manifest_from_json(text, where=str(path))

@@ -1,0 +1,64 @@
+"""What a spec says about training and sampling, with the defaults. Flags of the commands override these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """The `train:` section.
+
+    Attributes:
+        batch: images a step.
+        images: images to train on in all; a step counts its batch.
+        learning_rate: AdamW's peak learning rate.
+        betas: AdamW's betas.
+        weight_decay: AdamW's weight decay.
+        warmup_images: images over which the learning rate rises linearly from 0 to its peak; it then stays.
+        clip_norm: bound on the gradient's norm, or None.
+        ema: decay rates of the exponential moving averages, a step each.
+        gradient: whether a brick's loss reaches the bricks below (`through`) or not (`detached`).
+        flip: whether training images are flipped horizontally at random.
+        seed: seed of initialisation, order, noise, label drop, flips and windows.
+        snapshot_images: a checkpoint every so many images.
+        log_images: a line of metrics every so many images.
+    """
+
+    batch: int = 128
+    images: int = 1_000_000
+    learning_rate: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    warmup_images: int = 10_000
+    clip_norm: float | None = 1.0
+    ema: tuple[float, ...] = (0.9999,)
+    gradient: Literal["through", "detached"] = "through"
+    flip: bool = False
+    seed: int = 0
+    snapshot_images: int = 100_000
+    log_images: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSettings:
+    """The `sample:` section.
+
+    Attributes:
+        sampler: `heun`: EDM's Algorithm 2, deterministic when `churn` is 0.
+        steps: noise levels N, 2 or more.
+        guidance: scale of classifier-free guidance; 1 is none.
+        churn: S_churn.
+        churn_min: S_min; churn acts at noise levels from here ...
+        churn_max: S_max; ... to here.
+        churn_noise: S_noise.
+    """
+
+    sampler: Literal["heun"] = "heun"
+    steps: int = 40
+    guidance: float = 1.0
+    churn: float = 0.0
+    churn_min: float = 0.0
+    churn_max: float = 1e9
+    churn_noise: float = 1.0

@@ -1,0 +1,204 @@
+"""The shape of a stack: what the weights are, which windows a brick sees, what it hands on.
+
+Everything here is arithmetic on integers. The compiler prices and lowers from it, the runtime allocates from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+Carry = Literal["x0", "raw"]
+Fill = Literal["noisy", "x0"]
+CoordinateOrder = Literal["row_column", "column_row", "none"]
+LabelForm = Literal["table", "linear"]
+
+TIME_FREQUENCIES = 128
+"""Sinusoid frequencies of the time embedding; its width is twice this (DiT, released LEGO)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdmConstants:
+    """Constants of EDM (Karras et al. 2022, Table 1): preconditioning, training noise, sampling schedule."""
+
+    sigma_data: float = 0.5
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    rho: float = 7.0
+    p_mean: float = -1.2
+    p_std: float = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class BrickShape:
+    """One brick: a small Transformer over windows of the full-resolution grid.
+
+    Attributes:
+        id: name of the brick; names its weights.
+        window: height and width of a window, in pixels of the grid.
+        grid: height and width of the grid, in pixels.
+        receptive_field: side of a token, in pixels.
+        depth: number of Transformer blocks.
+        width: features of a token.
+        heads: attention heads; divides `width`.
+        mlp_ratio: hidden features of the MLP over `width`.
+        channels: channels of the image.
+        coordinates: channels of pixel coordinates that the brick reads (2 or 0).
+        takes_estimate: whether the brick has input channels for an estimate from below.
+        condition_width: features of the conditioning vector.
+        train_patches: share of the windows that a training step runs, in (0, 1].
+        loss_weight: weight of the brick's own loss.
+    """
+
+    id: str
+    window: tuple[int, int]
+    grid: tuple[int, int]
+    receptive_field: int
+    depth: int
+    width: int
+    heads: int
+    mlp_ratio: float
+    channels: int
+    coordinates: int
+    takes_estimate: bool
+    condition_width: int
+    train_patches: float = 1.0
+    loss_weight: float = 1.0
+
+    @property
+    def windows(self) -> int:
+        """Windows of an image."""
+        return prod(g // w for g, w in zip(self.grid, self.window, strict=True))
+
+    @property
+    def windows_down_and_across(self) -> tuple[int, int]:
+        """Windows in a column and in a row of the grid."""
+        return self.grid[0] // self.window[0], self.grid[1] // self.window[1]
+
+    @property
+    def tokens_down_and_across(self) -> tuple[int, int]:
+        """Tokens in a column and in a row of one window."""
+        return self.window[0] // self.receptive_field, self.window[1] // self.receptive_field
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one window."""
+        return prod(self.tokens_down_and_across)
+
+    @property
+    def windows_trained(self) -> int:
+        """Windows of an image that a training step runs: the share rounded to a whole number, at least one."""
+        return max(1, round(self.windows * self.train_patches))
+
+    @property
+    def covers_grid(self) -> bool:
+        """Whether this is an image-brick: one window, the whole grid."""
+        return self.window == self.grid
+
+    @property
+    def in_channels(self) -> int:
+        """Channels that are cut into tokens: estimate from below, noisy image, coordinates."""
+        return self.channels * (2 if self.takes_estimate else 1) + self.coordinates
+
+    @property
+    def in_features(self) -> int:
+        """Numbers in one token before embedding, laid out (channel, row, column)."""
+        return self.in_channels * self.receptive_field**2
+
+    @property
+    def out_features(self) -> int:
+        """Numbers in one token after decoding, laid out (row, column, channel)."""
+        return self.channels * self.receptive_field**2
+
+    @property
+    def mlp_width(self) -> int:
+        """Hidden features of the MLP."""
+        return int(self.width * self.mlp_ratio)
+
+
+@dataclass(frozen=True, slots=True)
+class StackShape:
+    """A whole stack, bottom brick first.
+
+    Attributes:
+        channels: channels of the image.
+        grid: height and width, in pixels (or latents).
+        classes: number of classes, or None for an unconditional stack.
+        label_form: `table` has one row a class and one for the null label (DiT); `linear` is a
+            linear layer on the one-hot label whose bias stands for the null label (released LEGO).
+        coordinates: order of the two coordinate channels, or none.
+        condition_width: features of the conditioning vector.
+        carry: what a brick hands on: `x0`, the estimate of the clean image (paper, Eq. 9), or `raw`,
+            the network output before preconditioning (the released weights).
+        fill: what stands in, while training, for windows that a brick below did not run.
+        diffusion: constants of the diffusion.
+        bricks: the bricks, bottom to top.
+    """
+
+    channels: int
+    grid: tuple[int, int]
+    classes: int | None
+    label_form: LabelForm
+    coordinates: CoordinateOrder
+    condition_width: int
+    carry: Carry
+    fill: Fill
+    diffusion: EdmConstants
+    bricks: tuple[BrickShape, ...]
+
+    def brick(self, id: str) -> BrickShape:
+        """The brick named `id`. Raises KeyError when there is none."""
+        for brick in self.bricks:
+            if brick.id == id:
+                return brick
+        raise KeyError(id)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Brick ids, bottom to top."""
+        return tuple(brick.id for brick in self.bricks)
+
+
+def conditioning_weights(stack: StackShape) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Weight keys and shapes of the embedders shared by all bricks."""
+    width = stack.condition_width
+    yield "conditioning.time.fc1.weight", (width, 2 * TIME_FREQUENCIES)
+    yield "conditioning.time.fc1.bias", (width,)
+    yield "conditioning.time.fc2.weight", (width, width)
+    yield "conditioning.time.fc2.bias", (width,)
+    if stack.classes is not None:
+        match stack.label_form:
+            case "table":
+                yield "conditioning.label.weight", (stack.classes + 1, width)
+            case "linear":
+                yield "conditioning.label.weight", (stack.classes, width)
+                yield "conditioning.label.bias", (width,)
+
+
+def brick_weights(brick: BrickShape) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Weight keys and shapes of one brick. Linear weights are [out, in]."""
+
+    def linear(name: str, rows: int, columns: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+        yield f"bricks.{brick.id}.{name}.weight", (rows, columns)
+        yield f"bricks.{brick.id}.{name}.bias", (rows,)
+
+    width, condition = brick.width, brick.condition_width
+    yield from linear("embed", width, brick.in_features)
+    for i in range(brick.depth):
+        yield from linear(f"blocks.{i}.adaln", 6 * width, condition)
+        yield from linear(f"blocks.{i}.attn.qkv", 3 * width, width)
+        yield from linear(f"blocks.{i}.attn.proj", width, width)
+        yield from linear(f"blocks.{i}.mlp.fc1", brick.mlp_width, width)
+        yield from linear(f"blocks.{i}.mlp.fc2", width, brick.mlp_width)
+    yield from linear("final.adaln", 2 * width, condition)
+    yield from linear("final.linear", brick.out_features, width)
+
+
+def weight_shapes(stack: StackShape) -> dict[str, tuple[int, ...]]:
+    """Every weight of the stack, in store order. Position and coordinate tables are constants, not weights."""
+    shapes = dict(conditioning_weights(stack))
+    for brick in stack.bricks:
+        shapes.update(brick_weights(brick))
+    return shapes
