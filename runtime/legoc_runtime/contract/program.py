@@ -288,6 +288,15 @@ class Unprecondition:
     out: Value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detach:
+    """The same image; no gradient flows through it (`gradient: detached`)."""
+
+    name: ClassVar[str] = "detach"
+    image: Value
+    out: Value
+
+
 Op: TypeAlias = (
     EdmScales
     | ScaleImage
@@ -306,6 +315,7 @@ Op: TypeAlias = (
     | WindowMask
     | FillClean
     | Unprecondition
+    | Detach
 )
 
 OPS: dict[str, type[Op]] = {
@@ -328,6 +338,7 @@ OPS: dict[str, type[Op]] = {
         WindowMask,
         FillClean,
         Unprecondition,
+        Detach,
     )
 }
 

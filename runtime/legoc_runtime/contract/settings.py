@@ -19,6 +19,7 @@ class TrainSettings:
         warmup_images: images over which the learning rate rises linearly from 0 to its peak; it then stays.
         clip_norm: bound on the gradient's norm, or None.
         ema: decay rates of the exponential moving averages, a step each.
+        fill: what stands, while training, for windows that a brick did not run (ARCHITECTURE, "The missing estimate").
         gradient: whether a brick's loss reaches the bricks below (`through`) or not (`detached`).
         flip: whether training images are flipped horizontally at random.
         seed: seed of initialisation, order, noise, label drop, flips and windows.
@@ -34,6 +35,7 @@ class TrainSettings:
     warmup_images: int = 10_000
     clip_norm: float | None = 1.0
     ema: tuple[float, ...] = (0.9999,)
+    fill: Literal["noisy", "x0"] = "noisy"
     gradient: Literal["through", "detached"] = "through"
     flip: bool = False
     seed: int = 0

@@ -11,7 +11,6 @@ from math import prod
 from typing import Literal
 
 Carry = Literal["x0", "raw"]
-Fill = Literal["noisy", "x0"]
 CoordinateOrder = Literal["row_column", "column_row", "none"]
 LabelForm = Literal["table", "linear"]
 
@@ -132,7 +131,6 @@ class StackShape:
         condition_width: features of the conditioning vector.
         carry: what a brick hands on: `x0`, the estimate of the clean image (paper, Eq. 9), or `raw`,
             the network output before preconditioning (the released weights).
-        fill: what stands in, while training, for windows that a brick below did not run.
         diffusion: constants of the diffusion.
         bricks: the bricks, bottom to top.
     """
@@ -144,7 +142,6 @@ class StackShape:
     coordinates: CoordinateOrder
     condition_width: int
     carry: Carry
-    fill: Fill
     diffusion: EdmConstants
     bricks: tuple[BrickShape, ...]
 
