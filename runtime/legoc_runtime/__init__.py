@@ -15,11 +15,12 @@ from legoc_runtime.errors import LegocError, RunError, UsageError
 
 if TYPE_CHECKING:
     from legoc_runtime.stack import BrickStack as BrickStack
+    from legoc_runtime.stack import TrainingStack as TrainingStack
     from legoc_runtime.stack import load as load
 
-__all__ = ["BrickStack", "LegocError", "RunError", "UsageError", "load"]
+__all__ = ["BrickStack", "LegocError", "RunError", "TrainingStack", "UsageError", "load"]
 
-_LAZY = {"BrickStack": "legoc_runtime.stack", "load": "legoc_runtime.stack"}
+_LAZY = {name: "legoc_runtime.stack" for name in ("BrickStack", "TrainingStack", "load")}
 
 
 def __getattr__(name: str) -> Any:

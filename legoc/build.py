@@ -1,0 +1,207 @@
+"""The one function that runs the stages in order, and the build directory that they end in.
+
+takes: a spec
+gives: Manifest, build directories
+may import: every room of the compiler but `cli`; torch only to write readable module sources
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from legoc.lower.program import lower_sampling, lower_training
+from legoc.passes.base import Observer
+from legoc.source import Span
+from legoc.spec import load_spec, resolved_yaml
+from legoc.spec.resolved import StackSpec
+from legoc.version import __version__
+from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME, Manifest, read_manifest
+from legoc_runtime.contract.policy import Configuration, Policy, tabulate
+from legoc_runtime.contract.program import Program
+from legoc_runtime.contract.schedule import edm_levels
+from legoc_runtime.contract.verify import verify_program
+from legoc_runtime.errors import RunError, UsageError
+
+MODULES = "modules"
+"""Folder of the readable sources in a build directory."""
+
+BUILDS = "build"
+RUNS = "runs"
+
+
+def spec_hash(spec_text: str) -> str:
+    """SHA-256 of a resolved spec's text."""
+    return hashlib.sha256(spec_text.encode()).hexdigest()
+
+
+def compile_spec(
+    spec: StackSpec, *, policies: Sequence[str] = (), steps: int | None = None, observe: Observer | None = None
+) -> tuple[Manifest, str]:
+    """Compile a spec: every configuration that its policies reach over its schedule, and the training module.
+
+    Args:
+        spec: a spec that checks.
+        policies: further policies by name, e.g. `halfway:0.4`.
+        steps: noise levels of the schedule; the spec's own by default.
+        observe: called after every pass.
+
+    Returns:
+        The manifest, and the resolved spec's text.
+
+    Raises:
+        UsageError: a policy does not exist or leaves no brick.
+    """
+    spec_text = resolved_yaml(spec)
+    manifest = Manifest(
+        name=spec.name,
+        description=spec.description,
+        legoc_version=__version__,
+        spec_hash=spec_hash(spec_text),
+        shape=spec.shape,
+        label_dropout=spec.label_dropout,
+        policies=_declared(spec),
+        data_path=spec.data_path,
+        train=spec.train,
+        sample=spec.sample,
+        programs=(),
+    )
+    spans = _brick_spans(spec)
+    programs = [
+        _verified(lower_sampling(spec.shape, configuration, spans, observe), manifest)
+        for configuration in reachable(manifest, policies, steps)
+    ]
+    programs.append(_verified(lower_training(spec.shape, spec.train, spans, observe), manifest))
+    return replace(manifest, programs=tuple(programs)), spec_text
+
+
+def reachable(manifest: Manifest, policies: Sequence[str] = (), steps: int | None = None) -> tuple[Configuration, ...]:
+    """The configurations that the spec's policies, `none`, `halfway` and the named ones reach over the schedule."""
+    named = [manifest.policy(name) for name in policies]
+    builtin = [manifest.policy("none")]
+    if len(manifest.shape.bricks) > 1:
+        builtin.append(manifest.policy("halfway"))
+    found: dict[Configuration, None] = {}
+    for policy in (*builtin, *manifest.policies, *named):
+        for guided in (False, True):
+            levels = edm_levels(steps or manifest.sample.steps, manifest.shape.diffusion, guided=guided)
+            found.update(dict.fromkeys(tabulate(policy, manifest.shape.ids, levels).distinct()))
+    return tuple(found)
+
+
+def lower_configuration(manifest: Manifest, configuration: Configuration) -> Program:
+    """The program of a configuration that a build did not foresee."""
+    return _verified(lower_sampling(manifest.shape, configuration), manifest)
+
+
+def compile_path(path: Path) -> tuple[Manifest, str]:
+    """The manifest and resolved spec of a spec file (compiled now) or a build directory (read).
+
+    Raises:
+        SpecError: the spec does not check.
+        UsageError: there is nothing at `path`, or a directory that is not a build.
+        RunError: the build is damaged.
+    """
+    if not path.is_dir():
+        return compile_spec(load_spec(path))
+    manifest = read_manifest(path)
+    try:
+        spec_text = (path / SPEC_NAME).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path / SPEC_NAME} cannot be read: {error}", help="build it again") from error
+    if spec_hash(spec_text) != manifest.spec_hash:
+        raise RunError(
+            f"{path / SPEC_NAME} was changed after the build", help="edit the spec itself and build it again"
+        )
+    return manifest, spec_text
+
+
+def write_build(manifest: Manifest, spec_text: str, directory: Path) -> None:
+    """Write manifest, resolved spec and readable sources; files appear whole or not at all, byte-identical for the same spec.
+
+    Files of other kinds in the directory (a run's checkpoints) stay.
+
+    Raises:
+        RunError: the directory cannot be written.
+    """
+    from legoc.sources import module_sources  # the sources are linked on the meta device, which needs torch
+
+    files = {MANIFEST_NAME: manifest.to_json(), SPEC_NAME: spec_text}
+    sources = module_sources(manifest)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{MODULES}-", dir=directory))
+        try:
+            for name, text in sources.items():
+                _write(fresh / name, text)
+            shutil.rmtree(directory / MODULES, ignore_errors=True)
+            fresh.chmod(0o755)
+            fresh.rename(directory / MODULES)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        for name, text in files.items():
+            temporary = directory / f".{name}.tmp"
+            _write(temporary, text)
+            os.replace(temporary, directory / name)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise RunError(f"the build cannot be written to {directory}: {error.strerror}") from error
+
+
+def newest_build(root: Path) -> Path:
+    """The build directory under `root`/build whose manifest is newest.
+
+    Raises:
+        UsageError: there is none.
+    """
+    return _newest(root / BUILDS, "build", "make one with `legoc build SPEC`")
+
+
+def newest_run(root: Path) -> Path:
+    """The run directory under `root`/runs whose manifest or checkpoints are newest.
+
+    Raises:
+        UsageError: there is none.
+    """
+    return _newest(root / RUNS, "run", "make one with `legoc train`")
+
+
+def _newest(folder: Path, kind: str, help: str) -> Path:
+    found = [path.parent for path in folder.glob(f"*/{MANIFEST_NAME}")]
+    if not found:
+        raise UsageError(f"there is no {kind} under {folder}", help=help)
+    return max(found, key=lambda directory: (_last_change(directory), directory.name))
+
+
+def _last_change(directory: Path) -> int:
+    checkpoints = directory / "checkpoints"
+    marks = [directory / MANIFEST_NAME, *([checkpoints] if checkpoints.is_dir() else [])]
+    return max(mark.stat().st_mtime_ns for mark in marks)
+
+
+def _declared(spec: StackSpec) -> tuple[Policy, ...]:
+    policies = list(spec.policies.values())
+    if spec.default_skips:
+        policies.insert(0, Policy("default", tuple(spec.default_skips.items())))
+    return tuple(policies)
+
+
+def _verified(program: Program, manifest: Manifest) -> Program:
+    verify_program(program, manifest.shape)
+    return program
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _brick_spans(spec: StackSpec) -> dict[str, Span]:
+    """Brick id -> where the user wrote it."""
+    return {id: span for id in spec.shape.ids if (span := spec.brick_span(id)) is not None}

@@ -1,0 +1,83 @@
+"""StackSpec to BrickGraph: the whole stack, nothing left out."""
+
+from __future__ import annotations
+
+from legoc.graph.brick_graph import BrickGraph, Entry
+from legoc.graph.nodes import (
+    Brick,
+    ClassLabel,
+    Conditioning,
+    Estimate,
+    NoiseLevel,
+    NoiseScales,
+    NoisyImage,
+    Output,
+    ScaledImage,
+)
+from legoc.source import Span
+from legoc_runtime.contract.policy import configuration_name
+from legoc_runtime.contract.stack import StackShape
+
+OUTPUT = "output"
+"""Name of the sampling graph's output; outputs of the training graph are `output.ID`."""
+
+
+def brick_name(id: str) -> str:
+    """Name of a brick's network node."""
+    return f"brick.{id}"
+
+
+def estimate_name(id: str) -> str:
+    """Name of a brick's estimate node."""
+    return f"estimate.{id}"
+
+
+def carried_name(shape: StackShape, id: str) -> str:
+    """Name of the node whose value a brick hands on: its estimate (`carry: x0`) or its network output (`carry: raw`)."""
+    return estimate_name(id) if shape.carry == "x0" else brick_name(id)
+
+
+def sampling_graph(shape: StackShape, spans: dict[str, Span] | None = None) -> BrickGraph:
+    """The graph that returns the top brick's estimate.
+
+    Args:
+        shape: the architecture.
+        spans: brick id -> where the user wrote it, for errors in later passes.
+    """
+    entries = _stack_entries(shape, spans or {})
+    entries[OUTPUT] = Entry(OUTPUT, Output(), {"value": estimate_name(shape.ids[-1])})
+    return BrickGraph(shape, configuration_name(shape.ids), entries)
+
+
+def training_graph(shape: StackShape, spans: dict[str, Span] | None = None) -> BrickGraph:
+    """The graph that returns every brick's estimate, bottom to top."""
+    entries = _stack_entries(shape, spans or {})
+    for id in shape.ids:
+        entries[f"{OUTPUT}.{id}"] = Entry(f"{OUTPUT}.{id}", Output(), {"value": estimate_name(id)})
+    return BrickGraph(shape, "training", entries)
+
+
+def _stack_entries(shape: StackShape, spans: dict[str, Span]) -> dict[str, Entry]:
+    condition = {"scales": "scales"}
+    entries = [Entry("x", NoisyImage()), Entry("sigma", NoiseLevel())]
+    if shape.classes is not None:
+        entries.append(Entry("label", ClassLabel()))
+        condition["label"] = "label"
+    entries += [
+        Entry("scales", NoiseScales(), {"sigma": "sigma"}),
+        Entry("scaled", ScaledImage(), {"image": "x", "scales": "scales"}),
+        Entry("condition", Conditioning(), condition),
+    ]
+    below: str | None = None
+    for brick in shape.bricks:
+        inputs = {"image": "scaled", "condition": "condition"}
+        if below is not None and brick.takes_estimate:
+            inputs["below"] = below
+        span = spans.get(brick.id)
+        name, estimate = brick_name(brick.id), estimate_name(brick.id)
+        entries.append(Entry(name, Brick(brick.id, span), inputs))
+        entries.append(
+            Entry(estimate, Estimate(brick.id, span), {"image": "x", "network": name, "scales": "scales"})
+        )
+        below = carried_name(shape, brick.id)
+    return {entry.name: entry for entry in entries}

@@ -1,0 +1,200 @@
+"""BrickGraph to Program. The graph says which brick reads what; here each brick becomes its operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from legoc.graph.brick_graph import BrickGraph, Entry
+from legoc.graph.build import OUTPUT, sampling_graph, training_graph
+from legoc.graph.nodes import (
+    Brick,
+    Bypass,
+    ClassLabel,
+    Conditioning,
+    Estimate,
+    NoEstimateBelow,
+    NoiseLevel,
+    NoiseScales,
+    NoisyImage,
+    Output,
+    ScaledImage,
+)
+from legoc.lower.brick import lower_brick, window_index
+from legoc.lower.emitter import Emitter
+from legoc.passes.base import Observer, run_passes
+from legoc.passes.catalog import sampling_passes, training_passes
+from legoc.source import Span
+from legoc_runtime.contract.policy import Configuration
+from legoc_runtime.contract.program import (
+    Condition,
+    Detach,
+    EdmScales,
+    FillClean,
+    Image,
+    Label,
+    NoEstimate,
+    Precondition,
+    Program,
+    Scalar,
+    ScaleImage,
+    Unprecondition,
+    Value,
+    Vector,
+    WindowMask,
+)
+from legoc_runtime.contract.settings import TrainSettings
+from legoc_runtime.contract.stack import BrickShape, StackShape
+
+
+def lower_sampling(
+    shape: StackShape,
+    configuration: Configuration,
+    spans: dict[str, Span] | None = None,
+    observe: Observer | None = None,
+) -> Program:
+    """The program of one configuration: (x, sigma[, label]) to the estimate of the highest brick that runs."""
+    graph = run_passes(sampling_graph(shape, spans), sampling_passes(configuration), observe)
+    return lower(graph)
+
+
+def lower_training(
+    shape: StackShape, train: TrainSettings, spans: dict[str, Span] | None = None, observe: Observer | None = None
+) -> Program:
+    """The training program: every brick's estimate from one forward, on a share of the windows where the spec says so."""
+    graph = run_passes(training_graph(shape, spans), training_passes(), observe)
+    return lower(graph, train)
+
+
+def lower(graph: BrickGraph, train: TrainSettings | None = None) -> Program:
+    """Lower a graph without bypasses; with `train`, to the training program."""
+    lowering = _Lowering(graph, train)
+    for entry in graph.in_order():
+        lowering.lower(entry)
+    bricks = tuple(id for id in graph.shape.ids if id in lowering.networks)
+    return lowering.out.program(graph.name, bricks)
+
+
+@dataclass
+class _Lowering:
+    """The state of one lowering.
+
+    Attributes:
+        values: graph node -> value that its readers take.
+        networks: brick -> its raw network output, zero where windows were not run.
+    """
+
+    graph: BrickGraph
+    train: TrainSettings | None
+    out: Emitter = field(default_factory=Emitter)
+    values: dict[str, Value] = field(default_factory=dict[str, Value])
+    networks: dict[str, Value] = field(default_factory=dict[str, Value])
+    masks: dict[str, Value] = field(default_factory=dict[str, Value])
+
+    @property
+    def shape(self) -> StackShape:
+        return self.graph.shape
+
+    @property
+    def image(self) -> Image:
+        return Image(self.shape.channels, *self.shape.grid)
+
+    def lower(self, entry: Entry) -> None:
+        """Emit one node."""
+        match entry.node:
+            case NoisyImage():
+                self.values[entry.name] = self.out.input("x", self.image)
+            case NoiseLevel():
+                self.values[entry.name] = self.out.input("sigma", Scalar())
+            case ClassLabel():
+                self.values[entry.name] = self.out.input("label", Label(self.shape.classes or 0))
+            case NoiseScales():
+                self.values[entry.name] = self._scales(entry)
+            case ScaledImage():
+                op = ScaleImage(image=self.values[entry.inputs["image"]], scale="c_in", out="x.scaled")
+                self.values[entry.name] = self.out.emit(op, self.image)
+            case Conditioning():
+                self.values[entry.name] = self._condition(entry)
+            case NoEstimateBelow():
+                op = NoEstimate(like=self.values[entry.inputs["like"]], out="nothing")
+                self.values[entry.name] = self.out.emit(op, self.image)
+            case Brick(id=id):
+                self.values[entry.name] = self._brick(entry, self.shape.brick(id))
+            case Estimate(id=id):
+                self.values[entry.name] = self._estimate(entry, self.shape.brick(id))
+            case Output():
+                self._output(entry)
+            case Bypass(id=id):
+                raise ValueError(f"brick `{id}` is still a bypass: reroute estimates before lowering")
+            case _:
+                assert_never(entry.node)
+
+    def _scales(self, entry: Entry) -> Value:
+        op = EdmScales(
+            sigma=self.values[entry.inputs["sigma"]],
+            c_skip="c_skip",
+            c_out="c_out",
+            c_in="c_in",
+            c_noise="c_noise",
+            sigma_data=self.shape.diffusion.sigma_data,
+        )
+        return self.out.emit(op, Scalar(), Scalar(), Scalar(), Scalar())
+
+    def _condition(self, entry: Entry) -> Value:
+        label = self.values[entry.inputs["label"]] if "label" in entry.inputs else None
+        form = self.shape.label_form if label is not None else None
+        return self.out.emit(
+            Condition(time="c_noise", label=label, form=form, out="condition"), Vector(self.shape.condition_width)
+        )
+
+    def _brick(self, entry: Entry, brick: BrickShape) -> Value:
+        below = entry.inputs.get("below")
+        images = (self.values[entry.inputs["image"]],)
+        if below is not None:
+            images = (self._carried(below, brick.id), *images)
+        index = window_index(self.out, brick) if self.train is not None else None
+        network = lower_brick(
+            self.out, brick, images, self.values[entry.inputs["condition"]], self.shape.coordinates, index
+        )
+        self.networks[brick.id] = network
+        if index is not None:
+            op = WindowMask(brick=brick.id, index=index, grid=brick.grid, window=brick.window, out=f"{brick.id}.mask")
+            self.masks[brick.id] = self.out.emit(op, Image(1, *brick.grid))
+        return network
+
+    def _estimate(self, entry: Entry, brick: BrickShape) -> Value:
+        op = Precondition(
+            image=self.values[entry.inputs["image"]],
+            network=self.values[entry.inputs["network"]],
+            c_skip="c_skip",
+            c_out="c_out",
+            out=f"{brick.id}.estimate",
+        )
+        return self.out.emit(op, self.image)
+
+    def _carried(self, below: str, reader: str) -> Value:
+        """What the brick below hands on: filled in where it did not run, and cut off from the gradient if asked."""
+        value = self.values[below]
+        node = self.graph[below].node
+        if self.train is None or not isinstance(node, Brick | Estimate):
+            return value
+        if self.train.fill == "x0" and node.id in self.masks:
+            clean = self.out.input("clean", self.image)
+            if isinstance(node, Brick):
+                op = Unprecondition(clean=clean, image="x", c_skip="c_skip", c_out="c_out", out=f"{node.id}.clean")
+                clean = self.out.emit(op, self.image)
+            fill = FillClean(estimate=value, clean=clean, mask=self.masks[node.id], out=f"{node.id}.filled")
+            value = self.out.emit(fill, self.image)
+        if self.train.gradient == "detached":
+            value = self.out.emit(Detach(image=value, out=f"{reader}.below"), self.image)
+        return value
+
+    def _output(self, entry: Entry) -> None:
+        source = entry.inputs["value"]
+        if self.train is None:
+            self.out.output("estimate", self.values[source])
+            return
+        id = entry.name.removeprefix(f"{OUTPUT}.")
+        self.out.output(f"estimate.{id}", self.values[source])
+        if id in self.masks:
+            self.out.output(f"mask.{id}", self.masks[id])

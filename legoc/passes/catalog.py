@@ -1,0 +1,20 @@
+"""Which passes run, in which order."""
+
+from __future__ import annotations
+
+from legoc.passes.base import GraphPass
+from legoc.passes.eliminate_dead import EliminateDead
+from legoc.passes.infer_shapes import InferShapes
+from legoc.passes.reroute_estimates import RerouteEstimates
+from legoc.passes.specialise_skips import SpecialiseSkips
+from legoc_runtime.contract.policy import Configuration
+
+
+def sampling_passes(configuration: Configuration) -> tuple[GraphPass, ...]:
+    """The passes that make one configuration of the whole stack's graph."""
+    return (InferShapes(), SpecialiseSkips(configuration), RerouteEstimates(), EliminateDead())
+
+
+def training_passes() -> tuple[GraphPass, ...]:
+    """The passes of the training graph, in which every brick runs."""
+    return (InferShapes(), EliminateDead())

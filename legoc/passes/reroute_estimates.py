@@ -1,0 +1,50 @@
+"""Connect each reader of a bypass to the nearest brick below that runs, or to nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from legoc.graph.brick_graph import BrickGraph, Entry
+from legoc.graph.nodes import Brick, Bypass, NoEstimateBelow, NoisyImage, span_of
+from legoc.graph.verify import GraphError, Violation
+
+NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class RerouteEstimates:
+    """Remove bypasses. A brick that becomes the first to run reads zeros (z(0) = empty in the paper)."""
+
+    name: ClassVar[str] = "reroute-estimates"
+
+    def apply(self, graph: BrickGraph) -> BrickGraph:
+        """A graph without bypasses.
+
+        Raises:
+            GraphError: an output has no brick left to come from.
+        """
+        image = next(name for name, entry in graph.entries.items() if isinstance(entry.node, NoisyImage))
+        entries: dict[str, Entry] = {}
+        for name, entry in graph.entries.items():
+            if isinstance(entry.node, Bypass):
+                continue
+            inputs = {slot: self._source(graph, source) for slot, source in entry.inputs.items()}
+            if NOTHING in inputs.values():
+                if not isinstance(entry.node, Brick):
+                    message = "no brick is left for this result to come from"
+                    raise GraphError([Violation("has output", name, message, span_of(entry.node))])
+                entries.setdefault(
+                    NOTHING, Entry(NOTHING, NoEstimateBelow(), {"like": image}, graph[image].type)
+                )
+            entries[name] = Entry(name, entry.node, inputs, entry.type)
+        return graph.with_entries(entries)
+
+    def _source(self, graph: BrickGraph, name: str) -> str:
+        """Follow bypasses down to what really computes the value."""
+        while isinstance(graph[name].node, Bypass):
+            inputs = graph[name].inputs
+            if "below" not in inputs:
+                return NOTHING
+            name = inputs["below"]
+        return name

@@ -1,0 +1,38 @@
+"""The stable text form of a program: what `--print-after` shows and tests compare."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from legoc_runtime.contract.program import OUTPUT_FIELDS, Op, Program, inputs_of, outputs_of
+
+
+def to_text(program: Program) -> str:
+    """One line an operation: results with their types, the operation, what it reads, its attributes."""
+    arguments = ", ".join(f"%{name}: {type}" for name, type in program.inputs)
+    lines = [f"program {program.name}({arguments}) {{"]
+    lines += [f"  {_line(program, op)}" for op in program.ops]
+    lines.append("  return " + ", ".join(f"{name}=%{value}" for name, value in program.outputs))
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _line(program: Program, op: Op) -> str:
+    results = ", ".join(f"%{value}: {program.types[value]}" for value in outputs_of(op))
+    values = {*inputs_of(op), *outputs_of(op)}
+    attributes: list[str] = []
+    for f in fields(op):
+        attribute: object = getattr(op, f.name)
+        is_value = attribute in values if isinstance(attribute, str) else False
+        if f.name in OUTPUT_FIELDS or f.name == "images" or attribute is None or (is_value and f.name != "brick"):
+            continue
+        attributes.append(f"{f.name}={_attribute(attribute)}")
+    reads = ", ".join(f"%{value}" for value in inputs_of(op))
+    return f"{results} = {op.name}({reads})" + (f" {{{', '.join(attributes)}}}" if attributes else "")
+
+
+def _attribute(attribute: object) -> str:
+    match attribute:
+        case (int(first), int(second)):
+            return f"{first}x{second}"
+        case _:
+            return str(attribute)

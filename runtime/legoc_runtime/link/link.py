@@ -1,0 +1,166 @@
+"""Link a program: each operation becomes one call of a leaf module or of a pure function.
+
+Weights are reached through leaf-module calls alone, never as `get_attr` nodes, so that meta materialisation, FSDP2 and
+hooks keep working; the leaf modules are the store's own objects.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from typing import Any, assert_never
+
+from torch import fx
+
+from legoc_runtime.contract.program import (
+    Attend,
+    Condition,
+    Decode,
+    Detach,
+    EdmScales,
+    Embed,
+    FillClean,
+    Merge,
+    Mlp,
+    Modulate,
+    NoEstimate,
+    Op,
+    Partition,
+    Precondition,
+    Program,
+    PutWindows,
+    ScaleImage,
+    TakeWindows,
+    Unprecondition,
+    Value,
+    WindowMask,
+)
+from legoc_runtime.contract.verify import verify_program
+from legoc_runtime.layers import patching, scaling
+from legoc_runtime.store import BRICK_PREFIX, WeightStore
+
+Arguments = tuple[Any, ...]
+
+
+def link(program: Program, store: WeightStore) -> fx.GraphModule:
+    """The module of a program, over the store.
+
+    Arguments are the program's inputs in order; the result is its output tensor, or a tuple of them in order. Each node
+    carries `meta["op"]`, the operation that it came from.
+
+    Raises:
+        RunError: the program is not valid for this store's stack.
+    """
+    verify_program(program, store.shape)
+    linker = _Linker(program, store)
+    for name, _ in program.inputs:
+        linker.values[name] = linker.graph.placeholder(_identifier(name))
+    for op in program.ops:
+        linker.emit(op)
+    results = tuple(linker.values[value] for _, value in program.outputs)
+    linker.graph.output(results[0] if len(results) == 1 else results)
+    linker.graph.lint()
+    return fx.GraphModule(store, linker.graph, class_name=_class_name(program.name))
+
+
+def bricks_in(module: fx.GraphModule) -> tuple[str, ...]:
+    """The bricks whose weights a linked module calls, bottom to top, read off its graph."""
+    called = [str(node.target).split(".")[0] for node in module.graph.nodes if node.op == "call_module"]
+    return tuple(dict.fromkeys(c.removeprefix(BRICK_PREFIX) for c in called if c.startswith(BRICK_PREFIX)))
+
+
+class _Linker:
+    def __init__(self, program: Program, store: WeightStore) -> None:
+        self.program = program
+        self.store = store
+        self.graph = fx.Graph(owning_module=store)
+        self.values: dict[Value, fx.Node] = {}
+        self.coordinates: fx.Node | None = None
+
+    def emit(self, op: Op) -> None:
+        match op:
+            case EdmScales(sigma=sigma, sigma_data=sigma_data):
+                self._scales(op, sigma, sigma_data)
+            case ScaleImage(image=image, scale=scale):
+                self._call(op, scaling.scale_image, (self.values[image], self.values[scale]))
+            case Condition(time=time, label=label):
+                arguments = (time,) if label is None else (time, label)
+                self._leaf(op, "conditioning", tuple(self.values[name] for name in arguments))
+            case NoEstimate(like=like):
+                self._call(op, scaling.no_estimate, (self.values[like],))
+            case Partition():
+                self._partition(op)
+            case TakeWindows(tokens=tokens, index=index):
+                self._call(op, patching.take_windows, (self.values[tokens], self.values[index]))
+            case Embed(brick=brick, tokens=tokens):
+                self._leaf(op, f"{BRICK_PREFIX}{brick}.embed", (self.values[tokens],))
+            case Modulate(brick=brick, block=block, condition=condition):
+                place = "final" if block is None else f"blocks.{block}"
+                self._leaf(op, f"{BRICK_PREFIX}{brick}.{place}.adaln", (self.values[condition],))
+            case Attend(brick=brick, block=block, tokens=tokens, modulation=modulation):
+                target = f"{BRICK_PREFIX}{brick}.blocks.{block}.attn"
+                self._leaf(op, target, (self.values[tokens], self.values[modulation]))
+            case Mlp(brick=brick, block=block, tokens=tokens, modulation=modulation):
+                target = f"{BRICK_PREFIX}{brick}.blocks.{block}.mlp"
+                self._leaf(op, target, (self.values[tokens], self.values[modulation]))
+            case Decode(brick=brick, tokens=tokens, modulation=modulation):
+                target = f"{BRICK_PREFIX}{brick}.final.linear"
+                self._leaf(op, target, (self.values[tokens], self.values[modulation]))
+            case PutWindows(tokens=tokens, index=index, windows=windows):
+                self._call(op, patching.put_windows, (self.values[tokens], self.values[index], windows))
+            case Merge(tokens=tokens, grid=grid, window=window, receptive_field=receptive_field):
+                self._call(op, patching.merge, (self.values[tokens], grid, window, receptive_field))
+            case Precondition(image=image, network=network, c_skip=c_skip, c_out=c_out):
+                self._call(op, scaling.precondition, self._read(image, network, c_skip, c_out))
+            case WindowMask(index=index, grid=grid, window=window):
+                self._call(op, patching.window_mask, (self.values[index], grid, window))
+            case FillClean(estimate=estimate, clean=clean, mask=mask):
+                self._call(op, scaling.fill_clean, self._read(estimate, clean, mask))
+            case Unprecondition(clean=clean, image=image, c_skip=c_skip, c_out=c_out):
+                self._call(op, scaling.unprecondition, self._read(clean, image, c_skip, c_out))
+            case Detach(image=image):
+                self._call(op, scaling.detach, (self.values[image],))
+            case _:
+                assert_never(op)
+
+    def _read(self, *values: Value) -> Arguments:
+        return tuple(self.values[value] for value in values)
+
+    def _scales(self, op: EdmScales, sigma: Value, sigma_data: float) -> None:
+        scales = self._node("call_function", scaling.edm_scales, (self.values[sigma], sigma_data), "scales", op)
+        for i, value in enumerate((op.c_skip, op.c_out, op.c_in, op.c_noise)):
+            self.values[value] = self._node("call_function", operator.getitem, (scales, i), value, op)
+
+    def _partition(self, op: Partition) -> None:
+        if op.coordinates != "none" and self.coordinates is None:
+            self.coordinates = self._node("call_module", "coordinates", (), "coordinates", op)
+        images = [self.values[image] for image in op.images]
+        self._call(op, patching.partition, (images, self.coordinates, op.window, op.receptive_field))
+
+    def _call(self, op: Op, function: Callable[..., Any], arguments: Arguments) -> None:
+        value = _out(op)
+        self.values[value] = self._node("call_function", function, arguments, value, op)
+
+    def _leaf(self, op: Op, target: str, arguments: Arguments) -> None:
+        value = _out(op)
+        self.values[value] = self._node("call_module", target, arguments, value, op)
+
+    def _node(self, kind: str, target: Any, arguments: Arguments, name: Value, op: Op) -> fx.Node:
+        node = self.graph.create_node(kind, target, arguments, {}, name=_identifier(name))
+        node.meta["op"] = op
+        return node
+
+
+def _out(op: Op) -> Value:
+    assert not isinstance(op, EdmScales)
+    return op.out
+
+
+def _identifier(value: Value) -> str:
+    """`windows.0.tokens` as `windows_0_tokens`."""
+    return re.sub(r"\W", "_", value)
+
+
+def _class_name(program: str) -> str:
+    return "".join(part.title() for part in re.split(r"\W+|_", program)) or "Stack"

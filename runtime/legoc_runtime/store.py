@@ -1,0 +1,196 @@
+"""The weight store: the only owner of parameters. Modules are lent, never copied.
+
+takes: StackShape, tensors
+gives: WeightStore
+may import: torch, `legoc_runtime.layers`, `legoc_runtime.contract`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from legoc_runtime.contract.stack import BrickShape, StackShape, weight_shapes
+from legoc_runtime.errors import RunError
+from legoc_runtime.layers.leaves import Attend, Conditioning, Coordinates, Decode, Embed, Mlp, Modulate
+
+T = TypeVar("T")
+
+
+class Block(nn.Module):
+    """Holds the leaves of one block; is never called itself."""
+
+    def __init__(self, brick: BrickShape) -> None:
+        super().__init__()
+        self.adaln = Modulate(brick.condition_width, 6 * brick.width)
+        self.attn = Attend(brick)
+        self.mlp = Mlp(brick)
+
+
+class Final(nn.Module):
+    """Holds the leaves of a brick's last layer; is never called itself."""
+
+    def __init__(self, brick: BrickShape) -> None:
+        super().__init__()
+        self.adaln = Modulate(brick.condition_width, 2 * brick.width)
+        self.linear = Decode(brick.width, brick.out_features)
+
+
+class BrickWeights(nn.Module):
+    """Holds the leaves of one brick; is never called itself."""
+
+    def __init__(self, brick: BrickShape) -> None:
+        super().__init__()
+        self.embed = Embed(brick)
+        self.blocks = nn.ModuleList([Block(brick) for _ in range(brick.depth)])
+        self.final = Final(brick)
+
+
+BRICK_PREFIX = "brick_"
+"""Module attribute of a brick is this and its id, since an id may be a name that nn.Module uses (`half`, `train`)."""
+
+
+def key_of(path: str) -> str:
+    """Weight key of a parameter's path in the store: `brick_top.embed.bias` is `bricks.top.embed.bias`."""
+    return "bricks." + path.removeprefix(BRICK_PREFIX) if path.startswith(BRICK_PREFIX) else path
+
+
+class WeightStore(nn.Module):
+    """One parameter a weight key, and the leaf modules that hold them.
+
+    Args:
+        shape: the architecture.
+        device: where weights live; `meta` allocates nothing.
+        dtype: type of the weights.
+
+    Attributes:
+        shape: the architecture.
+        weights: weight key -> parameter, in store order.
+    """
+
+    def __init__(
+        self, shape: StackShape, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        self._generation = 0
+        self._derived: dict[str, tuple[int, object]] = {}
+        with torch.device(device), _default_dtype(dtype):
+            self.conditioning = Conditioning(shape)
+            for brick in shape.bricks:
+                self.add_module(BRICK_PREFIX + brick.id, BrickWeights(brick))
+            self.coordinates = Coordinates(shape)
+        found = {key_of(path): parameter for path, parameter in self.named_parameters()}
+        self.weights: dict[str, nn.Parameter] = {}
+        for key, expected in weight_shapes(shape).items():
+            assert tuple(found[key].shape) == expected, f"{key} is {tuple(found[key].shape)}, not {expected}"
+            self.weights[key] = found[key]
+        assert self.weights.keys() == found.keys(), "the store holds a weight that the contract does not name"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights live."""
+        return next(iter(self.weights.values())).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return next(iter(self.weights.values())).dtype
+
+    @property
+    def generation(self) -> int:
+        """Moves on with every update of the weights; what is derived from weights is remade when it moved."""
+        return self._generation
+
+    @contextmanager
+    def updating(self) -> Iterator[None]:
+        """Every change of the weights happens inside this: optimizer steps, loads, swaps.
+
+        PyTorch's `_version` does not move under fused optimizers or `.data`, so the store counts for itself.
+        """
+        try:
+            yield
+        finally:
+            self._generation += 1
+
+    def derived(self, name: str, make: Callable[[], T]) -> T:
+        """A value made from weights, kept until they change."""
+        held = self._derived.get(name)
+        if held is None or held[0] != self._generation:
+            held = (self._generation, make())
+            self._derived[name] = held
+        return cast("T", held[1])
+
+    def initialise(self, seed: int) -> None:
+        """Draw fresh weights as DiT does: Xavier-uniform linear layers, N(0, 0.02) embedders, zero biases, zero modulation
+        and output layers. Each weight depends on (seed, its key) alone, so that a new brick leaves the others as they were.
+        """
+        with self.updating(), torch.no_grad():
+            for key, weight in self.weights.items():
+                _initialise(key, weight, _generator(seed, key))
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Copy weights in, all or nothing.
+
+        Raises:
+            RunError: a key is missing or unknown, or a shape differs; nothing is changed then.
+        """
+        missing = [key for key in self.weights if key not in tensors]
+        unknown = [key for key in tensors if key not in self.weights]
+        if missing or unknown:
+            raise RunError(
+                "the weights are of another stack: "
+                + "; ".join(_some(names, word) for names, word in ((missing, "missing"), (unknown, "unknown")) if names),
+                help="take the checkpoint of this spec, or sample from the run itself",
+            )
+        wrong = [
+            f"{key} is {tuple(tensors[key].shape)}, not {tuple(weight.shape)}"
+            for key, weight in self.weights.items()
+            if tensors[key].shape != weight.shape
+        ]
+        if wrong:
+            raise RunError(f"the weights are of another stack: {_some(wrong, '')}".rstrip(), help="take the checkpoint of this spec")
+        with self.updating(), torch.no_grad():
+            for key, weight in self.weights.items():
+                weight.copy_(tensors[key])
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _generator(seed: int, key: str) -> torch.Generator:
+    digest = hashlib.sha256(f"{seed}:{key}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+def _initialise(key: str, weight: nn.Parameter, generator: torch.Generator) -> None:
+    if key.endswith(".bias") or ".adaln." in key or ".final.linear." in key:
+        weight.zero_()
+        return
+    # drawn on the CPU in float32, so that a seed means the same weights on every device
+    drawn = torch.empty(weight.shape, dtype=torch.float32, device="cpu")
+    if key.startswith("conditioning."):
+        drawn.normal_(0.0, 0.02, generator=generator)
+    else:
+        bound = math.sqrt(6.0 / (weight.shape[0] + weight.shape[1]))
+        drawn.uniform_(-bound, bound, generator=generator)
+    weight.copy_(drawn)
+
+
+def _some(names: list[str], word: str) -> str:
+    shown = ", ".join(names[:3])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{word} {shown}{more}".strip()

@@ -1,0 +1,5 @@
+"""Where the reference figures are."""
+
+from pathlib import Path
+
+REFERENCE = Path(__file__).parent / "reference"
