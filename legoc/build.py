@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from legoc.diagnostics import SpecError
 from legoc.lower.program import lower_sampling, lower_training
 from legoc.passes.base import Observer
 from legoc.source import Span
-from legoc.spec import load_spec, resolved_yaml
+from legoc.spec import check_text, load_spec, resolved_yaml
 from legoc.spec.resolved import StackSpec
 from legoc.version import __version__
-from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME, Manifest, read_manifest
+from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME, TRAINING, Manifest, read_manifest
 from legoc_runtime.contract.policy import Configuration, Policy, tabulate
 from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.schedule import edm_levels
@@ -41,7 +42,11 @@ def spec_hash(spec_text: str) -> str:
 
 
 def compile_spec(
-    spec: StackSpec, *, policies: Sequence[str] = (), steps: int | None = None, observe: Observer | None = None
+    spec: StackSpec,
+    *,
+    policies: Sequence[str] = (),
+    steps: int | None = None,
+    observe: Observer | None = None,
 ) -> tuple[Manifest, str]:
     """Compile a spec: every configuration that its policies reach over its schedule, and the training module.
 
@@ -122,7 +127,9 @@ def compile_path(path: Path) -> tuple[Manifest, str]:
 
 
 def write_build(manifest: Manifest, spec_text: str, directory: Path) -> None:
-    """Write manifest, resolved spec and readable sources; files appear whole or not at all, byte-identical for the same spec.
+    """Write manifest, resolved spec and readable sources, byte-identical for the same spec.
+
+    Files appear whole or not at all.
 
     Files of other kinds in the directory (a run's checkpoints) stay.
 
@@ -150,6 +157,36 @@ def write_build(manifest: Manifest, spec_text: str, directory: Path) -> None:
             os.replace(temporary, directory / name)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise RunError(f"the build cannot be written to {directory}: {error.strerror}") from error
+
+
+def check_build(directory: Path) -> None:
+    """Verify that a build is what its spec says: equal programs when compiled afresh, equal sources when linked.
+
+    Raises:
+        UsageError: `directory` is not a build.
+        RunError: something differs; the message names it.
+    """
+    from legoc.sources import module_sources
+
+    manifest, spec_text = compile_path(directory)
+    checked = check_text(spec_text, str(directory / SPEC_NAME))
+    if checked.spec is None:
+        raise SpecError(checked.diagnostics)
+    fresh, _ = compile_spec(checked.spec)
+    again = "build it again with `legoc build`"
+    for program in manifest.programs:
+        if program.name == TRAINING:
+            expected = fresh.training
+        else:
+            expected = lower_configuration(fresh, program.bricks)
+        if program != expected:
+            raise RunError(f"{directory}: program `{program.name}` is not what the spec compiles to", help=again)
+    if replace(manifest, programs=()) != replace(fresh, programs=()):
+        raise RunError(f"{directory}: the manifest and the spec disagree", help=again)
+    for name, text in module_sources(manifest).items():
+        path = directory / MODULES / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            raise RunError(f"{path} is not what its program links to (or another torch wrote it)", help=again)
 
 
 def newest_build(root: Path) -> Path:

@@ -25,7 +25,7 @@ def _source(program: Program, manifest: Manifest, store: WeightStore) -> str:
     module = link(program, store)
     left_out = [id for id in manifest.shape.ids if id not in program.bricks]
     header = [
-        f'"""`{program.name}` of {manifest.name}, written by legoc {manifest.legoc_version} for people to read; nothing imports it.',
+        f'"""`{program.name}` of {manifest.name}, written by legoc {manifest.legoc_version} for people; nothing imports it.',
         "",
         f"Runs {', '.join(program.bricks)}" + (f"; leaves out {', '.join(left_out)}." if left_out else "."),
         "Arguments:",
@@ -38,7 +38,7 @@ def _source(program: Program, manifest: Manifest, store: WeightStore) -> str:
 
 
 def _tidy(code: str) -> str:
-    """fx's own text without the statements that free values, and with block indices as people write them."""
+    """Fx's own text without the statements that free values, and with block indices as people write them."""
     code = re.sub(r";  .*= None$", "", code.strip("\n"), flags=re.MULTILINE)
     code = re.sub(r'getattr\((self\.[\w.]+), "(\d+)"\)', r"\1[\2]", code)
     code = re.sub(r"\blegoc_runtime_layers_(patching|scaling)_", r"\1.", code)

@@ -58,7 +58,9 @@ def random_store(shape: StackShape, *, seed: int = 0, dtype: torch.dtype = torch
     return store
 
 
-def batch(shape: StackShape, count: int = 3, *, seed: int = 1, dtype: torch.dtype = torch.float32) -> list[torch.Tensor]:
+def batch(
+    shape: StackShape, count: int = 3, *, seed: int = 1, dtype: torch.dtype = torch.float32
+) -> list[torch.Tensor]:
     """Arguments of a sampling program: x, sigma and, for a conditional stack, labels with a null label among them."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(count, shape.channels, *shape.grid, generator=generator, dtype=torch.float64)

@@ -33,6 +33,9 @@ class Entry:
         return replace(self, inputs={**self.inputs, **inputs})
 
 
+_networkx: Any = nx  # ships no types of its own; the tests of BrickGraph check what stands behind it
+
+
 class BrickGraph:
     """The stack as a graph of whole bricks.
 
@@ -45,8 +48,7 @@ class BrickGraph:
         self.shape = shape
         self.name = name
         self._entries = dict(entries)
-        # networkx ships no types of its own; everything behind this line is checked by the tests of this class
-        graph: Any = nx.DiGraph()
+        graph: Any = _networkx.DiGraph()
         graph.add_nodes_from(self._entries)
         for entry in self._entries.values():
             graph.add_edges_from((source, entry.name) for source in entry.inputs.values())
@@ -91,7 +93,7 @@ class BrickGraph:
 
     def reaching(self, names: set[str]) -> set[str]:
         """`names` and everything that they read, directly or not."""
-        return names.union(*(cast("set[str]", nx.ancestors(self._graph, name)) for name in names))
+        return names.union(*(cast("set[str]", _networkx.ancestors(self._graph, name)) for name in names))
 
     def with_entries(self, entries: Mapping[str, Entry], *, name: str | None = None) -> BrickGraph:
         """A graph over the same stack with other entries."""

@@ -33,7 +33,7 @@ def estimate_name(id: str) -> str:
 
 
 def carried_name(shape: StackShape, id: str) -> str:
-    """Name of the node whose value a brick hands on: its estimate (`carry: x0`) or its network output (`carry: raw`)."""
+    """Name of the node whose value a brick hands on: its estimate (`carry: x0`) or network output (`carry: raw`)."""
     return estimate_name(id) if shape.carry == "x0" else brick_name(id)
 
 
@@ -76,8 +76,6 @@ def _stack_entries(shape: StackShape, spans: dict[str, Span]) -> dict[str, Entry
         span = spans.get(brick.id)
         name, estimate = brick_name(brick.id), estimate_name(brick.id)
         entries.append(Entry(name, Brick(brick.id, span), inputs))
-        entries.append(
-            Entry(estimate, Estimate(brick.id, span), {"image": "x", "network": name, "scales": "scales"})
-        )
+        entries.append(Entry(estimate, Estimate(brick.id, span), {"image": "x", "network": name, "scales": "scales"}))
         below = carried_name(shape, brick.id)
     return {entry.name: entry for entry in entries}

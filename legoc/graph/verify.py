@@ -86,7 +86,10 @@ def _slots_match(graph: BrickGraph) -> Iterator[tuple[Entry, str]]:
 
 def _estimate_slots(graph: BrickGraph) -> Iterator[tuple[Entry, str]]:
     for entry in graph.entries.values():
-        if isinstance(entry.node, Brick) and ("below" in entry.inputs) != graph.shape.brick(entry.node.id).takes_estimate:
+        if (
+            isinstance(entry.node, Brick)
+            and ("below" in entry.inputs) != graph.shape.brick(entry.node.id).takes_estimate
+        ):
             yield entry, "the brick's input channels and its connection to an estimate below disagree"
 
 

@@ -66,12 +66,14 @@ def lower_brick(
     if index is not None:
         run = brick.windows_trained
         tokens = out.emit(
-            TakeWindows(brick=id, tokens=tokens, index=index, out=f"{id}.taken"), Tokens(run, length, brick.in_features)
+            TakeWindows(brick=id, tokens=tokens, index=index, out=f"{id}.taken"),
+            Tokens(run, length, brick.in_features),
         )
     tokens = out.emit(Embed(brick=id, tokens=tokens, out=f"{id}.tokens"), Tokens(run, length, brick.width))
     tokens = _lower_blocks(out, brick, tokens, condition)
     modulation = out.emit(
-        Modulate(brick=id, block=None, condition=condition, out=f"{id}.final.modulation"), Vector(2 * brick.width)
+        Modulate(brick=id, block=None, condition=condition, out=f"{id}.final.modulation"),
+        Vector(2 * brick.width),
     )
     decoded = out.emit(
         Decode(brick=id, tokens=tokens, modulation=modulation, out=f"{id}.decoded"),
@@ -100,11 +102,17 @@ def _lower_blocks(out: Emitter, brick: BrickShape, tokens: Value, condition: Val
     for i in range(brick.depth):
         name = f"{brick.id}.{i}"
         modulation = out.emit(
-            Modulate(brick=brick.id, block=i, condition=condition, out=f"{name}.modulation"), Vector(6 * brick.width)
+            Modulate(brick=brick.id, block=i, condition=condition, out=f"{name}.modulation"),
+            Vector(6 * brick.width),
         )
         tokens = out.emit(
             Attend(
-                brick=brick.id, block=i, heads=brick.heads, tokens=tokens, modulation=modulation, out=f"{name}.attended"
+                brick=brick.id,
+                block=i,
+                heads=brick.heads,
+                tokens=tokens,
+                modulation=modulation,
+                out=f"{name}.attended",
             ),
             type,
         )

@@ -38,6 +38,4 @@ class Emitter:
 
     def program(self, name: str, bricks: tuple[str, ...]) -> Program:
         """The finished program."""
-        return Program(
-            name, bricks, tuple(self._inputs), tuple(self._ops), tuple(self._outputs), dict(self._types)
-        )
+        return Program(name, bricks, tuple(self._inputs), tuple(self._ops), tuple(self._outputs), dict(self._types))

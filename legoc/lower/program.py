@@ -59,9 +59,12 @@ def lower_sampling(
 
 
 def lower_training(
-    shape: StackShape, train: TrainSettings, spans: dict[str, Span] | None = None, observe: Observer | None = None
+    shape: StackShape,
+    train: TrainSettings,
+    spans: dict[str, Span] | None = None,
+    observe: Observer | None = None,
 ) -> Program:
-    """The training program: every brick's estimate from one forward, on a share of the windows where the spec says so."""
+    """The training program: every brick's estimate from one forward, on a share of its windows if the spec says so."""
     graph = run_passes(training_graph(shape, spans), training_passes(), observe)
     return lower(graph, train)
 
@@ -144,7 +147,8 @@ class _Lowering:
         label = self.values[entry.inputs["label"]] if "label" in entry.inputs else None
         form = self.shape.label_form if label is not None else None
         return self.out.emit(
-            Condition(time="c_noise", label=label, form=form, out="condition"), Vector(self.shape.condition_width)
+            Condition(time="c_noise", label=label, form=form, out="condition"),
+            Vector(self.shape.condition_width),
         )
 
     def _brick(self, entry: Entry, brick: BrickShape) -> Value:

@@ -12,7 +12,7 @@ from legoc.graph.verify import GraphError, verify
 
 
 class GraphPass(Protocol):
-    """A frozen dataclass whose fields are its options. The graph is valid before and after; the input is not changed."""
+    """A frozen dataclass whose fields are its options. Graphs are valid before and after; the input stays as it is."""
 
     name: ClassVar[str]
 
@@ -67,7 +67,7 @@ def _failure(error: GraphError, culprit: str, done: Sequence[str]) -> SpecError:
                 severity="error",
                 message=f"{culprit} failed on graph `%{violation.node}`: {violation.message}",
                 primary=None if violation.span is None else Label(violation.span, violation.message),
-                help=f"this is a fault of legoc, not of the spec; {culprit} ran {before}. Please report it with this file.",
+                help=f"a fault of legoc, not of the spec: {culprit} ran {before}; please report it with this file",
             )
             for violation in error.violations
         ]

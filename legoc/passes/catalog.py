@@ -12,7 +12,7 @@ from legoc_runtime.contract.policy import Configuration
 
 def sampling_passes(configuration: Configuration) -> tuple[GraphPass, ...]:
     """The passes that make one configuration of the whole stack's graph."""
-    return (InferShapes(), SpecialiseSkips(configuration), RerouteEstimates(), EliminateDead())
+    return (InferShapes(), SpecialiseSkips(configuration), EliminateDead(), RerouteEstimates())
 
 
 def training_passes() -> tuple[GraphPass, ...]:

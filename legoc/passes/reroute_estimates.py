@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from legoc.graph.brick_graph import BrickGraph, Entry
-from legoc.graph.nodes import Brick, Bypass, NoEstimateBelow, NoisyImage, span_of
+from legoc.graph.nodes import Brick, Bypass, NoEstimateBelow, span_of
 from legoc.graph.verify import GraphError, Violation
 
 NOTHING = "nothing"
@@ -24,7 +24,6 @@ class RerouteEstimates:
         Raises:
             GraphError: an output has no brick left to come from.
         """
-        image = next(name for name, entry in graph.entries.items() if isinstance(entry.node, NoisyImage))
         entries: dict[str, Entry] = {}
         for name, entry in graph.entries.items():
             if isinstance(entry.node, Bypass):
@@ -34,9 +33,8 @@ class RerouteEstimates:
                 if not isinstance(entry.node, Brick):
                     message = "no brick is left for this result to come from"
                     raise GraphError([Violation("has output", name, message, span_of(entry.node))])
-                entries.setdefault(
-                    NOTHING, Entry(NOTHING, NoEstimateBelow(), {"like": image}, graph[image].type)
-                )
+                image = entry.inputs["image"]
+                entries.setdefault(NOTHING, Entry(NOTHING, NoEstimateBelow(), {"like": image}, graph[image].type))
             entries[name] = Entry(name, entry.node, inputs, entry.type)
         return graph.with_entries(entries)
 

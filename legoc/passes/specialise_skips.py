@@ -15,7 +15,8 @@ from legoc_runtime.contract.policy import Configuration, configuration_name
 class SpecialiseSkips:
     """Replace what a skipped brick hands on by what it was handed.
 
-    With `carry: x0` that is the brick's estimate, with `carry: raw` its network output; the nodes that only fed it die later.
+    With `carry: x0` that is the brick's estimate, with `carry: raw` its network output; nodes that only fed it
+    die later.
 
     Attributes:
         configuration: the bricks that run.
@@ -34,7 +35,5 @@ class SpecialiseSkips:
             name = carried_name(graph.shape, id)
             replaced = entries[name]
             inputs = {} if below is None else {"below": below}
-            entries[name] = replace(
-                Entry(name, Bypass(id, span_of(replaced.node)), inputs), type=replaced.type
-            )
+            entries[name] = replace(Entry(name, Bypass(id, span_of(replaced.node)), inputs), type=replaced.type)
         return graph.with_entries(entries, name=configuration_name(self.configuration))

@@ -1,6 +1,7 @@
 """legoc's runtime: trains, loads and samples built stacks.
 
-`import legoc_runtime` and everything under `legoc_runtime.contract` stay free of torch; the names below import it on first use.
+`import legoc_runtime` and everything under `legoc_runtime.contract` stay free of torch; the names below import it on
+first use.
 
     stack = legoc_runtime.load("runs/emoji")                  # a run, a build with weights=..., or a checkpoint's run
     estimate = stack(x, sigma, labels, configuration=("windows", "parts"))
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BrickStack", "LegocError", "RunError", "TrainingStack", "UsageError", "load"]
 
-_LAZY = {name: "legoc_runtime.stack" for name in ("BrickStack", "TrainingStack", "load")}
+_LAZY = dict.fromkeys(("BrickStack", "TrainingStack", "load"), "legoc_runtime.stack")
 
 
 def __getattr__(name: str) -> Any:

@@ -45,6 +45,8 @@ def stream(seed: int, purpose: Purpose, position: int = 0, part: int = 0) -> np.
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
-def normal(seed: int, purpose: Purpose, shape: tuple[int, ...], position: int = 0, part: int = 0) -> NDArray[np.float32]:
+def normal(
+    seed: int, purpose: Purpose, shape: tuple[int, ...], position: int = 0, part: int = 0
+) -> NDArray[np.float32]:
     """Standard normal float32 numbers of a stream."""
     return stream(seed, purpose, position, part).standard_normal(shape, dtype=np.float32)

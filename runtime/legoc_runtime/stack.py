@@ -103,7 +103,12 @@ class BrickStack:
         return torch.full((count,), self.shape.classes, dtype=torch.int64, device=self.store.device)
 
     def __call__(
-        self, x: Tensor, sigma: Tensor, labels: Tensor | None = None, *, configuration: Configuration | None = None
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        labels: Tensor | None = None,
+        *,
+        configuration: Configuration | None = None,
     ) -> Tensor:
         """The estimate of the clean image.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
@@ -109,7 +109,7 @@ class WeightStore(nn.Module):
         return self._generation
 
     @contextmanager
-    def updating(self) -> Iterator[None]:
+    def updating(self) -> Generator[None]:
         """Every change of the weights happens inside this: optimizer steps, loads, swaps.
 
         PyTorch's `_version` does not move under fused optimizers or `.data`, so the store counts for itself.
@@ -128,8 +128,10 @@ class WeightStore(nn.Module):
         return cast("T", held[1])
 
     def initialise(self, seed: int) -> None:
-        """Draw fresh weights as DiT does: Xavier-uniform linear layers, N(0, 0.02) embedders, zero biases, zero modulation
-        and output layers. Each weight depends on (seed, its key) alone, so that a new brick leaves the others as they were.
+        """Draw fresh weights as DiT does.
+
+        Linear layers are Xavier-uniform, embedders N(0, 0.02); biases, modulation and output layers are zero. Each
+        weight depends on (seed, its key) alone, so that a new brick leaves the others as they were.
         """
         with self.updating(), torch.no_grad():
             for key, weight in self.weights.items():
@@ -146,7 +148,9 @@ class WeightStore(nn.Module):
         if missing or unknown:
             raise RunError(
                 "the weights are of another stack: "
-                + "; ".join(_some(names, word) for names, word in ((missing, "missing"), (unknown, "unknown")) if names),
+                + "; ".join(
+                    _some(names, word) for names, word in ((missing, "missing"), (unknown, "unknown")) if names
+                ),
                 help="take the checkpoint of this spec, or sample from the run itself",
             )
         wrong = [
@@ -155,14 +159,17 @@ class WeightStore(nn.Module):
             if tensors[key].shape != weight.shape
         ]
         if wrong:
-            raise RunError(f"the weights are of another stack: {_some(wrong, '')}".rstrip(), help="take the checkpoint of this spec")
+            raise RunError(
+                f"the weights are of another stack: {_some(wrong, '')}".rstrip(),
+                help="take the checkpoint of this spec",
+            )
         with self.updating(), torch.no_grad():
             for key, weight in self.weights.items():
                 weight.copy_(tensors[key])
 
 
 @contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+def _default_dtype(dtype: torch.dtype) -> Generator[None]:
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

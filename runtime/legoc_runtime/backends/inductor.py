@@ -2,8 +2,8 @@
 
 A block (attention and MLP halves) is compiled once for each distinct signature and called for every block that has it,
 whichever configuration it stands in, so that a further configuration costs almost nothing. What surrounds the blocks
-(cutting, preconditioning) is a few pure moves a brick and stays eager. The compiled callables live in this object and in the
-modules that it returns; `block.compile()` would change the store's own modules for everybody (traps of torch 2.11 to 2.13).
+(cutting, preconditioning) is a few pure moves a brick and stays eager. The compiled callables live in this object and
+in the modules that it returns; `block.compile()` would change the store's own modules for everybody.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from legoc_runtime.layers.leaves import Attend, Mlp
 BlockFunction = Callable[[Attend, Mlp, Tensor, Tensor, AttentionForm], Tensor]
 Signature = tuple[int, int, int, int]
 """Width, heads, tokens of a window, hidden features of the MLP."""
+
+
+_torch: Any = torch  # torch.compile is only partly typed
 
 
 def run_block(attend: Attend, mlp: Mlp, tokens: Tensor, modulation: Tensor, form: AttentionForm) -> Tensor:
@@ -109,8 +112,8 @@ class Inductor:
 
 
 def _compile_block(signature: Signature) -> BlockFunction:
-    """A compiled copy of `run_block` with a code object of its own: torch.compile caches, and limits, by code object."""
+    """A compiled copy of `run_block` with its own code object, by which torch.compile caches and limits."""
     width, heads, tokens, hidden = signature
     code = run_block.__code__.replace(co_name=f"block_{width}x{heads}_{tokens}_{hidden}")
     function = types.FunctionType(code, run_block.__globals__, code.co_name)
-    return cast("BlockFunction", cast("Any", torch.compile)(function, fullgraph=True))
+    return cast("BlockFunction", _torch.compile(function, fullgraph=True))

@@ -50,7 +50,7 @@ def decode(kind: type[T], data: object, *, where: str) -> T:
 
 
 def _fail(where: str, expected: str, data: object) -> RunError:
-    found = type(data).__name__ if isinstance(data, dict | list) else repr(data)[:60]
+    found = type(cast("object", data)).__name__ if isinstance(data, dict | list) else repr(data)[:60]
     return RunError(f"{where}: expected {expected}, found {found}", help="build it again with `legoc build`")
 
 

@@ -1,7 +1,7 @@
 """The manifest: a build as data. One versioned JSON file that the compiler writes and the runtime reads.
 
-The codec follows the dataclasses' own types (`contract.codec`), so that a field cannot be forgotten on one side, and refuses
-unknown, missing and mistyped keys.
+The codec follows the dataclasses' own types (`contract.codec`), so that a field cannot be forgotten on one side, and
+refuses unknown, missing and mistyped keys.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from legoc_runtime.contract import codec
 from legoc_runtime.contract.policy import Configuration, Policy, builtin_policy, configuration_name
@@ -100,16 +101,17 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
         RunError: not JSON, another version, or not of this shape.
     """
     try:
-        data = json.loads(text)
+        data: object = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{where} is not a manifest: {error}", help="build it again with `legoc build`") from error
-    version = data.pop("manifest_version", None) if isinstance(data, dict) else None
+    body = dict(cast("dict[str, object]", data)) if isinstance(data, dict) else {}
+    version = body.pop("manifest_version", None)
     if version != MANIFEST_VERSION:
         raise RunError(
             f"{where} has manifest version {version!r}; this legoc reads version {MANIFEST_VERSION}",
             help="build it again with this version, or install the version that wrote it",
         )
-    return codec.decode(Manifest, data, where=where)
+    return codec.decode(Manifest, body, where=where)
 
 
 def read_manifest(directory: Path) -> Manifest:

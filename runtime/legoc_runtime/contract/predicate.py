@@ -1,7 +1,7 @@
 """Skip predicates as trees: what a `skip:` means, without its text.
 
-The compiler parses text to these trees and checks them; the manifest carries them as JSON; both sides evaluate them over
-a concrete schedule, once, before anything is sampled.
+The compiler parses text to these trees and checks them; the manifest carries them as JSON; both sides evaluate them
+over a concrete schedule, once, before anything is sampled.
 """
 
 from __future__ import annotations
@@ -205,18 +205,29 @@ def names_in(expr: Expr) -> frozenset[str]:
 
 # Text form ---------------------------------------------------------------------------------------------------------
 
-_BINDING: dict[str, int] = {"or": 1, "and": 2, "not": 3, "compare": 4, "+": 5, "-": 5, "*": 6, "/": 6, "neg": 7, "atom": 8}
+_BINDING: dict[str, int] = {
+    "or": 1,
+    "and": 2,
+    "not": 3,
+    "compare": 4,
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+    "neg": 7,
+    "atom": 8,
+}
 
 
 def text(expr: Expr) -> str:
-    """The predicate in the language's own syntax, with no more parentheses than it needs; parses back to an equal tree."""
+    """The predicate in the language's own syntax, with no more parentheses than needed; parses back to an equal tree."""
     return _text(expr)[0]
 
 
 def _text(expr: Expr) -> tuple[str, int]:
     match expr:
         case Number(value):
-            return (f"{int(value)}" if value.is_integer() and abs(value) < 1e15 else repr(value)), _BINDING["atom"]
+            return _number_text(float(value)), _BINDING["atom"]
         case Name(name):
             return name, _BINDING["atom"]
         case Negate(operand):
@@ -237,6 +248,10 @@ def _text(expr: Expr) -> tuple[str, int]:
             return f" {op} ".join(_wrap(operand, strength + 1) for operand in operands), strength
         case _:
             assert_never(expr)
+
+
+def _number_text(value: float) -> str:
+    return f"{int(value)}" if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
 def _wrap(expr: Expr, strength: int) -> str:
@@ -263,7 +278,11 @@ def to_json(expr: Expr) -> list[Any]:
         case Call(function, operands) | Logic(function, operands):
             return [function, *(to_json(operand) for operand in operands)]
         case Compare(first, links):
-            return ["compare", to_json(first), *(part for op, operand in links for part in (op, to_json(operand)))]
+            return [
+                "compare",
+                to_json(first),
+                *(part for op, operand in links for part in (op, to_json(operand))),
+            ]
         case _:
             assert_never(expr)
 
@@ -283,11 +302,11 @@ def from_json(data: object, depth: int = 0) -> Expr:
         case "not", [operand]:
             return Not(from_json(operand, depth + 1))
         case str(op), [left, right] if op in ARITHMETIC_OPS:
-            return Arithmetic(cast("ArithmeticOp", op), from_json(left, depth + 1), from_json(right, depth + 1))
+            return Arithmetic(op, from_json(left, depth + 1), from_json(right, depth + 1))
         case str(op), [_, _, *_] if op in LOGIC_OPS:
-            return Logic(cast("LogicOp", op), tuple(from_json(operand, depth + 1) for operand in rest))
+            return Logic(op, tuple(from_json(operand, depth + 1) for operand in rest))
         case str(op), [_, *_] if op in FUNCTIONS:
-            return Call(cast("Function", op), tuple(from_json(operand, depth + 1) for operand in rest))
+            return Call(op, tuple(from_json(operand, depth + 1) for operand in rest))
         case "compare", [first, _, _, *_] if len(rest) % 2 == 1:
             return Compare(from_json(first, depth + 1), tuple(_links(rest[1:], depth)))
         case _:
@@ -299,5 +318,5 @@ def _links(parts: list[Any], depth: int) -> list[tuple[CompareOp, Expr]]:
     for op, operand in zip(parts[::2], parts[1::2], strict=True):
         if op not in COMPARE_OPS:
             raise UsageError("a predicate in this file is malformed", help="build it again from its spec")
-        links.append((cast("CompareOp", op), from_json(operand, depth + 1)))
+        links.append((op, from_json(operand, depth + 1)))
     return links

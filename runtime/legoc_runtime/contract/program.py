@@ -1,6 +1,7 @@
 """IR 2: programs. A flat list of typed operations of a closed set, one program a configuration and one for training.
 
-A program is data: the manifest carries it as JSON and the runtime links it, so that loading a build runs no code from it.
+A program is data: the manifest carries it as JSON and the runtime links it, so that loading a build runs no code
+from it.
 Every value has one type; the batch axis N is left out of types and text. Weights are named by key, never held.
 
 Legend: N images, W windows of an image, L tokens of a window, F features.
@@ -91,7 +92,7 @@ ValueType: TypeAlias = Image | Tokens | Vector | Scalar | Label | WindowIndex
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdmScales:
-    """EDM's preconditioning coefficients, Table 1: c_skip, c_out, c_in and c_noise = ln(sigma)/4, one number an image."""
+    """EDM's preconditioning coefficients, Table 1: c_skip, c_out, c_in, c_noise = ln(sigma)/4; one number an image."""
 
     name: ClassVar[str] = "edm_scales"
     sigma: Value

@@ -1,4 +1,4 @@
-"""Noise schedules and the evaluations that a sampler makes on them: the one truth that pictures, cost and sampler share."""
+"""Noise schedules and a sampler's evaluations on them: the one truth that pictures, cost and sampler share."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def edm_levels(steps: int, edm: EdmConstants, *, guided: bool = False) -> tuple[
 
 
 def heun_evaluations(steps: int) -> tuple[Evaluation, ...]:
-    """The 2N-1 evaluations of Heun's method in order: a predictor a step, a correction at the next level but for the last."""
+    """The 2N-1 evaluations of Heun's method in order: a predictor each step, a correction each step but the last."""
     evaluations: list[Evaluation] = []
     for i in range(steps):
         evaluations.append(Evaluation(i, 1, i))

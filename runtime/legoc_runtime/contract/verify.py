@@ -1,5 +1,6 @@
 """The verifier of programs: run by the compiler after lowering and by the runtime before linking, so that a damaged
-or foreign manifest is refused in words."""
+or foreign manifest is refused in words.
+"""
 
 from __future__ import annotations
 

@@ -53,8 +53,9 @@ def attend_windows(qkv: Tensor, heads: int, form: AttentionForm) -> Tensor:
 def _sdpa(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     if q.shape[0] <= MAX_SDPA_WINDOWS:
         return scaled_dot_product_attention(q, k, v)
-    chunks = zip(q.split(MAX_SDPA_WINDOWS), k.split(MAX_SDPA_WINDOWS), v.split(MAX_SDPA_WINDOWS), strict=True)
-    return torch.cat([scaled_dot_product_attention(*chunk) for chunk in chunks])
+    starts = range(0, q.shape[0], MAX_SDPA_WINDOWS)
+    chunks = [slice(start, start + MAX_SDPA_WINDOWS) for start in starts]
+    return torch.cat([scaled_dot_product_attention(q[chunk], k[chunk], v[chunk]) for chunk in chunks])
 
 
 def _products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 
-def partition(images: Sequence[Tensor], coordinates: Tensor | None, window: tuple[int, int], receptive_field: int) -> Tensor:
+def partition(
+    images: Sequence[Tensor], coordinates: Tensor | None, window: tuple[int, int], receptive_field: int
+) -> Tensor:
     """Concatenate along channels, cut windows, cut tokens: images [N, C, H, W] to [N, W, L, C*p*p], laid out (C, p, p).
 
     Args:

@@ -74,7 +74,7 @@ class _Linker:
     def __init__(self, program: Program, store: WeightStore) -> None:
         self.program = program
         self.store = store
-        self.graph = fx.Graph(owning_module=store)
+        self.graph = fx.Graph()
         self.values: dict[Value, fx.Node] = {}
         self.coordinates: fx.Node | None = None
 

@@ -1,0 +1,62 @@
+"""`legoc build`: compile a spec into a build directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    spec: Annotated[
+        Path, typer.Argument(help="The spec to compile; with --check, a build directory.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Build directory. [default: build/NAME]", show_default=False),
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policy",
+            help="A further skip policy whose configurations to build, e.g. halfway:0.4. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Noise levels of the schedule on which policies are read. [default: the spec's]",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be built and write nothing.")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Verify that a build directory is what its spec says; write nothing."),
+    ] = False,
+) -> None:
+    """Compile a spec: one module for each skip configuration that its policies reach, and one for training.
+
+    Nothing is materialised or compiled to machine code: a build is data, a few hundred kilobytes whatever the stack.
+    The directory's path is printed on stdout.
+    """
+    from legoc.build import BUILDS, check_build, compile_spec, write_build
+    from legoc.cli.build_summary import summary
+    from legoc.spec import load_spec
+    from legoc_runtime.errors import UsageError
+
+    if check:
+        if out is not None or policy or steps is not None or dry_run:
+            raise UsageError("--check takes a build directory alone", help="legoc build --check build/NAME")
+        check_build(spec)
+        typer.echo(f"{spec} is what its spec says", err=True)
+        return
+    manifest, spec_text = compile_spec(load_spec(spec), policies=policy or (), steps=steps)
+    typer.echo(summary(manifest), err=True, nl=False)
+    if dry_run:
+        return
+    directory = out if out is not None else Path(BUILDS) / manifest.name
+    write_build(manifest, spec_text, directory)
+    typer.echo(directory)

@@ -1,0 +1,106 @@
+"""Programs: their text, their verifier, and that they survive JSON."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from legoc.lower.program import lower_sampling, lower_training
+from legoc_runtime.contract import codec
+from legoc_runtime.contract.program import OPS, Program, ScaleImage, Vector, inputs_of, outputs_of
+from legoc_runtime.contract.program_text import to_text
+from legoc_runtime.contract.settings import TrainSettings
+from legoc_runtime.contract.verify import INVARIANTS, verify_program
+from legoc_runtime.errors import RunError
+from tests.stacks import stack
+
+SHAPE = stack(depths=(1, 1, 1))
+
+
+def test_the_text_of_a_skipped_configuration():
+    assert to_text(lower_sampling(SHAPE, ("parts",))) == (
+        "program parts(%x: image[3x32x32], %sigma: scalar, %label: label[5]) {\n"
+        "  %c_skip: scalar, %c_out: scalar, %c_in: scalar, %c_noise: scalar = edm_scales(%sigma) {sigma_data=0.5}\n"
+        "  %x.scaled: image[3x32x32] = scale_image(%x, %c_in)\n"
+        "  %condition: vector[32] = condition(%c_noise, %label) {form=table}\n"
+        "  %nothing: image[3x32x32] = no_estimate(%x.scaled)\n"
+        "  %parts.pixels: tokens[4x4x512] = partition(%nothing, %x.scaled) "
+        "{brick=parts, coordinates=row_column, window=16x16, receptive_field=8}\n"
+        "  %parts.tokens: tokens[4x4x32] = embed(%parts.pixels) {brick=parts}\n"
+        "  %parts.0.modulation: vector[192] = modulate(%condition) {brick=parts, block=0}\n"
+        "  %parts.0.attended: tokens[4x4x32] = attend(%parts.tokens, %parts.0.modulation) {brick=parts, block=0, heads=4}\n"
+        "  %parts.0.tokens: tokens[4x4x32] = mlp(%parts.0.attended, %parts.0.modulation) {brick=parts, block=0}\n"
+        "  %parts.final.modulation: vector[64] = modulate(%condition) {brick=parts}\n"
+        "  %parts.decoded: tokens[4x4x192] = decode(%parts.0.tokens, %parts.final.modulation) {brick=parts}\n"
+        "  %parts.network: image[3x32x32] = merge(%parts.decoded) "
+        "{brick=parts, grid=32x32, window=16x16, receptive_field=8}\n"
+        "  %parts.estimate: image[3x32x32] = precondition(%x, %parts.network, %c_skip, %c_out)\n"
+        "  return estimate=%parts.estimate\n"
+        "}\n"
+    )
+
+
+def test_conditioning_is_computed_once_whatever_the_number_of_bricks():
+    program = lower_sampling(SHAPE, SHAPE.ids)
+    assert [op.name for op in program.ops].count("condition") == 1
+
+
+@pytest.mark.parametrize("train", [TrainSettings(), TrainSettings(fill="x0", gradient="detached")])
+@pytest.mark.parametrize("carry", ["x0", "raw"])
+def test_programs_survive_json(train, carry):
+    shape = stack(carry=carry, train_patches=(0.5, 0.75, 1.0))
+    for program in (lower_sampling(shape, ("parts", "whole")), lower_training(shape, train)):
+        assert codec.decode(Program, codec.encode(program), where="test") == program
+
+
+def test_every_operation_is_emitted_by_some_program():
+    """The set of operations is closed and has no dead members."""
+    shape = stack(carry="raw", train_patches=(0.5, 1.0, 1.0))
+    programs = [
+        lower_training(shape, TrainSettings(fill="x0", gradient="detached")),
+        lower_sampling(shape, ("whole",)),
+    ]
+    assert {op.name for program in programs for op in program.ops} == set(OPS)
+
+
+GOOD = lower_sampling(SHAPE, SHAPE.ids)
+FAULTS = {
+    "defined once": replace(GOOD, ops=(*GOOD.ops, GOOD.ops[-1])),
+    "defined before read": replace(GOOD, ops=GOOD.ops[::-1]),
+    "typed": replace(GOOD, types={k: v for k, v in GOOD.types.items() if k != "condition"}),
+    "bricks exist": replace(GOOD, bricks=("windows", "parts")),
+    "widths agree": replace(GOOD, types={**GOOD.types, "parts.0.modulation": Vector(7)}),
+}
+
+
+@pytest.mark.parametrize("invariant", INVARIANTS)
+def test_each_invariant_notices_its_fault(invariant):
+    verify_program(GOOD, SHAPE)
+    with pytest.raises(RunError, match=f"\\[{invariant}\\]"):
+        verify_program(FAULTS[invariant], SHAPE)
+
+
+def test_inputs_and_outputs_of_operations():
+    op = ScaleImage(image="x", scale="c_in", out="y")
+    assert (inputs_of(op), outputs_of(op)) == (("x", "c_in"), ("y",))
+    precondition = next(op for op in GOOD.ops if op.name == "precondition")
+    assert inputs_of(precondition) == ("x", "windows.network", "c_skip", "c_out")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data.pop("ops"),
+        lambda data: data.update(surprise=1),
+        lambda data: data["ops"][0].update(op="exec"),
+        lambda data: data["ops"][0].update(sigma_data="0.5"),
+        lambda data: data["inputs"].append("x"),
+        lambda data: data.update(bricks="whole"),
+    ],
+)
+def test_damaged_json_is_refused_in_words(damage):
+    data = codec.encode(GOOD)
+    damage(data)
+    with pytest.raises(RunError, match=r"manifest\.json"):
+        codec.decode(Program, data, where="manifest.json")

@@ -1,0 +1,110 @@
+"""The paper's formulas written plainly, to hold compiled modules against: conditioning computed once a window, one attention
+a window in plain products, one brick after another, nothing fused, nothing shared."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from legoc_runtime.contract.stack import BrickShape, StackShape
+from legoc_runtime.layers.tables import coordinate_channels, position_table, time_frequencies
+
+
+def plain_estimate(
+    shape: StackShape,
+    weights: dict[str, Tensor],
+    x: Tensor,
+    sigma: Tensor,
+    label: Tensor | None,
+    runs: tuple[str, ...],
+) -> Tensor:
+    """The estimate of the last of the bricks that run."""
+    sd = shape.diffusion.sigma_data
+    estimates, below = [], None
+    for i in range(x.shape[0]):
+        variance = sigma[i] ** 2 + sd**2
+        skip, out = sd**2 / variance, sigma[i] * sd / variance.sqrt()
+        condition = _condition(shape, weights, sigma[i].log() / 4, None if label is None else int(label[i]))
+        below, estimate = None, None
+        for brick in shape.bricks:
+            if brick.id not in runs:
+                continue
+            raw = _brick(shape, weights, brick, x[i] / variance.sqrt(), below, condition)
+            estimate = skip * x[i] + out * raw
+            below = raw if shape.carry == "raw" else estimate
+        estimates.append(estimate)
+    return torch.stack(estimates)
+
+
+def _linear(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+    return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+
+def _condition(shape: StackShape, weights: dict[str, Tensor], time: Tensor, label: int | None) -> Tensor:
+    angles = time * time_frequencies().to(time.dtype)
+    hidden = _linear(weights, "conditioning.time.fc1", torch.cat([angles.cos(), angles.sin()]))
+    embedding = _linear(weights, "conditioning.time.fc2", hidden * torch.sigmoid(hidden))
+    if label is not None:
+        embedding = embedding + weights["conditioning.label.weight"][label]
+    return embedding * torch.sigmoid(embedding)
+
+
+def _brick(
+    shape: StackShape,
+    weights: dict[str, Tensor],
+    brick: BrickShape,
+    x: Tensor,
+    below: Tensor | None,
+    condition: Tensor,
+) -> Tensor:
+    parts = [x, coordinate_channels(shape.grid, shape.coordinates).to(x.dtype)]
+    if brick.takes_estimate:
+        parts.insert(0, torch.zeros_like(x) if below is None else below)
+    image = torch.cat(parts)
+    (height, width), p = brick.window, brick.receptive_field
+    result = torch.zeros_like(x)
+    for top in range(0, shape.grid[0], height):
+        for left in range(0, shape.grid[1], width):
+            window = image[:, top : top + height, left : left + width]
+            result[:, top : top + height, left : left + width] = _window(weights, brick, window, condition, p)
+    return result
+
+
+def _window(weights: dict[str, Tensor], brick: BrickShape, window: Tensor, condition: Tensor, p: int) -> Tensor:
+    rows, columns = brick.tokens_down_and_across
+    tokens = torch.stack(
+        [window[:, r * p : (r + 1) * p, c * p : (c + 1) * p].reshape(-1) for r in range(rows) for c in range(columns)]
+    )
+    name = f"bricks.{brick.id}"
+    tokens = _linear(weights, f"{name}.embed", tokens) + position_table(rows, columns, brick.width).to(tokens.dtype)
+    for i in range(brick.depth):
+        block = f"{name}.blocks.{i}"
+        shift1, scale1, gate1, shift2, scale2, gate2 = _linear(weights, f"{block}.adaln", condition).chunk(6)
+        tokens = tokens + gate1 * _attention(weights, block, brick.heads, _norm(tokens) * (1 + scale1) + shift1)
+        hidden = _linear(weights, f"{block}.mlp.fc1", _norm(tokens) * (1 + scale2) + shift2)
+        gelu = 0.5 * hidden * (1 + torch.tanh(math.sqrt(2 / math.pi) * (hidden + 0.044715 * hidden**3)))
+        tokens = tokens + gate2 * _linear(weights, f"{block}.mlp.fc2", gelu)
+    shift, scale = _linear(weights, f"{name}.final.adaln", condition).chunk(2)
+    pixels = _linear(weights, f"{name}.final.linear", _norm(tokens) * (1 + scale) + shift)
+    result = torch.zeros(brick.channels, *brick.window, dtype=tokens.dtype)
+    for i, token in enumerate(pixels):
+        r, c = divmod(i, columns)
+        result[:, r * p : (r + 1) * p, c * p : (c + 1) * p] = token.reshape(p, p, brick.channels).permute(2, 0, 1)
+    return result
+
+
+def _norm(tokens: Tensor) -> Tensor:
+    centred = tokens - tokens.mean(-1, keepdim=True)
+    return centred / (centred.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt()
+
+
+def _attention(weights: dict[str, Tensor], block: str, heads: int, tokens: Tensor) -> Tensor:
+    length, width = tokens.shape
+    qkv = _linear(weights, f"{block}.attn.qkv", tokens).reshape(length, 3, heads, width // heads)
+    mixed = []
+    for head in range(heads):
+        q, k, v = qkv[:, 0, head], qkv[:, 1, head], qkv[:, 2, head]
+        mixed.append(torch.softmax(q @ k.T / math.sqrt(width // heads), dim=-1) @ v)
+    return _linear(weights, f"{block}.attn.proj", torch.cat(mixed, dim=-1))
