@@ -14,7 +14,7 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A named text. Lines end at \\n alone; columns count characters."""
+    """A named text. Lines end at a line feed alone; columns count characters."""
 
     name: str
     text: str = field(repr=False)

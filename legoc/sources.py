@@ -25,7 +25,7 @@ def _source(program: Program, manifest: Manifest, store: WeightStore) -> str:
     module = link(program, store)
     left_out = [id for id in manifest.shape.ids if id not in program.bricks]
     header = [
-        f'"""`{program.name}` of {manifest.name}, written by legoc {manifest.legoc_version} for people; nothing imports it.',
+        f'"""`{program.name}` of {manifest.name}, written by legoc {manifest.legoc_version} for people to read.',
         "",
         f"Runs {', '.join(program.bricks)}" + (f"; leaves out {', '.join(left_out)}." if left_out else "."),
         "Arguments:",

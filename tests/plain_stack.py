@@ -1,5 +1,7 @@
-"""The paper's formulas written plainly, to hold compiled modules against: conditioning computed once a window, one attention
-a window in plain products, one brick after another, nothing fused, nothing shared."""
+"""The paper's formulas written plainly, to hold compiled modules against.
+
+One window after another, one attention in plain products, nothing fused, nothing shared.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 takes: Manifest, WeightStore
 gives: BrickStack, TrainingStack
-may import: torch, `legoc_runtime.link`, `legoc_runtime.backends`, `legoc_runtime.store`, `legoc_runtime.checkpoint`, `legoc_runtime.contract`
+may import: torch, and `link`, `backends`, `store`, `checkpoint`, `contract` of `legoc_runtime`
 """
 
 from __future__ import annotations
@@ -227,7 +227,8 @@ def load(
     Args:
         path: a run (its newest checkpoint is taken), a checkpoint directory inside one, or a build directory.
         weights: a run, checkpoint or .safetensors file to take the weights from; a build directory needs one.
-        ema: which weights: None takes the run's first EMA if it has one, `none` the raw weights, a rate such as `0.9999` that EMA.
+        ema: which weights: None takes the run's first EMA if it has one, `none` the raw weights, a rate such as
+            `0.9999` that EMA.
         backend: `auto`, `eager`, `inductor`, or a Backend.
         device: where the stack lives.
         dtype: type of the weights and of the arithmetic.

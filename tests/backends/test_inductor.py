@@ -32,7 +32,7 @@ def test_compiled_modules_agree_and_leave_the_store_plain():
         assert bricks_in(compiled) == configuration
         assert not any(isinstance(module, Region) for module in plain.modules())
     assert {name: type(module) for name, module in store.named_modules()} == kinds
-    # windows and parts have one signature (4 tokens, width 32), whole another: two compilations for three configurations
+    # windows and parts have one signature (4 tokens, width 32), whole another: two in all
     assert len(backend._compiled) == 2
 
 

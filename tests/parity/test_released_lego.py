@@ -1,4 +1,4 @@
-"""Every brick's output equals the public implementation's on its stored inputs and weights (tests/reference/README.md)."""
+"""Every brick's output equals the public implementation's on stored inputs and weights (tests/reference/README.md)."""
 
 from __future__ import annotations
 

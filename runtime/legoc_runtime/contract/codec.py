@@ -94,15 +94,16 @@ def _decode_tuple(kind: Any, data: object, where: str) -> tuple[Any, ...]:
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         return tuple(_decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(items))
     if len(items) != len(arguments):
-        raise _fail(where, f"{len(arguments)} items", data)
+        raise _fail(where, f"{len(arguments)} items", items)
     return tuple(_decode(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(zip(arguments, items, strict=True)))
 
 
 def _tagged(kinds: Mapping[str, type[Any]], tag: str, data: object, where: str) -> Any:
-    name = cast("dict[str, object]", data).get(tag) if isinstance(data, dict) else None
+    mapping = cast("dict[str, object]", data) if isinstance(data, dict) else {}
+    name = mapping.get(tag)
     if not isinstance(name, str) or name not in kinds:
-        raise _fail(where, f"a mapping whose `{tag}` is one of {', '.join(kinds)}", name if name else data)
-    rest = {key: value for key, value in cast("dict[str, object]", data).items() if key != tag}
+        raise _fail(where, f"a mapping whose `{tag}` is one of {', '.join(kinds)}", name or "nothing of that kind")
+    rest = {key: value for key, value in mapping.items() if key != tag}
     return _decode_fields(kinds[name], rest, where)
 
 

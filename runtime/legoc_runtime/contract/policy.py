@@ -120,7 +120,7 @@ def tabulate(policy: Policy, bricks: Sequence[str], levels: Sequence[Level]) -> 
         row = tuple(brick for brick in bricks if brick not in skips or not holds(skips[brick], level))
         if not row:
             raise UsageError(
-                f"policy `{policy.name}` leaves no brick at step {level.step} of {level.steps}, sigma {level.sigma:.4g}",
+                f"policy `{policy.name}` leaves no brick at step {level.step} of {level.steps} (sigma {level.sigma:.3g})",
                 help="let at least one brick run at every noise level",
             )
         rows.append(row)

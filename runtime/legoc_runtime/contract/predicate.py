@@ -220,7 +220,7 @@ _BINDING: dict[str, int] = {
 
 
 def text(expr: Expr) -> str:
-    """The predicate in the language's own syntax, with no more parentheses than needed; parses back to an equal tree."""
+    """The predicate in the language's own syntax, without needless parentheses; parses back to an equal tree."""
     return _text(expr)[0]
 
 

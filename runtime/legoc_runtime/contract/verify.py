@@ -1,5 +1,7 @@
-"""The verifier of programs: run by the compiler after lowering and by the runtime before linking, so that a damaged
-or foreign manifest is refused in words.
+"""The verifier of programs.
+
+Run by the compiler after lowering and by the runtime before linking, so that a damaged or foreign manifest is refused
+in words.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Attention inside windows. Several forms of one formula; which one runs is a choice of the backend, not of the module."""
+"""Attention inside windows. Several forms of one formula; the backend chooses which one runs, not the module."""
 
 from __future__ import annotations
 

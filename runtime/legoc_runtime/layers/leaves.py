@@ -59,7 +59,7 @@ class LabelTable(nn.Module):
 
 
 class LabelLinear(nn.Module):
-    """A linear layer on the one-hot label, as a look-up: row + bias; the null label is the bias alone (released LEGO)."""
+    """A linear layer on the one-hot label, as a look-up: row + bias; the null label is the bias (released LEGO)."""
 
     def __init__(self, classes: int, width: int) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ def rows(modulation: Tensor, count: int) -> tuple[Tensor, ...]:
 
 
 class Attend(nn.Module):
-    """The attention half of a block. Reads the first three of the block's six modulation vectors: shift, scale, gate."""
+    """The attention half of a block. Reads the first three of its six modulation vectors: shift, scale, gate."""
 
     def __init__(self, brick: BrickShape) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ class Attend(nn.Module):
 
 
 class Mlp(nn.Module):
-    """The MLP half of a block. Reads the last three of the block's six modulation vectors: shift, scale, gate."""
+    """The MLP half of a block. Reads the last three of its six modulation vectors: shift, scale, gate."""
 
     def __init__(self, brick: BrickShape) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Constants computed from shapes: position tables, coordinate channels, sinusoids. Never weights, never in a checkpoint."""
+"""Constants computed from shapes: positions, coordinates, sinusoids. Never weights, never in a checkpoint."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def _sinusoid(index: Tensor, width: int) -> Tensor:
 def coordinate_channels(grid: tuple[int, int], order: CoordinateOrder) -> Tensor:
     """Pixel coordinates from -1 to 1 inclusive over the whole grid, [2, H, W]; a side of one pixel is at 0.
 
-    `row_column`: the first channel varies along rows (axis H), as in the released weights; `column_row`: the other way round.
+    `row_column`: the first channel varies along rows (axis H), as in the released weights;
+    `column_row`: the other way round.
     """
     row, column = torch.meshgrid(*(_line(side) for side in grid), indexing="ij")
     match order:

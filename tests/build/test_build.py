@@ -1,0 +1,147 @@
+"""The build directory: byte-identical, whole or absent, checked against its spec, and cheap for a large stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from legoc import build
+from legoc.build import check_build, compile_path, compile_spec, lower_configuration, newest_build, write_build
+from legoc.spec import load_spec
+from legoc_runtime.contract.manifest import manifest_from_json, read_manifest
+from legoc_runtime.errors import RunError, UsageError
+
+SPECS = Path(__file__).parents[2] / "specs"
+
+
+def build_to(directory: Path, spec: str = "emoji_32.yaml") -> Path:
+    write_build(*compile_spec(load_spec(SPECS / spec)), directory)
+    return directory
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
+
+
+def test_a_second_build_is_byte_identical_in_another_process(tmp_path):
+    first = contents(build_to(tmp_path / "a"))
+    code = f"import tests.build.test_build as t, pathlib; t.build_to(pathlib.Path({str(tmp_path / 'b')!r}))"
+    environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    assert contents(tmp_path / "b") == first
+    assert set(first) >= {"manifest.json", "spec.yaml", "modules/training.py"}
+
+
+def test_building_over_a_build_leaves_one_build(tmp_path):
+    build_to(tmp_path, "lego_u_xl.yaml")
+    (tmp_path / "checkpoints").mkdir()
+    build_to(tmp_path)
+    assert (tmp_path / "checkpoints").is_dir()
+    (tmp_path / "checkpoints").rmdir()
+    assert contents(tmp_path) == contents(build_to(tmp_path.with_name("fresh")))
+
+
+def test_the_manifest_reads_back_equal(tmp_path):
+    manifest, text = compile_spec(load_spec(SPECS / "lego_u_xl.yaml"))
+    write_build(manifest, text, tmp_path)
+    assert read_manifest(tmp_path) == manifest
+    assert compile_path(tmp_path) == (manifest, text)
+
+
+def test_the_build_holds_what_its_policies_reach_and_no_more(tmp_path):
+    spec = load_spec(SPECS / "lego_u_xl.yaml")
+    manifest, _ = compile_spec(spec)
+    assert manifest.shape.ids in manifest.configurations
+    assert ("coarse", "parts", "detail", "regroup") in manifest.configurations  # halfway and the top brick's own skip
+    assert ("top",) not in manifest.configurations
+    assert len(set(manifest.configurations)) == len(manifest.configurations)
+    assert lower_configuration(manifest, ("top",)).bricks == ("top",)
+
+
+def test_a_large_stack_builds_without_being_materialised(tmp_path):
+    """1.26 B parameters would be 5 GB; the limit of memory is the issue's, taken in a process of its own."""
+    code = (
+        "import resource, sys; from pathlib import Path; from tests.build.test_build import build_to;"
+        f"build_to(Path({str(tmp_path)!r}), 'lego_u_xl.yaml');"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        timeout=120,
+    )
+    assert int(done.stdout) < 3000, f"peak memory {done.stdout} MiB"
+    assert time.monotonic() - started < 120
+    shape = read_manifest(tmp_path).shape
+    assert [brick.id for brick in shape.bricks] == ["coarse", "parts", "detail", "regroup", "top"]
+
+
+def test_check_notices_any_change(tmp_path):
+    directory = build_to(tmp_path / "b")
+    check_build(directory)
+    source = next((directory / "modules").iterdir())
+    source.write_text(source.read_text() + "# a line more\n")
+    with pytest.raises(RunError, match="not what its program links to"):
+        check_build(directory)
+    build_to(directory)
+    manifest = json.loads((directory / "manifest.json").read_text())
+    manifest["programs"][0]["ops"][0]["sigma_data"] = 0.7
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunError, match="not what the spec compiles to"):
+        check_build(directory)
+    build_to(directory)
+    (directory / "spec.yaml").write_text((directory / "spec.yaml").read_text() + "\n")
+    with pytest.raises(RunError, match="changed after the build"):
+        compile_path(directory)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not a manifest"),
+        ("[]", "version"),
+        ('{"manifest_version": 99}', "version 99"),
+        ('{"manifest_version": 1, "name": "x"}', "missing"),
+        ("[" * 100_000, "not a manifest"),
+    ],
+)
+def test_a_foreign_manifest_is_refused_in_words(text, words):
+    with pytest.raises(RunError, match=words):
+        manifest_from_json(text, where="manifest.json")
+
+
+def test_a_directory_that_is_no_build_is_said_to_be_none(tmp_path):
+    with pytest.raises(UsageError, match="is not a build"):
+        compile_path(tmp_path)
+    with pytest.raises(UsageError, match="no build under"):
+        newest_build(tmp_path)
+
+
+def test_the_newest_build_is_taken(tmp_path):
+    for i, name in enumerate(("old", "new")):
+        directory = build_to(tmp_path / build.BUILDS / name)
+        os.utime(directory / "manifest.json", ns=(i, i))
+    assert newest_build(tmp_path).name == "new"
+
+
+def test_a_failed_write_leaves_the_last_build(tmp_path, monkeypatch):
+    directory = build_to(tmp_path / "b")
+    before = contents(directory)
+
+    def full(path, text):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(build, "_write", full)
+    with pytest.raises(OSError, match="No space left"):
+        build_to(directory, "lego_u_xl.yaml")
+    assert contents(directory) == before
