@@ -64,14 +64,14 @@ def _brick(
     parts = [x, coordinate_channels(shape.grid, shape.coordinates).to(x.dtype)]
     if brick.takes_estimate:
         parts.insert(0, torch.zeros_like(x) if below is None else below)
-    image = torch.cat(parts)
+    image = torch.cat(parts).roll((-brick.offset[0], -brick.offset[1]), dims=(1, 2))
     (height, width), p = brick.window, brick.receptive_field
     result = torch.zeros_like(x)
     for top in range(0, shape.grid[0], height):
         for left in range(0, shape.grid[1], width):
             window = image[:, top : top + height, left : left + width]
             result[:, top : top + height, left : left + width] = _window(weights, brick, window, condition, p)
-    return result
+    return result.roll(brick.offset, dims=(1, 2))
 
 
 def _window(weights: dict[str, Tensor], brick: BrickShape, window: Tensor, condition: Tensor, p: int) -> Tensor:

@@ -162,7 +162,14 @@ class _Lowering:
         )
         self.networks[brick.id] = network
         if index is not None:
-            op = WindowMask(brick=brick.id, index=index, grid=brick.grid, window=brick.window, out=f"{brick.id}.mask")
+            op = WindowMask(
+                brick=brick.id,
+                index=index,
+                grid=brick.grid,
+                window=brick.window,
+                offset=brick.offset,
+                out=f"{brick.id}.mask",
+            )
             self.masks[brick.id] = self.out.emit(op, Image(1, *brick.grid))
         return network
 

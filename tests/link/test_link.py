@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -76,6 +77,12 @@ def test_b13_modulation_has_one_row_an_image():
     for hook in hooks:
         hook.remove()
     assert rows == [3] * (sum(brick.depth + 1 for brick in shape.bricks))
+
+
+def test_offset_windows():
+    shape = stack()
+    bricks = [replace(brick, offset=(brick.window[0] // 2, 1)) for brick in shape.bricks[:2]]
+    assert_equals_plain(replace(shape, bricks=(*bricks, shape.bricks[2])), shape.ids, count=1)
 
 
 def test_b14_bricks_of_different_widths():

@@ -120,8 +120,8 @@ def tabulate(policy: Policy, bricks: Sequence[str], levels: Sequence[Level]) -> 
         row = tuple(brick for brick in bricks if brick not in skips or not holds(skips[brick], level))
         if not row:
             raise UsageError(
-                f"policy `{policy.name}` leaves no brick at step {level.step} of {level.steps} (sigma {level.sigma:.3g})",
-                help="let at least one brick run at every noise level",
+                f"policy `{policy.name}` leaves no brick at step {level.step} of {level.steps}",
+                help=f"let at least one brick run at every noise level; there sigma is {level.sigma:.4g}",
             )
         rows.append(row)
     return TruthTable(policy.name, tuple(bricks), tuple(levels), tuple(rows))

@@ -138,6 +138,7 @@ class Partition:
     """Concatenate images and pixel coordinates along channels, cut windows in row-major order, cut tokens likewise.
 
     A token's numbers are laid out (channel, row, column). Coordinates run from -1 to 1 inclusive over the whole grid.
+    The first window starts at `offset`; windows that cross the border go on at the other side.
     """
 
     name: ClassVar[str] = "partition"
@@ -145,6 +146,7 @@ class Partition:
     images: tuple[Value, ...]
     coordinates: CoordinateOrder
     window: tuple[int, int]
+    offset: tuple[int, int]
     receptive_field: int
     out: Value
 
@@ -238,6 +240,7 @@ class Merge:
     tokens: Value
     grid: tuple[int, int]
     window: tuple[int, int]
+    offset: tuple[int, int]
     receptive_field: int
     out: Value
 
@@ -263,6 +266,7 @@ class WindowMask:
     index: Value
     grid: tuple[int, int]
     window: tuple[int, int]
+    offset: tuple[int, int]
     out: Value
 
 

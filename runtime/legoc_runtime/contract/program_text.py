@@ -25,6 +25,8 @@ def _line(program: Program, op: Op) -> str:
         is_value = attribute in values if isinstance(attribute, str) else False
         if f.name in OUTPUT_FIELDS or f.name == "images" or attribute is None or (is_value and f.name != "brick"):
             continue
+        if f.name == "offset" and attribute == (0, 0):
+            continue
         attributes.append(f"{f.name}={_attribute(attribute)}")
     reads = ", ".join(f"%{value}" for value in inputs_of(op))
     return f"{results} = {op.name}({reads})" + (f" {{{', '.join(attributes)}}}" if attributes else "")

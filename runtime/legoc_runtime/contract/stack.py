@@ -49,6 +49,8 @@ class BrickShape:
         condition_width: features of the conditioning vector.
         train_patches: share of the windows that a training step runs, in (0, 1].
         loss_weight: weight of the brick's own loss.
+        offset: rows and columns by which the windows are shifted, by a cyclic roll, so that seams of neighbours need
+            not coincide; at least 0 and smaller than the window.
     """
 
     id: str
@@ -65,6 +67,7 @@ class BrickShape:
     condition_width: int
     train_patches: float = 1.0
     loss_weight: float = 1.0
+    offset: tuple[int, int] = (0, 0)
 
     @property
     def windows(self) -> int:

@@ -12,7 +12,11 @@ from torch import Tensor
 
 
 def partition(
-    images: Sequence[Tensor], coordinates: Tensor | None, window: tuple[int, int], receptive_field: int
+    images: Sequence[Tensor],
+    coordinates: Tensor | None,
+    window: tuple[int, int],
+    offset: tuple[int, int],
+    receptive_field: int,
 ) -> Tensor:
     """Concatenate along channels, cut windows, cut tokens: images [N, C, H, W] to [N, W, L, C*p*p], laid out (C, p, p).
 
@@ -20,12 +24,16 @@ def partition(
         images: tensors of equal N, H, W.
         coordinates: [2, H, W], appended after the images, or None.
         window: height and width of a window; divides the grid.
+        offset: row and column at which the first window starts; the image is rolled, so that windows that cross the
+            border go on at the other side.
         receptive_field: side of a token; divides the window.
     """
     parts = list(images)
     if coordinates is not None:
         parts.append(coordinates.to(parts[0].dtype).expand(parts[0].shape[0], -1, -1, -1))
     image = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+    if offset != (0, 0):
+        image = image.roll((-offset[0], -offset[1]), dims=(2, 3))
     n, channels, height, width = image.shape
     (down, across), p = window, receptive_field
     cut = image.reshape(n, channels, height // down, down // p, p, width // across, across // p, p)
@@ -34,14 +42,17 @@ def partition(
     return cut.reshape(n, -1, (down // p) * (across // p), channels * p * p)
 
 
-def merge(tokens: Tensor, grid: tuple[int, int], window: tuple[int, int], receptive_field: int) -> Tensor:
+def merge(
+    tokens: Tensor, grid: tuple[int, int], window: tuple[int, int], offset: tuple[int, int], receptive_field: int
+) -> Tensor:
     """Tokens [N, W, L, p*p*C], laid out (p, p, C), to the image [N, C, H, W]."""
     n, p = tokens.shape[0], receptive_field
     (height, width), (down, across) = grid, window
     channels = tokens.shape[3] // (p * p)
     cut = tokens.reshape(n, height // down, width // across, down // p, across // p, p, p, channels)
     # N, window row, window column, token row, token column, pixel row, pixel column, C
-    return cut.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(n, channels, height, width)
+    image = cut.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(n, channels, height, width)
+    return image.roll(offset, dims=(2, 3)) if offset != (0, 0) else image
 
 
 def take_windows(tokens: Tensor, index: Tensor) -> Tensor:
@@ -56,10 +67,11 @@ def put_windows(tokens: Tensor, index: Tensor, windows: int) -> Tensor:
     return blank.scatter(1, index[:, :, None, None].expand(-1, -1, length, features), tokens)
 
 
-def window_mask(index: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
+def window_mask(index: Tensor, grid: tuple[int, int], window: tuple[int, int], offset: tuple[int, int]) -> Tensor:
     """1.0 in the windows that index [N, K] names, else 0.0: [N, 1, H, W], float32."""
     (height, width), (down, across) = grid, window
     rows, columns = height // down, width // across
     taken = torch.zeros(index.shape[0], rows * columns, device=index.device).scatter(1, index, 1.0)
     mask = taken.reshape(-1, 1, rows, 1, columns, 1).expand(-1, -1, -1, down, -1, across)
-    return mask.reshape(-1, 1, height, width)
+    mask = mask.reshape(-1, 1, height, width)
+    return mask.roll(offset, dims=(2, 3)) if offset != (0, 0) else mask

@@ -109,12 +109,12 @@ class _Linker:
                 self._leaf(op, target, (self.values[tokens], self.values[modulation]))
             case PutWindows(tokens=tokens, index=index, windows=windows):
                 self._call(op, patching.put_windows, (self.values[tokens], self.values[index], windows))
-            case Merge(tokens=tokens, grid=grid, window=window, receptive_field=receptive_field):
-                self._call(op, patching.merge, (self.values[tokens], grid, window, receptive_field))
+            case Merge(tokens=tokens, grid=grid, window=window, offset=offset, receptive_field=receptive_field):
+                self._call(op, patching.merge, (self.values[tokens], grid, window, offset, receptive_field))
             case Precondition(image=image, network=network, c_skip=c_skip, c_out=c_out):
                 self._call(op, scaling.precondition, self._read(image, network, c_skip, c_out))
-            case WindowMask(index=index, grid=grid, window=window):
-                self._call(op, patching.window_mask, (self.values[index], grid, window))
+            case WindowMask(index=index, grid=grid, window=window, offset=offset):
+                self._call(op, patching.window_mask, (self.values[index], grid, window, offset))
             case FillClean(estimate=estimate, clean=clean, mask=mask):
                 self._call(op, scaling.fill_clean, self._read(estimate, clean, mask))
             case Unprecondition(clean=clean, image=image, c_skip=c_skip, c_out=c_out):
@@ -136,7 +136,7 @@ class _Linker:
         if op.coordinates != "none" and self.coordinates is None:
             self.coordinates = self._node("call_module", "coordinates", (), "coordinates", op)
         images = [self.values[image] for image in op.images]
-        self._call(op, patching.partition, (images, self.coordinates, op.window, op.receptive_field))
+        self._call(op, patching.partition, (images, self.coordinates, op.window, op.offset, op.receptive_field))
 
     def _call(self, op: Op, function: Callable[..., Any], arguments: Arguments) -> None:
         value = _out(op)
