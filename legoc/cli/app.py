@@ -1,0 +1,126 @@
+"""The table of commands, and the frame around them. A command's module is imported only when it is called."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from legoc_runtime.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of `legoc`: its module under `legoc.cli` has a function `command` with typer's annotations."""
+
+    name: str
+    help: str
+
+    @property
+    def module(self) -> str:
+        """Full name of the command's module."""
+        return f"legoc.cli.{self.name}"
+
+
+COMMANDS: dict[str, Command] = {
+    command.name: command
+    for command in (
+        Command("check", "Check specs: every problem at once, with its place and what to do."),
+        Command("explain", "Explain a diagnostic code such as LG201; without one, list them all."),
+        Command("cost", "Parameters and multiply-accumulates of a spec, brick by brick and policy by policy."),
+        Command("timeline", "Draw which bricks run at which noise levels under a skip policy."),
+        Command("build", "Compile a spec to a build directory: one module for every skip configuration."),
+        Command("train", "Train a build on images; continues exactly where it stopped."),
+        Command("sample", "Make pictures with a trained stack, leaving bricks out as a skip policy says."),
+    )
+}
+
+USAGE = "Usage: legoc COMMAND [ARGUMENTS]..."
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line.
+
+    Args:
+        arguments: what follows `legoc`.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UsageError: there is no such command or option.
+    """
+    match arguments:
+        case [] | ["--help" | "-h" | "help"]:
+            sys.stdout.write(overview())
+            return 0 if arguments else 2
+        case ["--version" | "-V", *_]:
+            from legoc.version import __version__
+
+            sys.stdout.write(f"legoc {__version__}\n")
+            return 0
+        case ["help", name, *_]:
+            return run([name, "--help"])
+        case [name, *rest] if name in COMMANDS:
+            return _call(COMMANDS[name], rest)
+        case [name, *_]:
+            kind = "option" if name.startswith("-") else "command"
+            near = get_close_matches(name, COMMANDS, n=1)
+            help = f"did you mean `{near[0]}`?" if near else f"the commands are {', '.join(COMMANDS)}"
+            raise UsageError(f"there is no {kind} `{name}`", help=help)
+        case _:
+            raise AssertionError("the cases above cover every list")
+
+
+def overview() -> str:
+    """The text of `legoc --help`."""
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {command.name:<{width}}  {command.help}" for command in COMMANDS.values())
+    return (
+        f"{USAGE}\n\nA compiler for diffusion backbones made of LEGO bricks (arXiv 2310.06389).\n\n"
+        f"Commands:\n{rows}\n\n"
+        "Options:\n"
+        "  --version  Show the version.\n"
+        "  --help     Show this text; `legoc COMMAND --help` explains a command.\n"
+    )
+
+
+class _EscapedError(BaseException):
+    """Carries what a command raised past typer, which would turn some of it into messages and exit codes of its own."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _call(command: Command, arguments: list[str]) -> int:
+    import typer
+
+    function: Callable[..., object] = import_module(command.module).command
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    # a docstring's `Args:` are for readers of the code; typer shows the parameters itself
+    text = (inspect.getdoc(function) or command.help).split("\n\nArgs:")[0]
+    app.command(command.name, help=text)(_guarded(function))
+    try:
+        typer.main.get_command(app).main(arguments, prog_name=f"legoc {command.name}")
+    except _EscapedError as escaped:
+        raise escaped.error from None
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def _guarded(function: Callable[..., object]) -> Callable[..., object]:
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> object:
+        try:
+            return function(*args, **kwargs)
+        except (KeyboardInterrupt, OSError, EOFError) as error:
+            raise _EscapedError(error) from error
+
+    return guarded

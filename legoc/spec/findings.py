@@ -1,0 +1,197 @@
+"""pydantic's errors as located diagnostics, in the user's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from math import isfinite
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from legoc.codes import report
+from legoc.diagnostics import Diagnostic
+from legoc.spec.resolved import Path
+from legoc.spec.scalars import resolve_plain
+from legoc.spec.suggest import close, pattern, sections
+from legoc.spec.tree import LocatedTree, MappingNode, Node, ScalarNode, SequenceNode
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+
+_RANGES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "greater_than": lambda ctx: f"more than {ctx['gt']:g}",
+    "greater_than_equal": lambda ctx: f"at least {ctx['ge']:,}",
+    "less_than": lambda ctx: f"less than {ctx['lt']:,}",
+    "less_than_equal": lambda ctx: f"at most {ctx['le']:,}",
+    "finite_number": lambda ctx: "a finite number",
+    "int_parsing_size": lambda ctx: "a smaller number",
+}
+
+_PATTERNS: dict[Path, str] = {
+    ("name",): "letters, digits, `.`, `_` and `-`, beginning with a letter or digit, at most 64",
+    ("bricks", "*", "id"): "lower-case letters, digits and `_`, beginning with a letter, at most 64",
+}
+
+_YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+
+
+def place(tree: LocatedTree, path: Path) -> str:
+    """A place in words: `train.optimizer.lr`, or the `depth` of brick `parts`."""
+    match path:
+        case ("bricks", int(i)):
+            return brick_name(tree, i)
+        case ("bricks", int(i), *rest):
+            return f"`{_dotted(tuple(rest))}` of {brick_name(tree, i)}"
+        case ():
+            return "the spec"
+        case _:
+            return f"`{_dotted(path)}`"
+
+
+def brick_name(tree: LocatedTree, index: int) -> str:
+    """A brick in words: by its id, or by its place in the list."""
+    id = tree.scalar(("bricks", index, "id"))
+    return f"brick `{id.text}`" if id is not None and id.text else f"brick {index + 1} from the bottom"
+
+
+def _dotted(path: Path) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def found(node: Node) -> str:
+    """What stands in the file, in words."""
+    match node:
+        case MappingNode():
+            return "a mapping"
+        case SequenceNode():
+            return "a list"
+        case ScalarNode(value=None):
+            return "null" if node.text else "nothing"
+        case ScalarNode(value=bool()):
+            return f"the truth value {node.text}"
+        case ScalarNode(value=str()):
+            return f"the text `{shorten(node.text)}`"
+        case ScalarNode():
+            return f"the number {shorten(node.text)}"
+
+
+def shorten(text: str, limit: int = 40) -> str:
+    """Text for a message: one line, at most `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def finding(tree: LocatedTree, error: ErrorDetails) -> tuple[Path, Diagnostic]:
+    """The place and the diagnostic of one of pydantic's errors (not of unknown keys)."""
+    path: Path = error["loc"]
+    while not tree.has(path):
+        path = path[:-1]  # `diffusion: edn` is checked as {kind: edn}
+    node, kind, context = tree.nodes[path], error["type"], error.get("ctx", {})
+    if kind in _EXPECTED:
+        return path, _wrong_type(tree, path, node, _EXPECTED[kind])
+    if kind in ("null", "type"):
+        return path, _wrong_type(tree, path, node, error["msg"] if kind == "type" else expected_at(error["loc"]))
+    if kind == "literal_error":
+        return path, _wrong_choice(tree, path, node, re.findall(r"'([^']*)'", str(context["expected"])))
+    if kind in ("too_short", "too_long", "string_too_short", "string_too_long"):
+        return path, _wrong_length(tree, path, kind, context)
+    if kind in _RANGES or kind == "range":
+        limit = error["msg"] if kind == "range" else _RANGES[kind](context)
+        message = f"{place(tree, path)} must be {limit}, found {found(node).removeprefix('the number ')}"
+        return path, report("LG104", message, tree.span(path), f"must be {limit}", help=_range_help(path))
+    return path, _wrong_text(tree, path, node, error["msg"])
+
+
+def expected_at(path: Path) -> str:
+    """What a place that was left empty should hold."""
+    if pattern(path) in sections():
+        return "a mapping"
+    if path == ("bricks",):
+        return "a list of bricks"
+    model, key = sections().get(pattern(path[:-1])), str(path[-1]) if path else ""
+    about = model.model_fields[key].description if model and key in model.model_fields else None
+    return f"a value ({about})" if about else "a value"
+
+
+def _wrong_type(tree: LocatedTree, path: Path, node: Node, expected: str) -> Diagnostic:
+    model = sections().get(pattern(path[:-1]))
+    nullable = model is not None and bool(path) and path[-1] in model.nullable
+    if path == ("diffusion",):
+        expected = "`edm` or a mapping"
+    help = _type_help(path, node, expected, nullable=nullable)
+    expected += " or null" if nullable else ""
+    empty = isinstance(node, ScalarNode) and node.text == "" and node.style is None
+    span = tree.head(path) if empty or not isinstance(node, ScalarNode) else node.span
+    message = f"{place(tree, path)} must be {expected}, found {found(node)}"
+    return report("LG103", message, span, "nothing is written here" if empty else f"expected {expected}", help=help)
+
+
+def _type_help(path: Path, node: Node, expected: str, *, nullable: bool) -> str | None:
+    if not isinstance(node, ScalarNode) or node.value is None:
+        return "write a list: `- {id: ..., size: ..., depth: ...}`" if path == ("bricks",) else None
+    text = node.text
+    if expected == "true or false":
+        return f"write `{_YES_NO[text.lower()]}`" if text.lower() in _YES_NO else "write `true` or `false`"
+    if expected == "text":
+        return f'for the text, write it in quotes: "{shorten(text)}"'
+    if expected == "a list":
+        return f"write `[{shorten(text)}]`"
+    if nullable and text.lower() in ("none", "nil", "nan"):
+        return "write `null`"
+    return _number_help(node, whole="whole" in expected) if "number" in expected else None
+
+
+def _number_help(node: ScalarNode, *, whole: bool) -> str | None:
+    """The number that quoted text, `1_000`, `1,000` or `1e4` was meant to be."""
+    bare = resolve_plain(node.text.replace("_", "").replace(",", "").strip())
+    if not isinstance(bare, int | float) or isinstance(bare, bool) or not isfinite(bare):
+        return None
+    if whole and isinstance(bare, float):
+        if not bare.is_integer() or abs(bare) > 1e15:
+            return None
+        bare = int(bare)
+    return f"write `{bare}`" + (", without quotes" if node.style else "")
+
+
+def _wrong_choice(tree: LocatedTree, path: Path, node: Node, choices: list[str]) -> Diagnostic:
+    guess = close(node.text, choices) if isinstance(node, ScalarNode) else None
+    listed = " or ".join(f"`{choice}`" for choice in choices)
+    what = f"`{shorten(node.text)}`" if isinstance(node, ScalarNode) and node.text else found(node)
+    message = f"{place(tree, path)} must be {listed}, found {what}"
+    return report("LG105", message, tree.span(path), help=f"did you mean `{guess}`?" if guess else None)
+
+
+def _wrong_length(tree: LocatedTree, path: Path, kind: str, context: dict[str, Any]) -> Diagnostic:
+    what = "characters" if kind.startswith("string") else "items"
+    bound = f"at least {context['min_length']}" if kind.endswith("short") else f"at most {context['max_length']:,}"
+    help = "a stack has one brick or more: `- {id: ..., size: ..., depth: ...}`" if path == ("bricks",) else None
+    span = tree.span(path) if tree.scalar(path) else tree.head(path)
+    what = what.removesuffix("s") if bound.endswith(" 1") else what
+    return report("LG104", f"{place(tree, path)} must have {bound} {what}", span, help=help)
+
+
+def _wrong_text(tree: LocatedTree, path: Path, node: Node, expected: str) -> Diagnostic:
+    expected = _PATTERNS.get(pattern(path), expected)
+    text = node.text if isinstance(node, ScalarNode) else ""
+    message = f"{place(tree, path)} cannot be `{shorten(text)}`"
+    if pattern(path) in _PATTERNS:
+        better = re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_")
+        better = better if better[:1].isalpha() else f"brick_{better}".rstrip("_")
+        better = better[:64] if path[-1] == "id" else re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:64]
+        return report("LG106", message, tree.span(path), expected, help=f"for example `{better}`" if better else None)
+    return report("LG106", message, tree.span(path), f"expected {expected}")
+
+
+def _range_help(path: Path) -> str | None:
+    if path == ("conditioning", "classes"):
+        return "an unconditional stack is `classes: null`"
+    return None

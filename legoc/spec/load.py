@@ -1,0 +1,136 @@
+"""The located tree to the written model.
+
+What is broken is reported, cut out and remembered; the rest goes on to the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from legoc.codes import report
+from legoc.diagnostics import Diagnostic
+from legoc.source import Span
+from legoc.spec.findings import finding, place
+from legoc.spec.resolved import Path
+from legoc.spec.suggest import Guess, guess_key, pattern, section_name, sections
+from legoc.spec.tree import LocatedTree, MappingNode, ScalarNode, plain
+from legoc.spec.written import Spec
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What could be read of a spec.
+
+    Attributes:
+        tree: the document.
+        written: the values that are sound; what is broken is absent.
+        broken: places that a diagnostic speaks of already: rules stay silent about them and about what is inside.
+    """
+
+    tree: LocatedTree
+    written: Spec
+    broken: frozenset[Path]
+
+    def is_broken(self, *path: str | int) -> bool:
+        """Whether a place, or one that encloses it, is spoken of already."""
+        return any(path[:length] in self.broken for length in range(1, len(path) + 1))
+
+    def span(self, *path: str | int) -> Span:
+        """The span of the value at a path, or of the nearest enclosing one."""
+        return self.tree.span(path)
+
+
+def load(tree: LocatedTree) -> tuple[Loaded, list[Diagnostic]]:
+    """Read the written model off a tree.
+
+    Findings: LG101 unknown key, LG102 missing key, LG103 wrong type, LG104 out of range, LG105 not a choice, LG106
+    unreadable text.
+    """
+    data: dict[str, Any] = plain(tree.root)
+    broken = {path for path, node in tree.nodes.items() if isinstance(node, ScalarNode) and node.broken}
+    _prune(data, broken)
+    diagnostics: list[Diagnostic] = []
+    try:
+        written = Spec.model_validate(data)
+    except ValidationError as errors:
+        for error in errors.errors(include_url=False):
+            if error["type"] == "extra_forbidden":
+                path, guess, diagnostic = _unknown_key(tree, error["loc"])
+                broken.add(path)
+                if guess.key is not None and guess.section is None:
+                    broken.add((*path[:-1], guess.key))  # the misspelt key is not missing as well
+            else:
+                path, diagnostic = finding(tree, error)
+                broken.add(path)
+            diagnostics.append(diagnostic)
+        _prune(data, broken)
+        written = Spec.model_validate(data)
+    missing = list(_missing(tree, broken))
+    broken.update(path for paths, _ in missing for path in paths)
+    return Loaded(tree, written, frozenset(broken)), [
+        *diagnostics,
+        *(diagnostic for _, diagnostic in missing),
+    ]
+
+
+def _prune(data: dict[str, Any], broken: Iterable[Path]) -> None:
+    """Cut broken places out. A broken brick becomes an empty one, so that the others keep their places."""
+    for path in sorted(broken, key=len, reverse=True):
+        while path and isinstance(path[-1], int) and path[:-1] != ("bricks",):
+            path = path[:-1]
+        holder = _holder(data, path)
+        if isinstance(holder, dict):
+            cast("dict[str, Any]", holder).pop(str(path[-1]), None)
+        elif isinstance(holder, list) and isinstance(path[-1], int):
+            holder[path[-1]] = {}
+
+
+def _holder(data: dict[str, Any], path: Path) -> Any:
+    """The dict or list that holds a path's last part; None where a part of the way is absent."""
+    at: Any = data
+    for part in path[:-1]:
+        if isinstance(at, dict):
+            at = cast("dict[str, Any]", at).get(str(part))
+        elif isinstance(at, list) and isinstance(part, int):
+            at = cast("list[Any]", at)[part]
+        else:
+            return None
+    return at
+
+
+def _unknown_key(tree: LocatedTree, path: Path) -> tuple[Path, Guess, Diagnostic]:
+    section, key = path[:-1], str(path[-1])
+    parent = tree.nodes[section]
+    written = [entry[0].text for entry in parent.entries] if isinstance(parent, MappingNode) else []
+    guess = guess_key(key, section, written)
+    where = "at the top level" if not section else f"in {place(tree, section)}"
+    if guess.section is not None:
+        help = f"`{guess.key}` belongs in {section_name(guess.section)}"
+    elif guess.key is not None:
+        help = f"did you mean `{guess.key}`?"
+    else:
+        known = ", ".join(sections()[pattern(section)].model_fields)
+        help = f"the keys here are {known}"
+    span = tree.key(path) or tree.span(path)
+    return path, guess, report("LG101", f"unknown key `{key}` {where}", span, help=help)
+
+
+def _missing(tree: LocatedTree, broken: set[Path]) -> Iterator[tuple[list[Path], Diagnostic]]:
+    """One finding a section, with the places of all keys that are missing there."""
+    for path, node in tree.nodes.items():
+        model = sections().get(pattern(path))
+        if model is None or not isinstance(node, MappingNode):
+            continue
+        if any(path[:length] in broken for length in range(1, len(path) + 1)):
+            continue
+        written = {entry[0].text for entry in node.entries}
+        absent = [key for key in model.model_fields if key in model.required and key not in written]
+        absent = [key for key in absent if (*path, key) not in broken]
+        if absent:
+            message = f"{place(tree, path)} has no {', '.join(f'`{key}`' for key in absent)}"
+            help = "; ".join(f"add `{key}`: {model.model_fields[key].description}" for key in absent)
+            yield [(*path, key) for key in absent], report("LG102", message, tree.head(path), help=help)

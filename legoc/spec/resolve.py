@@ -1,0 +1,127 @@
+"""The written model to the resolved spec: every default filled in. Runs only on specs without errors."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from legoc.spec.drafts import Draft, grid_of
+from legoc.spec.load import Loaded
+from legoc.spec.policies import Predicates
+from legoc.spec.resolved import StackSpec
+from legoc.spec.written import Section
+from legoc_runtime.contract.policy import Policy
+from legoc_runtime.contract.settings import SampleSettings, TrainSettings
+from legoc_runtime.contract.stack import BrickShape, EdmConstants, StackShape
+
+DEFAULT_LABEL_DROPOUT = 0.1
+
+
+def resolve_edm(loaded: Loaded) -> EdmConstants:
+    """The constants of the diffusion."""
+    return EdmConstants(**_chosen(loaded.written.diffusion, leave_out=("kind",)))
+
+
+def resolve_sample(loaded: Loaded) -> SampleSettings:
+    """The `sample:` section."""
+    return SampleSettings(**_chosen(loaded.written.sample))
+
+
+def resolve_train(loaded: Loaded) -> TrainSettings:
+    """The `train:` section."""
+    written = loaded.written.train
+    chosen = _chosen(written, leave_out=("optimizer",))
+    optimizer = _chosen(written.optimizer if written else None, leave_out=("name",))
+    if "lr" in optimizer:
+        optimizer["learning_rate"] = optimizer.pop("lr")
+    return TrainSettings(**chosen, **optimizer)
+
+
+def resolve(loaded: Loaded, drafts: list[Draft], predicates: Predicates) -> StackSpec:
+    """The spec that leaves the language."""
+    written = loaded.written
+    assert written.name is not None, "a spec without errors has its required keys"
+    policies = {
+        name: Policy(name, tuple((brick, predicates.trees["skip_policies", name, brick]) for brick in skips))
+        for name, skips in (written.skip_policies or {}).items()
+    }
+    conditioning = written.conditioning
+    dropout = conditioning.label_dropout if conditioning else None
+    unconditional = conditioning is None or conditioning.classes is None
+    return StackSpec(
+        name=written.name,
+        description=written.description or "",
+        shape=_shape(loaded, drafts),
+        label_dropout=0.0 if unconditional else DEFAULT_LABEL_DROPOUT if dropout is None else dropout,
+        default_skips={id: predicates.trees[path] for id, path in predicates.default_skips(drafts).items()},
+        policies=policies,
+        data_path=written.data.path if written.data else None,
+        train=resolve_train(loaded),
+        sample=resolve_sample(loaded),
+        spans=loaded.tree.spans(),
+    )
+
+
+def _chosen(section: Section | None, *, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What the user wrote in a section; a written `null` counts, an absent key does not."""
+    if section is None:
+        return {}
+    values = {key: getattr(section, key) for key in section.model_fields_set if key not in leave_out}
+    return {key: _frozen(value) for key, value in values.items()}
+
+
+def _frozen(value: object) -> object:
+    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
+
+
+def _shape(loaded: Loaded, drafts: list[Draft]) -> StackShape:
+    written, grid = loaded.written, grid_of(loaded)
+    conditioning = written.conditioning
+    # a spec without errors has its required keys
+    assert grid is not None
+    assert written.grid is not None
+    assert written.grid.channels is not None
+    assert conditioning is not None
+    channels = written.grid.channels
+    widest = max(draft.width for draft in drafts if draft.width is not None)
+    condition_width = conditioning.width or widest
+    compat = written.compat
+    coordinates = (compat.coordinates if compat else None) or "row_column"
+    bricks = tuple(
+        _brick(draft, grid, channels, 0 if coordinates == "none" else 2, condition_width) for draft in drafts
+    )
+    return StackShape(
+        channels=channels,
+        grid=grid,
+        classes=conditioning.classes,
+        label_form=(compat.label_embedding if compat else None) or "table",
+        coordinates=coordinates,
+        condition_width=condition_width,
+        carry=written.carry or "x0",
+        diffusion=resolve_edm(loaded),
+        bricks=bricks,
+    )
+
+
+def _brick(draft: Draft, grid: tuple[int, int], channels: int, coordinates: int, condition_width: int) -> BrickShape:
+    assert draft.id is not None
+    assert draft.window is not None
+    assert draft.receptive_field is not None
+    assert draft.depth is not None
+    assert draft.width is not None
+    assert draft.heads is not None
+    return BrickShape(
+        id=draft.id,
+        window=draft.window,
+        grid=grid,
+        receptive_field=draft.receptive_field,
+        depth=draft.depth,
+        width=draft.width,
+        heads=draft.heads,
+        mlp_ratio=draft.mlp_ratio,
+        channels=channels,
+        coordinates=coordinates,
+        takes_estimate=draft.index > 0,
+        condition_width=condition_width,
+        train_patches=draft.train_patches,
+        loss_weight=draft.loss_weight,
+    )

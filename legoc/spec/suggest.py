@@ -1,0 +1,119 @@
+"""Unknown keys: what the writer probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, get_args, get_origin
+
+from legoc.spec.resolved import Path
+from legoc.spec.written import Section, Spec
+
+_OTHER_WORDS = {
+    "rf": "receptive_field",
+    "patch_size": "receptive_field",
+    "window": "size",
+    "window_size": "size",
+    "dim": "width",
+    "embed_dim": "width",
+    "hidden_size": "width",
+    "num_heads": "heads",
+    "layers": "depth",
+    "num_layers": "depth",
+    "learning_rate": "lr",
+    "batch_size": "batch",
+    "num_classes": "classes",
+    "label_dim": "classes",
+    "class_dropout": "label_dropout",
+    "cfg": "guidance",
+    "cfg_scale": "guidance",
+    "num_steps": "steps",
+    "warmup": "warmup_images",
+    "grad_clip": "clip_norm",
+    "s_churn": "churn",
+}
+"""What other projects call it (DiT, EDM, the released LEGO code, timm)."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What an unknown key was probably meant to be.
+
+    Attributes:
+        key: the known key, or None when nothing is near.
+        section: where the key belongs when that is another section, as a path; None for the section itself.
+    """
+
+    key: str | None
+    section: Path | None = None
+
+
+def close(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` most probably is a misspelling of."""
+    known = list(known)
+    for candidate in known:
+        if candidate.lower() == word.lower().replace("-", "_").replace(" ", "_"):
+            return candidate
+    matches = get_close_matches(word, known, n=1, cutoff=0.65)
+    return matches[0] if matches else None
+
+
+def guess_key(word: str, section: Path, written: Iterable[str]) -> Guess:
+    """What an unknown key of a section was meant to be; keys that are written already are not proposed."""
+    own = [key for key in sections()[pattern(section)].model_fields if key not in set(written)]
+    known = _OTHER_WORDS.get(word.lower(), word)
+    if known in own:
+        return Guess(known)
+    elsewhere = [path for path, model in sections().items() if known in model.model_fields]
+    if elsewhere and pattern(section) not in elsewhere:
+        return Guess(known, _nearest(section, elsewhere))
+    return Guess(close(word, own))
+
+
+def _nearest(section: Path, candidates: list[Path]) -> Path:
+    """The candidate that shares most with where the key was written; bricks before their defaults."""
+
+    def shared(path: Path) -> tuple[int, int]:
+        return sum(a == b for a, b in zip(path, pattern(section), strict=False)), -len(path)
+
+    return max(candidates, key=shared)
+
+
+def pattern(path: Path) -> Path:
+    """A path with list indices replaced by `*`."""
+    return tuple("*" if isinstance(part, int) else part for part in path)
+
+
+@cache
+def sections() -> dict[Path, type[Section]]:
+    """Path -> model of every section of the language."""
+    return dict(_walk((), Spec))
+
+
+def _walk(path: Path, model: type[Section]) -> Iterator[tuple[Path, type[Section]]]:
+    yield path, model
+    for name, field in model.model_fields.items():
+        for steps, inner in _inside(field.annotation):
+            yield from _walk((*path, name, *steps), inner)
+
+
+def _inside(annotation: Any) -> Iterator[tuple[Path, type[Section]]]:
+    """The sections in an annotation such as `Grid | None` or `list[Brick] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield (), annotation
+        return
+    is_list = get_origin(annotation) is list
+    for argument in get_args(annotation):
+        for steps, inner in _inside(argument):
+            yield (("*", *steps) if is_list else steps), inner
+
+
+def section_name(path: Path) -> str:
+    """A section in words: `train.optimizer`, `a brick`, `the top level`."""
+    if not path:
+        return "the top level"
+    if path[-1] == "*":
+        return "a brick"
+    return f"`{'.'.join(str(part) for part in path)}:`"
