@@ -1,0 +1,205 @@
+"""`legoc train`: train a build on images; continues exactly where it stopped."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from legoc_runtime.contract.manifest import Manifest
+    from legoc_runtime.contract.settings import TrainSettings
+    from legoc_runtime.training import Outcome, Progress
+    from legoc_runtime.training.resume import Resume
+
+FROM_SPEC = "[default: the spec's]"
+EXIT_INTERRUPTED = 130
+
+PATH_HELP = "A spec, a build, or a run to continue. [default: the newest build in build/]"
+DATA_HELP = f"A zip with dataset.json, a folder of class folders, or a flat folder. {FROM_SPEC}"
+RESUME_HELP = "auto: from the newest checkpoint, if there is one; never: only where there is none; or a checkpoint."
+
+
+def command(
+    path: Annotated[Path | None, typer.Argument(help=PATH_HELP, show_default=False)] = None,
+    data: Annotated[Path | None, typer.Option(help=DATA_HELP, show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Run directory. [default: runs/NAME]", show_default=False)
+    ] = None,
+    images: Annotated[
+        str | None, typer.Option(help=f"Images to train on in all: 50000, 10k, 1M. {FROM_SPEC}", show_default=False)
+    ] = None,
+    batch: Annotated[str | None, typer.Option(help=f"Images a step. {FROM_SPEC}", show_default=False)] = None,
+    lr: Annotated[float | None, typer.Option(help=f"Peak learning rate. {FROM_SPEC}", show_default=False)] = None,
+    ema: Annotated[
+        list[float] | None,
+        typer.Option(help=f"Decay rate of an EMA; may be repeated. {FROM_SPEC}", show_default=False),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help=f"Seed of the whole run. {FROM_SPEC}", show_default=False)] = None,
+    snapshot_images: Annotated[
+        str | None, typer.Option(help=f"A checkpoint every so many images. {FROM_SPEC}", show_default=False)
+    ] = None,
+    log_images: Annotated[
+        str | None, typer.Option(help=f"A line of metrics every so many images. {FROM_SPEC}", show_default=False)
+    ] = None,
+    resume: Annotated[str, typer.Option(help=RESUME_HELP)] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, eager, or inductor.")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Train a stack into a run directory: the build, metrics.jsonl and checkpoints.
+
+    Ctrl-C and SIGTERM save a checkpoint first. A run that is called again continues exactly where it
+    stopped. The last checkpoint is printed on stdout.
+    """
+    from legoc.build import write_build
+    from legoc.cli.train_talk import open_progress
+    from legoc_runtime.data import open_dataset
+    from legoc_runtime.training import train
+
+    progress = open_progress(quiet)
+    source, manifest, spec_text = _build(path, progress)
+    counts = {"images": images, "batch": batch, "snapshot_images": snapshot_images, "log_images": log_images}
+    flags: dict[str, Any] = {name: _count(text, name) for name, text in counts.items() if text is not None}
+    flags |= {"learning_rate": lr, "seed": seed, "ema": tuple(ema) if ema else None}
+    settings = _override(manifest.train, flags, progress)
+    run = out if out is not None else _default_run(source, manifest)
+    dataset = open_dataset(_data(data, manifest))
+    progress.say(dataset.describe())
+    if dataset.labelled and manifest.shape.classes is None:
+        progress.say("the stack is unconditional: labels are not used")
+    progress.say(f"training {manifest.name} into {run}")
+    with Stop(progress) as stop:
+        outcome = train(
+            manifest,
+            spec_text,
+            dataset,
+            run,
+            progress=progress,
+            settings=settings,
+            resume=_resume(resume),
+            device=device,
+            backend=backend,
+            write_build=write_build,
+            stop=stop,
+        )
+    _report(outcome, stop, progress)
+
+
+class Stop:
+    """Says yes once Ctrl-C or SIGTERM came. A second one ends the process as if this were not here.
+
+    Attributes:
+        signal: the signal that came, or None.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.signal: signal.Signals | None = None
+        self._progress = progress
+        self._said = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Stop:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._caught)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._restore()
+
+    def __call__(self) -> bool:
+        """Whether to stop; says so the first time."""
+        if self.signal is not None and not self._said:
+            self._said = True
+            self._progress.say("stopping with a checkpoint; once more to stop at once")
+        return self.signal is not None
+
+    def _caught(self, number: int, frame: FrameType | None) -> None:
+        # a handler may interrupt a write to stderr, so it must not write there itself
+        self.signal = signal.Signals(number)
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _build(path: Path | None, progress: Progress) -> tuple[Path, Manifest, str]:
+    from legoc.build import compile_path, newest_build
+
+    source = path if path is not None else newest_build(Path())
+    if path is None:
+        progress.say(f"no spec given: taking {source}, the newest build")
+    return source, *compile_path(source)
+
+
+def _default_run(source: Path, manifest: Manifest) -> Path:
+    """A run that was given is continued where it stands."""
+    from legoc.build import RUNS
+    from legoc_runtime.checkpoint import checkpoints
+
+    return source if checkpoints(source) else Path(RUNS) / manifest.name
+
+
+def _data(data: Path | None, manifest: Manifest) -> Path:
+    from legoc_runtime.errors import UsageError
+
+    if data is not None:
+        return data
+    if manifest.data_path is None:
+        raise UsageError("there are no images to train on", help="give --data, or the spec a `data: {path: ...}`")
+    return Path(manifest.data_path)
+
+
+def _count(text: str, name: str) -> int:
+    """A number of images as in a spec: 50000, 10k, 1M."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from legoc.spec.written import PositiveCount
+    from legoc_runtime.errors import UsageError
+
+    adapter: TypeAdapter[int] = TypeAdapter(PositiveCount)
+    try:
+        return adapter.validate_python(int(text) if text.isascii() and text.isdigit() else text)
+    except ValidationError as error:
+        flag = f"--{name.replace('_', '-')}"
+        raise UsageError(f"{flag} {text}: expected {error.errors()[0]['msg']}") from error
+
+
+def _override(settings: TrainSettings, flags: dict[str, Any], progress: Progress) -> TrainSettings:
+    """The spec's settings under the flags; says what they change."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    for name, value in given.items():
+        if (before := getattr(settings, name)) != value:
+            progress.say(f"{name}: {_shown(value)} instead of the spec's {_shown(before)}")
+    return replace(settings, **given)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(map(str, cast("tuple[object, ...]", value)))
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _resume(text: str) -> Resume:
+    if text == "auto" or text == "never":
+        return text
+    return Path(text)
+
+
+def _report(outcome: Outcome, stop: Stop, progress: Progress) -> None:
+    """Say where the run stands; the exit code is 130 after Ctrl-C, as of any interrupted command."""
+    if outcome.checkpoint is None:
+        progress.say("stopped before the first step: there is nothing to save")
+    else:
+        typer.echo(outcome.checkpoint)
+    if not outcome.finished:
+        progress.say(f"stopped at {outcome.images:,} images; the same command continues the run")
+    sys.stdout.flush()
+    if stop.signal is signal.SIGINT and not outcome.finished:
+        raise typer.Exit(EXIT_INTERRUPTED)

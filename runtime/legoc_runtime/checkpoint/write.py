@@ -1,0 +1,146 @@
+"""Writing and removing checkpoints, so that what stands there is whole at any moment."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from torch import Tensor
+
+from legoc_runtime.checkpoint import tensorfile
+from legoc_runtime.checkpoint.layout import (
+    CHECKPOINTS,
+    STATE_NAME,
+    checkpoints,
+    directory,
+    read_state,
+    write_state,
+)
+from legoc_runtime.errors import RunError
+
+KEEP = 3
+"""So many checkpoints of a run are kept, besides the final one."""
+
+_UNFINISHED = re.compile(r"\.(writing|removing)-.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the header of every file says beside its kind, under `legoc.*`.
+
+    Attributes:
+        spec_text: the resolved spec.
+        spec_hash: its SHA-256.
+        images: images trained on.
+    """
+
+    spec_text: str
+    spec_hash: str
+    images: int
+
+    def metadata(self, kind: str) -> dict[str, str]:
+        """The header of a file that holds `kind`."""
+        return {
+            "legoc.spec": self.spec_text,
+            "legoc.spec_hash": self.spec_hash,
+            "legoc.images": str(self.images),
+            "legoc.kind": kind,
+        }
+
+
+def write_checkpoint(
+    run: Path, header: Header, files: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]
+) -> Path:
+    """Write a checkpoint: into a hidden directory, to the disk, then renamed.
+
+    Args:
+        run: the run directory.
+        header: what the files' headers say; its `images` names the checkpoint.
+        files: kind (`weights`, `ema-RATE`, `optimizer`) -> tensors.
+        state: what `state.json` says besides; JSON-ready.
+
+    Returns:
+        the checkpoint directory.
+
+    Raises:
+        RunError: the disk is full or cannot be written; earlier checkpoints are as they were.
+    """
+    final = directory(run, header.images)
+    draft = final.with_name(f".writing-{final.name}")
+    try:
+        draft.mkdir(parents=True)
+        _fill(draft, header, files, state)
+        if final.exists():  # a damaged one, which a run continued from before it has reached again
+            _remove(final)
+        draft.rename(final)
+        _to_disk(final.parent)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        whole = checkpoints(run)
+        last = f"; the last checkpoint, {whole[-1]}, is untouched" if whole else ""
+        raise RunError(
+            f"checkpoint {final} cannot be written: {tensorfile.reason(error)}{last}",
+            help="make room on the disk, then continue with --resume auto",
+        ) from error
+    return final
+
+
+def prune(run: Path, *, keep: int = KEEP) -> None:
+    """Remove all but the last `keep` checkpoints and the final ones (those whose state says `final`).
+
+    Raises:
+        RunError: one cannot be removed, or its state cannot be read.
+    """
+    for checkpoint in checkpoints(run)[:-keep]:
+        if read_state(checkpoint).get("final", False):
+            continue
+        try:
+            _remove(checkpoint)
+        except OSError as error:
+            raise RunError(f"checkpoint {checkpoint} cannot be removed: {tensorfile.reason(error)}") from error
+
+
+def clean(run: Path) -> None:
+    """Remove what a killed process left half written or half removed."""
+    root = run / CHECKPOINTS
+    if root.is_dir():
+        for path in root.iterdir():
+            if _UNFINISHED.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _fill(draft: Path, header: Header, files: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
+    digests: dict[str, str] = {}
+    for kind, tensors in files.items():
+        path = draft / f"{kind}{tensorfile.SUFFIX}"
+        tensorfile.save(path, tensors, header.metadata(kind))
+        # safetensors makes files that only their owner reads; the user's umask decides, as it did for the directory
+        path.chmod(draft.stat().st_mode & 0o666)
+        _to_disk(path)
+        digests[path.name] = tensorfile.sha256(path)
+    # last: a directory without it is no checkpoint
+    write_state(draft, {"images": header.images, **state, "files": digests})
+    _to_disk(draft / STATE_NAME)
+    _to_disk(draft)
+
+
+def _remove(checkpoint: Path) -> None:
+    # renamed first: a checkpoint that is half gone must not look like one
+    doomed = checkpoint.with_name(f".removing-{checkpoint.name}")
+    shutil.rmtree(doomed, ignore_errors=True)
+    checkpoint.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,136 @@
+"""Everything random about a training step, as a function of (seed, position of the image in the run).
+
+The same position gives the same image, flip, label, noise level, noise and windows, whatever the batch, the
+worker or the number of processes. All of it is drawn on the CPU: it does not depend on the device either.
+
+Legend: N images, C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from legoc_runtime.contract.stack import BrickShape, StackShape
+from legoc_runtime.data.dataset import ImageDataset
+from legoc_runtime.data.order import index_of
+from legoc_runtime.diffusion import edm
+from legoc_runtime.randomness import Purpose, normal, stream
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one training step sees.
+
+    Attributes:
+        start: position of the first image in the run.
+        clean: images in [-1, 1], float32 [N, C, H, W].
+        noisy: clean + sigma * noise, float32 [N, C, H, W].
+        sigma: noise levels, float32 [N].
+        labels: classes, int64 [N], the null label where dropped; None for an unconditional stack.
+        windows: brick id -> windows that it runs, ascending, int64 [N, windows_trained]; bricks that run all
+            of their windows are left out.
+    """
+
+    start: int
+    clean: Tensor
+    noisy: Tensor
+    sigma: Tensor
+    labels: Tensor | None
+    windows: dict[str, Tensor]
+
+    def to(self, device: torch.device) -> Batch:
+        """This batch on a device; from the CPU's pinned memory, without waiting for the copy."""
+        if device.type == "cpu":
+            return self
+
+        def moved(tensor: Tensor) -> Tensor:
+            if device.type == "cuda":
+                tensor = tensor.pin_memory()
+            return tensor.to(device, non_blocking=True)
+
+        return Batch(
+            self.start,
+            moved(self.clean),
+            moved(self.noisy),
+            moved(self.sigma),
+            None if self.labels is None else moved(self.labels),
+            {brick: moved(index) for brick, index in self.windows.items()},
+        )
+
+
+def _tensor(array: NDArray[np.float32] | NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(array)  # pyright: ignore[reportUnknownMemberType]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMaker:
+    """Makes the batch at any position of a run.
+
+    Attributes:
+        dataset: the images.
+        shape: the stack.
+        seed: the run's seed.
+        label_dropout: share of labels replaced by the null label, in [0, 1].
+        flip: whether images are flipped horizontally at random.
+    """
+
+    dataset: ImageDataset
+    shape: StackShape
+    seed: int
+    label_dropout: float
+    flip: bool
+
+    def make(self, start: int, size: int) -> Batch:
+        """The batch of positions `start` to `start + size - 1`. Raises RunError if one does not decode."""
+        positions = range(start, start + size)
+        indices = [index_of(self.seed, position, len(self.dataset)) for position in positions]
+        clean = self._clean(indices, positions)
+        sigma = np.array([self._sigma(position) for position in positions], dtype=np.float32)
+        noise = np.stack([normal(self.seed, Purpose.NOISE, clean.shape[1:], position) for position in positions])
+        noisy = (clean + sigma[:, None, None, None] * noise).astype(np.float32, copy=False)
+        labels = self._labels(indices, positions)
+        windows = {
+            brick.id: _tensor(np.stack([self._windows(brick, part, position) for position in positions]))
+            for part, brick in enumerate(self.shape.bricks)
+            if brick.windows_trained < brick.windows
+        }
+        return Batch(
+            start,
+            _tensor(clean),
+            _tensor(noisy),
+            _tensor(sigma),
+            None if labels is None else _tensor(labels),
+            windows,
+        )
+
+    def _clean(self, indices: Sequence[int], positions: range) -> NDArray[np.float32]:
+        pixels = self.dataset.images(indices)
+        clean = pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+        if self.flip:
+            for row, position in enumerate(positions):
+                if stream(self.seed, Purpose.FLIP, position).random() < 0.5:
+                    clean[row] = clean[row, :, :, ::-1].copy()
+        return clean
+
+    def _sigma(self, position: int) -> float:
+        drawn = stream(self.seed, Purpose.NOISE_LEVEL, position).standard_normal()
+        return edm.noise_level(float(drawn), self.shape.diffusion)
+
+    def _labels(self, indices: Sequence[int], positions: range) -> NDArray[np.int64] | None:
+        if self.shape.classes is None:
+            return None
+        labels = np.array([self.dataset.label(index) for index in indices], dtype=np.int64)
+        for row, position in enumerate(positions):
+            if stream(self.seed, Purpose.LABEL_DROP, position).random() < self.label_dropout:
+                labels[row] = self.shape.classes
+        return labels
+
+    def _windows(self, brick: BrickShape, part: int, position: int) -> NDArray[np.int64]:
+        drawn = stream(self.seed, Purpose.WINDOWS, position, part).permutation(brick.windows)
+        return np.sort(drawn[: brick.windows_trained])

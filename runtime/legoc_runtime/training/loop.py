@@ -1,0 +1,135 @@
+"""The training loop: steps, lines of metrics and checkpoints, each where its turn comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from legoc_runtime.checkpoint import Header, prune, write_checkpoint
+from legoc_runtime.checkpoint.layout import directory
+from legoc_runtime.training.feed import Feed
+from legoc_runtime.training.metrics import MetricsFile
+from legoc_runtime.training.progress import Progress
+from legoc_runtime.training.resume import Start
+from legoc_runtime.training.trainer import Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        checkpoint: the checkpoint where it stands, or None when it was stopped before its first step.
+        images: images trained on.
+        finished: whether that is all that were asked for.
+    """
+
+    checkpoint: Path | None
+    images: int
+    finished: bool
+
+
+class Session:
+    """One process's part of a run.
+
+    Args:
+        run: the run directory.
+        trainer: makes the steps.
+        progress: is told how it goes.
+        header: header of the checkpoints' files; its `images` are set with each.
+        record: what `state.json` keeps about the run.
+        start: the checkpoint that the trainer was restored from.
+        before_first_save: called once, before the first checkpoint.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        trainer: Trainer,
+        progress: Progress,
+        header: Header,
+        record: Mapping[str, Any],
+        start: Start | None,
+        before_first_save: Callable[[], None] | None,
+    ) -> None:
+        self._run = run
+        self._trainer = trainer
+        self._state = trainer.state
+        self._settings = trainer.settings
+        self._progress = progress
+        self._header = header
+        self._record = record
+        self._saved = start.checkpoint if start else None
+        self._before_first_save = before_first_save
+        self._metrics = MetricsFile(run, keep_images=self._state.logged_images)
+
+    def train(self, stop: Callable[[], bool]) -> Outcome:
+        """Train until all images are done or `stop` says yes; ends with a checkpoint."""
+        state, settings = self._state, self._settings
+        begun = state.images
+        self._progress.begin(images=begun, total=settings.images)
+        feed = Feed(self._trainer.maker, start=begun, size=settings.batch, device=state.store.device)
+        try:
+            with feed:
+                while state.images < settings.images and not stop():
+                    before, clock = state.images, time.perf_counter()
+                    self._trainer.step(feed.take())
+                    self._progress.advance(state.images)
+                    state.seconds += time.perf_counter() - clock
+                    self._what_is_due(before)
+            if state.images > begun and not self._is_saved():
+                self._save()
+            if self._finished and state.images > state.logged_images:
+                # past the checkpoint: a longer run drops it again and goes on as if it had never ended here
+                self._log()
+        finally:
+            self._progress.end()
+            self._metrics.close()
+        return Outcome(self._saved, state.images, self._finished)
+
+    @property
+    def _finished(self) -> bool:
+        return self._state.images >= self._settings.images
+
+    def _what_is_due(self, before: int) -> None:
+        """Lines and checkpoints that fell due when `images` moved on from `before`."""
+        state = self._state
+
+        def passed(every: int) -> bool:
+            return before // every < state.images // every
+
+        if passed(self._settings.log_images):
+            self._log()
+            state.meter.clear()
+            state.logged_images, state.logged_seconds = state.images, state.seconds
+        if passed(self._settings.snapshot_images):
+            self._save()
+
+    def _log(self) -> None:
+        clock = time.perf_counter()
+        self._trainer.check_finite()  # waits for the device: its work counts as training
+        self._state.seconds += time.perf_counter() - clock
+        metrics = self._trainer.metrics()
+        self._metrics.write(metrics)
+        self._progress.log(metrics)
+
+    def _is_saved(self) -> bool:
+        return self._saved is not None and self._saved == directory(self._run, self._state.images)
+
+    def _save(self) -> None:
+        self._trainer.check_finite()
+        self._metrics.sync()
+        if self._before_first_save:
+            self._before_first_save()
+            self._before_first_save = None
+        state = self._state
+        self._saved = write_checkpoint(
+            self._run,
+            replace(self._header, images=state.images),
+            state.files(),
+            {**state.numbers(), "final": self._finished, **self._record},
+        )
+        prune(self._run)

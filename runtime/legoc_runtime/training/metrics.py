@@ -1,0 +1,195 @@
+"""What a run says about itself: one JSON object a line in `metrics.jsonl`.
+
+| key | meaning |
+|---|---|
+| `images` | images trained on so far |
+| `step` | optimizer steps so far |
+| `loss` | training loss (paper, Eq. 12), mean over the images since the last line |
+| `loss_by_brick` | brick id -> its own loss, mean likewise |
+| `loss_by_noise` | range of sigma -> training loss of the images in it, or null where there was none |
+| `learning_rate` | rate of the last step |
+| `grad_norm` | norm of the gradient before clipping, mean over steps |
+| `images_per_second` | since the last line, over the time spent training |
+| `seconds` | time spent training, over all sessions of the run |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from legoc_runtime.errors import RunError
+
+METRICS_NAME = "metrics.jsonl"
+
+NOISE_EDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
+"""Borders between the ranges of sigma; a range holds its upper border."""
+
+NOISE_RANGES = (
+    f"sigma <= {NOISE_EDGES[0]:g}",
+    *(f"{low:g} < sigma <= {high:g}" for low, high in pairwise(NOISE_EDGES)),
+    f"sigma > {NOISE_EDGES[-1]:g}",
+)
+
+
+def noise_range(sigma: float) -> str:
+    """The range of NOISE_RANGES that a noise level lies in."""
+    return NOISE_RANGES[bisect_left(NOISE_EDGES, sigma)]
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """One line of `metrics.jsonl`; the table above says what its keys mean."""
+
+    images: int
+    step: int
+    loss: float
+    loss_by_brick: dict[str, float]
+    loss_by_noise: dict[str, float | None]
+    learning_rate: float
+    grad_norm: float
+    images_per_second: float
+    seconds: float
+
+
+class Meter:
+    """Sums since the last line, on the device: adding to them does not wait.
+
+    Attributes:
+        losses: sum of the losses of a brick in a range of sigma, float64 [bricks, ranges].
+        counts: images in a range, float64 [ranges].
+        norms: sum of gradient norms and number of steps, float64 [2].
+    """
+
+    def __init__(self, bricks: Sequence[str], device: torch.device) -> None:
+        self._bricks = tuple(bricks)
+        ranges = len(NOISE_RANGES)
+        self._edges = torch.tensor(NOISE_EDGES, device=device)
+        self.losses = torch.zeros(len(bricks), ranges, dtype=torch.float64, device=device)
+        self.counts = torch.zeros(ranges, dtype=torch.float64, device=device)
+        self.norms = torch.zeros(2, dtype=torch.float64, device=device)
+
+    @torch.no_grad()
+    def add(self, losses: Tensor, sigma: Tensor, norm: Tensor) -> None:
+        """Count one step: losses [bricks, N], noise levels [N], norm of the gradient."""
+        ranges = torch.bucketize(sigma, self._edges)
+        # a product with one-hot rows: index_add_ adds in no fixed order on a GPU
+        one_hot = torch.nn.functional.one_hot(ranges, len(NOISE_RANGES)).to(torch.float64)
+        self.losses += losses.detach().to(torch.float64) @ one_hot
+        self.counts += one_hot.sum(dim=0)
+        self.norms[0] += norm
+        self.norms[1] += 1
+
+    def line(
+        self, *, images: int, step: int, shares: Tensor, learning_rate: float, elapsed: float, seconds: float
+    ) -> Metrics:
+        """The line for what was added since the last `clear`; waits for the device.
+
+        Args:
+            images: images trained on so far.
+            step: steps so far.
+            shares: share of every brick in the training loss, [bricks].
+            learning_rate: rate of the last step.
+            elapsed: seconds spent training since the last line.
+            seconds: seconds spent training in all.
+        """
+        losses, counts = self.losses.cpu(), self.counts.cpu()
+        weighted = (losses * shares.cpu().to(torch.float64)[:, None]).sum(dim=0)
+        total = float(counts.sum())
+        by_brick = _floats(losses.sum(dim=1) / total)
+        by_noise = [float(loss / count) if count > 0 else None for loss, count in zip(weighted, counts, strict=True)]
+        norm, steps = _floats(self.norms)
+        return Metrics(
+            images=images,
+            step=step,
+            loss=float(weighted.sum()) / total,
+            loss_by_brick=dict(zip(self._bricks, by_brick, strict=True)),
+            loss_by_noise=dict(zip(NOISE_RANGES, by_noise, strict=True)),
+            learning_rate=learning_rate,
+            grad_norm=norm / steps,
+            images_per_second=total / max(elapsed, 1e-9),
+            seconds=seconds,
+        )
+
+    def clear(self) -> None:
+        """Begin the next line."""
+        for total in self.tensors().values():
+            total.zero_()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The sums by name, for a checkpoint."""
+        return {"losses": self.losses, "counts": self.counts, "norms": self.norms}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the sums from a checkpoint."""
+        for name, total in self.tensors().items():
+            total.copy_(tensors[name])
+
+
+class MetricsFile:
+    """`metrics.jsonl` of a run, open for more lines.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+
+    def __init__(self, run: Path, *, keep_images: int) -> None:
+        """Open the file. Lines past `keep_images` go: the run was cut short after its last checkpoint."""
+        self.path = run / METRICS_NAME
+        try:
+            if self.path.exists():
+                kept = [line for line in self.path.read_bytes().splitlines() if _images(line) <= keep_images]
+                draft = self.path.with_name(f".{METRICS_NAME}")
+                draft.write_bytes(b"".join(line + b"\n" for line in kept))
+                draft.replace(self.path)
+            self._file = self.path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def write(self, metrics: Metrics) -> None:
+        """Add a line."""
+        try:
+            self._file.write(json.dumps(asdict(metrics), allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def sync(self) -> None:
+        """Wait until every line is on the disk: a checkpoint counts on the lines before it."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _failed(self, error: OSError) -> RunError:
+        return RunError(
+            f"{self.path} cannot be written: {error.strerror or error}",
+            help="make room on the disk, then continue with --resume auto",
+        )
+
+
+def _floats(vector: Tensor) -> list[float]:
+    return cast("list[float]", vector.tolist())  # pyright: ignore[reportUnknownMemberType]
+
+
+def _images(line: bytes) -> float:
+    """The `images` of a line; infinity for a line that a kill cut short."""
+    try:
+        data: object = json.loads(line)
+    except ValueError:
+        return float("inf")
+    images = cast("dict[str, Any]", data).get("images") if isinstance(data, dict) else None
+    return images if isinstance(images, int) else float("inf")

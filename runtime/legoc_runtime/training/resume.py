@@ -1,0 +1,148 @@
+"""Whether and from where a run continues, and what must be as it was for that to be exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+
+from legoc_runtime.checkpoint import checkpoints, is_checkpoint, verify
+from legoc_runtime.contract import codec
+from legoc_runtime.contract.manifest import Manifest
+from legoc_runtime.contract.settings import TrainSettings
+from legoc_runtime.data.dataset import ImageDataset
+from legoc_runtime.errors import UsageError
+
+Resume = Literal["auto", "never"] | Path
+"""`auto`: from the newest checkpoint, if there is one. `never`: where there is none. A path: from there."""
+
+MAY_CHANGE = frozenset({"images", "snapshot_images", "log_images"})
+"""Settings that do not act on any step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A checkpoint to continue from, verified.
+
+    Attributes:
+        checkpoint: its directory.
+        state: its `state.json`.
+    """
+
+    checkpoint: Path
+    state: dict[str, Any]
+
+    @property
+    def images(self) -> int:
+        """Images trained on."""
+        return int(self.state["images"])
+
+
+def find_start(run: Path, resume: Resume) -> Start | None:
+    """The checkpoint to continue from, or None to begin.
+
+    Raises:
+        UsageError: the run has checkpoints and is not to be continued, or there is none at the path.
+        RunError: the checkpoint is damaged.
+    """
+    own = checkpoints(run)
+    if isinstance(resume, Path):
+        return _given(run, own, resume)
+    if not own:
+        return None
+    if resume == "never":
+        raise UsageError(
+            f"{run} has checkpoints, the last is {own[-1].name}",
+            help="continue it with --resume auto, or train into another --out",
+        )
+    return Start(own[-1], verify(own[-1]))
+
+
+def _given(run: Path, own: tuple[Path, ...], checkpoint: Path) -> Start:
+    if not is_checkpoint(checkpoint):
+        runs_last = checkpoints(checkpoint)[-1:]
+        raise UsageError(
+            f"{checkpoint} is not a checkpoint",
+            help=f"--resume {runs_last[0]}" if runs_last else "give a directory inside RUN/checkpoints",
+        )
+    if own and checkpoint.resolve() not in [path.resolve() for path in own]:
+        raise UsageError(
+            f"{run} has checkpoints of its own, {checkpoint} is of another run",
+            help="train into another --out to begin from it",
+        )
+    return Start(checkpoint, verify(checkpoint))
+
+
+def record(manifest: Manifest, settings: TrainSettings, dataset: ImageDataset) -> dict[str, Any]:
+    """What `state.json` keeps about a run so that it can be continued exactly, or not at all."""
+    return {
+        "name": manifest.name,
+        "legoc_version": manifest.legoc_version,
+        "spec_hash": manifest.spec_hash,
+        "shape": codec.encode_fields(manifest.shape),
+        "label_dropout": manifest.label_dropout,
+        "settings": codec.encode_fields(settings),
+        "data": {"images": len(dataset), "sha256": dataset.fingerprint},
+        "versions": {"torch": torch.__version__, "numpy": np.__version__},
+    }
+
+
+def check_continues(start: Start, now: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whether a run that stands at `start` may go on under the record `now`.
+
+    Returns:
+        what people should know: changes that leave every step as it was, and versions that may not.
+
+    Raises:
+        UsageError: spec, settings or data differ in what acts on a step; names each value before and after.
+    """
+    then = start.state
+    changed = _differences("spec", then["shape"], now["shape"])
+    changed += _differences("spec.conditioning.label_dropout", then["label_dropout"], now["label_dropout"])
+    changed += _differences("train", _acting(then["settings"]), _acting(now["settings"]))
+    if changed:
+        raise UsageError(
+            f"{start.checkpoint} cannot be continued under other settings: {'; '.join(changed[:6])}"
+            + (f" and {len(changed) - 6} more" if len(changed) > 6 else ""),
+            help="set them back, or train into another --out",
+        )
+    before, after = then["data"], now["data"]
+    if before["images"] != after["images"]:
+        raise UsageError(
+            f"{start.checkpoint} was trained on {before['images']:,} images, the data has {after['images']:,}",
+            help="give the same --data, or train into another --out",
+        )
+    if before["sha256"] != after["sha256"]:
+        raise UsageError(
+            f"{start.checkpoint} was trained on images of other names or labels",
+            help="give the same --data, or train into another --out",
+        )
+    notes: list[str] = []
+    if then["spec_hash"] != now["spec_hash"]:
+        notes.append("the spec has changed since, in nothing that acts on training")
+    if versions := _differences("", then["versions"], now["versions"]):
+        notes.append(f"not exact: the checkpoint was written under other versions ({'; '.join(versions)})")
+    return tuple(notes)
+
+
+def _acting(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in MAY_CHANGE}
+
+
+def _differences(place: str, before: object, after: object) -> list[str]:
+    """Where two JSON values differ, as `place: before -> after`."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        one, other = cast("dict[str, object]", before), cast("dict[str, object]", after)
+        keys = [*one, *(key for key in other if key not in one)]
+        return [d for key in keys for d in _differences(f"{place}.{key}".lstrip("."), one.get(key), other.get(key))]
+    if isinstance(before, list) and isinstance(after, list):
+        rows, others = cast("list[object]", before), cast("list[object]", after)
+        if len(rows) == len(others):
+            pairs = zip(rows, others, strict=True)
+            return [d for i, (b, a) in enumerate(pairs) for d in _differences(f"{place}[{i}]", b, a)]
+        return [f"{place}: {len(rows)} entries -> {len(others)}"]
+    return [] if before == after else [f"{place}: {before!r} -> {after!r}"]

@@ -1,0 +1,117 @@
+"""A whole training run: checks, a place to continue from, and the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from legoc_runtime.backends.base import choose_backend
+from legoc_runtime.backends.device import choose_device
+from legoc_runtime.checkpoint import Header
+from legoc_runtime.contract.manifest import Manifest
+from legoc_runtime.contract.settings import TrainSettings
+from legoc_runtime.data.dataset import ImageDataset
+from legoc_runtime.errors import RunError
+from legoc_runtime.stack import TrainingStack
+from legoc_runtime.store import WeightStore
+from legoc_runtime.training.loop import Outcome, Session
+from legoc_runtime.training.progress import Progress
+from legoc_runtime.training.resume import Resume, Start, check_continues, find_start, record
+from legoc_runtime.training.rundir import check_free, locked, write_build_files
+from legoc_runtime.training.settings import check_settings
+from legoc_runtime.training.state import TrainState
+from legoc_runtime.training.trainer import Trainer
+
+
+def train(
+    manifest: Manifest,
+    spec_text: str,
+    dataset: ImageDataset,
+    run: Path,
+    *,
+    progress: Progress,
+    settings: TrainSettings | None = None,
+    resume: Resume = "auto",
+    device: str = "auto",
+    backend: str = "auto",
+    write_build: Callable[[Manifest, str, Path], None] = write_build_files,
+    stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Train a build on an image set, into a run directory.
+
+    A run that stops and continues gives the numbers of one that never stopped, bit by bit on a CPU with the same
+    number of threads and the same versions of torch and numpy.
+
+    Args:
+        manifest: the build.
+        spec_text: its resolved spec.
+        dataset: the images.
+        run: the run directory; made if it is not there.
+        progress: is told how it goes.
+        settings: training settings, where they are not the manifest's own.
+        resume: whether and from where the run continues.
+        device: `auto`, `cpu` or `cuda`.
+        backend: `auto`, `eager` or `inductor`.
+        write_build: writes the build into the run, so that the run needs nothing else.
+        stop: asked before every step; once it says yes, the run saves a checkpoint and ends.
+
+    Raises:
+        UsageError: settings, data or checkpoint do not fit the stack.
+        RunError: the disk, the data or the numbers failed; the last checkpoint is whole.
+    """
+    settings = settings or manifest.train
+    check_settings(settings)
+    dataset.check_fits(manifest.shape)
+    now = record(manifest, settings, dataset)
+    check_free(run)
+    with locked(run):
+        start = find_start(run, resume)
+        for note in check_continues(start, now) if start else ():
+            progress.say(note)
+        put_build = partial(_put_build, write_build, manifest, spec_text, run)
+        same_spec = start is None or start.state["spec_hash"] == manifest.spec_hash
+        if same_spec:
+            put_build()
+        if start and start.images >= settings.images:
+            progress.say(f"{start.checkpoint} has seen {start.images:,} images: ask for more with --images")
+            return Outcome(start.checkpoint, start.images, finished=True)
+        trainer = _trainer(manifest, dataset, settings, start, device, backend, progress)
+        # build and newest checkpoint of a run say the same spec: another one comes with its first checkpoint
+        first = None if same_spec else put_build
+        session = Session(run, trainer, progress, Header(spec_text, manifest.spec_hash, 0), now, start, first)
+        return session.train(stop)
+
+
+def _put_build(
+    write_build: Callable[[Manifest, str, Path], None], manifest: Manifest, spec_text: str, run: Path
+) -> None:
+    try:
+        write_build(manifest, spec_text, run)
+    except OSError as error:
+        raise RunError(
+            f"the build cannot be written to {run}: {error.strerror or error}", help="make room on the disk"
+        ) from error
+
+
+def _trainer(
+    manifest: Manifest,
+    dataset: ImageDataset,
+    settings: TrainSettings,
+    start: Start | None,
+    device: str,
+    backend: str,
+    progress: Progress,
+) -> Trainer:
+    choice = choose_backend(backend)
+    if choice.reason:
+        progress.say(choice.reason)
+    store = WeightStore(manifest.shape, device=choose_device(device))
+    if start is None:
+        store.initialise(settings.seed)
+    state = TrainState(store, settings)
+    if start is not None:
+        state.restore(start.checkpoint, start.state)
+        progress.say(f"continuing from {start.checkpoint}")
+    stack = TrainingStack(manifest, store, backend=choice.backend)
+    return Trainer(manifest, dataset, settings, state, stack)

@@ -1,0 +1,36 @@
+"""Training settings that make sense, wherever they come from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from legoc_runtime.contract.settings import TrainSettings
+from legoc_runtime.errors import UsageError
+
+
+def check_settings(settings: TrainSettings) -> None:
+    """Raise UsageError, naming every setting that is out of range."""
+    if wrong := list(_wrong(settings)):
+        raise UsageError("; ".join(wrong), help="mend the spec's `train:` section or the flag")
+
+
+def _wrong(settings: TrainSettings) -> Iterator[str]:
+    for name in ("batch", "images", "snapshot_images", "log_images"):
+        if getattr(settings, name) < 1:
+            yield f"{name} is {getattr(settings, name)}, it must be 1 or more"
+    if settings.warmup_images < 0:
+        yield f"warmup_images is {settings.warmup_images}, it must be 0 or more"
+    if not (math.isfinite(settings.learning_rate) and settings.learning_rate > 0):
+        yield f"learning rate is {settings.learning_rate}, it must be above 0"
+    if not (math.isfinite(settings.weight_decay) and settings.weight_decay >= 0):
+        yield f"weight_decay is {settings.weight_decay}, it must be 0 or more"
+    if settings.clip_norm is not None and not settings.clip_norm > 0:
+        yield f"clip_norm is {settings.clip_norm}, it must be above 0, or null"
+    for rate in settings.ema:
+        if not 0 <= rate < 1:
+            yield f"an ema rate is {rate}, it must be at least 0 and below 1"
+    if len(set(settings.ema)) < len(settings.ema):
+        yield "an ema rate is given twice"
+    if not 0 <= settings.seed < 2**63:
+        yield f"seed is {settings.seed}, it must be at least 0 and below 2^63"

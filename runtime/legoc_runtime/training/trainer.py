@@ -1,0 +1,126 @@
+"""One training step, and what is asked of it between steps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from legoc_runtime.contract.manifest import Manifest
+from legoc_runtime.contract.settings import TrainSettings
+from legoc_runtime.data.dataset import ImageDataset
+from legoc_runtime.diffusion.edm import brick_loss, joint_loss, shares
+from legoc_runtime.errors import RunError
+from legoc_runtime.stack import TrainingStack
+from legoc_runtime.training.batch import Batch, BatchMaker
+from legoc_runtime.training.metrics import Metrics, noise_range
+from legoc_runtime.training.optimizer import learning_rate
+from legoc_runtime.training.state import TrainState
+
+
+class Trainer:
+    """Trains a stack, step by step. Nothing in a step waits for the device.
+
+    Args:
+        manifest: the build.
+        dataset: the images.
+        settings: training settings.
+        state: the run's state, whose weights `stack` runs.
+        stack: the training module.
+
+    Attributes:
+        settings: training settings.
+        state: the run's state.
+        maker: makes the batch at any position.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        dataset: ImageDataset,
+        settings: TrainSettings,
+        state: TrainState,
+        stack: TrainingStack,
+    ) -> None:
+        self.settings = settings
+        self.state = state
+        self.maker = BatchMaker(dataset, manifest.shape, settings.seed, manifest.label_dropout, settings.flip)
+        self._stack = stack
+        self._sigma_data = manifest.shape.diffusion.sigma_data
+        self._bricks = manifest.shape.ids
+        weights = shares([brick.loss_weight for brick in manifest.shape.bricks])
+        self._shares = torch.tensor(weights, device=state.store.device)
+
+    def step(self, batch: Batch) -> None:
+        """Train on a batch."""
+        state = self.state
+        losses = self._losses(batch)
+        loss = joint_loss(losses, self._shares)
+        loss.backward()  # pyright: ignore[reportUnknownMemberType]
+        images = state.images + len(batch.sigma)
+        norm = state.optimizer.apply(loss, start=batch.start, images=images)
+        state.ema.update(state.step)
+        state.meter.add(losses, batch.sigma, norm)
+        state.images = images
+        state.step += 1
+
+    def metrics(self) -> Metrics:
+        """The line of metrics for the steps since the last one; waits for the device."""
+        state = self.state
+        return state.meter.line(
+            images=state.images,
+            step=state.step,
+            shares=self._shares,
+            learning_rate=learning_rate(state.images, self.settings),
+            elapsed=state.seconds - state.logged_seconds,
+            seconds=state.seconds,
+        )
+
+    def check_finite(self) -> None:
+        """Wait for the device, and stop the run if a loss or a gradient was not finite.
+
+        Raises:
+            RunError: names the brick and the noise level. No update was made in that step or after it.
+        """
+        start = int(self.state.optimizer.halted_at.item())
+        if start < 0:
+            return
+        # the weights are those of the step: it can be made again, this time with a look at everything
+        batch = self.maker.make(start, self.settings.batch).to(self.state.store.device)
+        raise RunError(
+            f"{self._explain(batch)}, in the step from image {start:,} on; nothing of it was kept",
+            help="lower the learning rate, lengthen the warm-up or set clip_norm; "
+            "the run stands at its last checkpoint",
+        )
+
+    def _losses(self, batch: Batch) -> Tensor:
+        """Losses of bricks, image by image, [bricks, N]."""
+        estimates = self._stack(batch.noisy, batch.sigma, batch.labels, clean=batch.clean, windows=batch.windows)
+        return torch.stack(
+            [brick_loss(e.estimate, batch.clean, batch.sigma, e.mask, self._sigma_data) for e in estimates]
+        )
+
+    def _explain(self, batch: Batch) -> str:
+        """Which brick is not finite, and at which noise level; from the bottom, since the others read from it."""
+        losses = self._losses(batch)
+        for brick, loss in zip(self._bricks, losses, strict=True):
+            bad = ~torch.isfinite(loss)
+            if bad.any():
+                return f"the loss of brick `{brick}` is not finite at {_level(batch.sigma[bad][0])}"
+        joint_loss(losses, self._shares).backward()  # pyright: ignore[reportUnknownMemberType]
+        for key, weight in self.state.store.weights.items():
+            if weight.grad is not None and not torch.isfinite(weight.grad).all():
+                worst = losses.detach()
+                if key.startswith("bricks."):
+                    worst = worst[self._bricks.index(key.split(".")[1])]
+                image = int(worst.reshape(-1, len(batch.sigma)).sum(dim=0).argmax())
+                level = _level(batch.sigma[image])
+                return f"the gradient of {key} is not finite; its loss is largest at {level}"
+        brick, image = divmod(int(losses.argmax()), len(batch.sigma))
+        return (
+            "the norm of the gradient is not finite; "
+            f"the loss is largest in brick `{self._bricks[brick]}` at {_level(batch.sigma[image])}"
+        )
+
+
+def _level(sigma: Tensor) -> str:
+    return f"noise level {float(sigma):.4g} ({noise_range(float(sigma))})"
