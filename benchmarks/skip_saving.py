@@ -79,8 +79,9 @@ def report(
     rate = product_rate()
     medians = {configuration: median(seconds) for configuration, seconds in times.items()}
     print(f"# Time saved by skipping, {name}, {datetime.now(UTC):%Y-%m-%d}\n")
-    print(f"- {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(f"- backend {arguments.backend}, batch {arguments.batch}, float32, median of {arguments.repeats}, interleaved")
+    machine = platform.processor() or platform.machine()
+    print(f"- {machine}, {torch.get_num_threads()} threads, torch {torch.__version__}, float32")
+    print(f"- backend {arguments.backend}, batch {arguments.batch}, median of {arguments.repeats}, interleaved")
     print(f"- 1024^3 matrix product in the same run: {rate / 1e9:.1f} GMAC/s")
     command = f"python benchmarks/skip_saving.py {arguments.spec} --batch {arguments.batch}"
     print(f"- `{command} --repeats {arguments.repeats} --backend {arguments.backend}`\n")

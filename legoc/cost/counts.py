@@ -1,0 +1,123 @@
+"""Parameters and multiply-accumulates of a stack, exactly.
+
+A multiply-accumulate (MAC) is one product added to a sum; it is two floating-point operations (FLOPs). Matrix
+products and attention are counted, as by PyTorch's flop counter; norms, activations and other element-wise
+work count nothing. Every count is for one image. Conditioning (the embedders and every adaLN projection) is
+computed once an image, never once a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+
+from legoc_runtime.contract.policy import Configuration, TruthTable
+from legoc_runtime.contract.schedule import Evaluation
+from legoc_runtime.contract.stack import (
+    TIME_FREQUENCIES,
+    BrickShape,
+    StackShape,
+    brick_weights,
+    conditioning_weights,
+)
+
+FLOPS_PER_MAC = 2
+"""Floating-point operations of one multiply-accumulate."""
+
+TRAINING_OVER_FORWARD = 3
+"""MACs of a training step over those of its forward pass. The backward pass forms two products for each
+product of the forward: the gradients of its input and of its weight. Recomputation and the optimizer
+are left out."""
+
+GUIDED_ROWS = 2
+"""Rows that a guided evaluation runs for one image: with its label, and with the null label."""
+
+
+def _count(weights: Iterable[tuple[str, tuple[int, ...]]]) -> int:
+    return sum(prod(shape) for _, shape in weights)
+
+
+def brick_parameters(brick: BrickShape) -> int:
+    """Trainable parameters of one brick."""
+    return _count(brick_weights(brick))
+
+
+def conditioning_parameters(shape: StackShape) -> int:
+    """Trainable parameters of the embedders that all bricks share."""
+    return _count(conditioning_weights(shape))
+
+
+def parameters(shape: StackShape) -> int:
+    """Trainable parameters of the stack. Position and coordinate tables are constants and count nothing."""
+    return conditioning_parameters(shape) + sum(brick_parameters(brick) for brick in shape.bricks)
+
+
+def window_macs(brick: BrickShape) -> int:
+    """MACs of one window through a brick, without its adaLN projections.
+
+    With L tokens of width D, an MLP of M hidden features, tokens of r x r pixels and C_in channels in, C out:
+    depth * (4 L D^2 + 2 L^2 D + 2 L D M) + L r^2 (C_in + C) D.
+    """
+    tokens, width = brick.tokens, brick.width
+    projections = 4 * tokens * width**2
+    attention = 2 * tokens**2 * width
+    mlp = 2 * tokens * width * brick.mlp_width
+    ends = tokens * (brick.in_features + brick.out_features) * width
+    return brick.depth * (projections + attention + mlp) + ends
+
+
+def adaln_macs(brick: BrickShape) -> int:
+    """MACs of the adaLN projections of a brick, once an image: six vectors a block, two in the decoder."""
+    return (6 * brick.depth + 2) * brick.width * brick.condition_width
+
+
+def brick_macs(brick: BrickShape) -> int:
+    """MACs of one image through a brick: all its windows, and its adaLN projections once."""
+    return brick.windows * window_macs(brick) + adaln_macs(brick)
+
+
+def conditioning_macs(shape: StackShape) -> int:
+    """MACs of the embedders for one image.
+
+    The `linear` label form counts as a product with a one-hot label, as in counts of the released models,
+    although the runtime looks it up; a label table counts nothing.
+    """
+    width = shape.condition_width
+    label = shape.classes * width if shape.classes is not None and shape.label_form == "linear" else 0
+    return 2 * TIME_FREQUENCIES * width + width**2 + label
+
+
+def macs(shape: StackShape, configuration: Configuration | None = None) -> int:
+    """MACs of one forward pass at batch 1.
+
+    Args:
+        shape: the stack.
+        configuration: ids of the bricks that run; None runs all.
+
+    Raises:
+        KeyError: the configuration names a brick that the stack does not have.
+    """
+    ids = shape.ids if configuration is None else configuration
+    return conditioning_macs(shape) + sum(brick_macs(shape.brick(id)) for id in ids)
+
+
+def training_macs(shape: StackShape) -> int:
+    """MACs of one training image: `TRAINING_OVER_FORWARD` forward passes over the windows it trains on."""
+    bricks = sum(brick.windows_trained * window_macs(brick) + adaln_macs(brick) for brick in shape.bricks)
+    return TRAINING_OVER_FORWARD * (conditioning_macs(shape) + bricks)
+
+
+def policy_macs(shape: StackShape, table: TruthTable, evaluations: Sequence[Evaluation]) -> int:
+    """MACs of sampling one image under a policy.
+
+    Args:
+        shape: the stack.
+        table: which bricks run at which noise level; an evaluation of a guided level runs `GUIDED_ROWS` rows.
+        evaluations: the sampler's evaluations, each at one level of the table.
+    """
+    forward = {configuration: macs(shape, configuration) for configuration in table.distinct()}
+    total = 0
+    for evaluation in evaluations:
+        rows = GUIDED_ROWS if table.levels[evaluation.level].guided else 1
+        total += rows * forward[table.configurations[evaluation.level]]
+    return total

@@ -1,0 +1,75 @@
+"""`legoc cost` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from legoc.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "examples" / "tiny.yaml"
+U_XL = ROOT / "specs" / "lego_u_xl.yaml"
+
+
+def test_table_on_stdout_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", str(U_XL)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.startswith("lego_u_xl: 32x32x4, 1000 classes, 1.26 B parameters\n")
+    for brick in ("coarse", "parts", "detail", "regroup", "top"):
+        assert f"\n{brick} " in captured.out
+    for policy in ("none", "halfway", "default", "lean"):
+        assert f"\n{policy} " in captured.out
+
+
+def test_json_prices_what_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--json", "--steps", "10", "--guidance", "1", "--skip-policy", "late", "--skip-policy", "halfway:0.4"]
+    assert main(["cost", str(TINY), *options]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["cost_version"] == 1
+    assert (data["steps"], data["evaluations"], data["guided"]) == (10, 19, False)
+    assert [policy["policy"] for policy in data["policies"]] == ["late", "halfway:0.4"]
+    assert data["policies"][1]["skipped"] == {"image": 4}
+    assert data["parameters"] == sum(b["parameters"] for b in data["bricks"]) + data["shared_parameters"]
+
+
+def test_a_spec_that_does_not_check_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(TINY.read_text(encoding="utf-8").replace("heads: 4", "heads: 5"), encoding="utf-8")
+    assert main(["cost", str(spec)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "error[LG203]" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--skip-policy", "nope"], "there is no skip policy `nope`"),
+        (["--skip-policy", "halfway:2"], "the share of steps must be a number from 0 to 1"),
+        (["--steps", "1"], "a schedule needs 2 to"),
+        (["--batch", "4"], "--batch"),
+    ],
+)
+def test_bad_requests_exit_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", str(TINY), *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+
+
+def test_it_needs_no_torch() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"  # any import of torch now fails
+        "from legoc.__main__ import main\n"
+        f"sys.exit(main(['cost', {str(TINY)!r}]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "runtime"), str(ROOT)])}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert (result.returncode, result.stderr) == (0, "")

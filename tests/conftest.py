@@ -1,0 +1,51 @@
+"""What this machine lacks, said aloud: a test that needs it is skipped with the reason, or fails in CI."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import pytest
+
+
+@cache
+def no_compiler() -> str | None:
+    """Why the inductor backend cannot compile here, or None."""
+    from legoc_runtime.backends.inductor import Inductor
+
+    return Inductor().available()
+
+
+@cache
+def no_gpu() -> str | None:
+    """Why nothing can run on a GPU here, or None."""
+    import torch
+
+    return None if torch.cuda.is_available() else "no CUDA device"
+
+
+LACKS = {"compiler": no_compiler, "gpu": no_gpu}
+
+# CI machines have a compiler: a missing one there is a fault of the machine, not a reason to pass
+REQUIRED_IN_CI = {"compiler"}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or fail in CI, a test that is marked as needing what this machine lacks."""
+    for mark, lack in LACKS.items():
+        if item.get_closest_marker(mark) is None or (reason := lack()) is None:
+            continue
+        if mark in REQUIRED_IN_CI and os.environ.get("CI") == "true":
+            pytest.fail(f"CI must run the tests marked `{mark}`: {reason}", pytrace=False)
+        pytest.skip(f"{mark}: {reason}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A line nobody overlooks for each thing that this machine lacked."""
+    skipped: list[pytest.TestReport] = terminalreporter.stats.get("skipped", [])
+    for mark in LACKS:
+        reasons = [str(report.longrepr) for report in skipped if f"Skipped: {mark}: " in str(report.longrepr)]
+        if reasons:
+            why = reasons[0].split(f"{mark}: ", 1)[1].rstrip("')")
+            terminalreporter.write_sep("!", f"{len(reasons)} tests marked `{mark}` did NOT run", yellow=True)
+            terminalreporter.write_line(why)

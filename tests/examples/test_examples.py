@@ -1,0 +1,62 @@
+"""The examples are run as their first lines say, and must show what they promise."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+def run(script: str, *arguments: str, without: str = "") -> str:
+    """The output of an example, run from the repository root; `without` names a module that cannot be imported."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "runtime"), str(ROOT)])}
+    command = [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments]
+    if without:
+        start = f"import runpy, sys; sys.modules[{without!r}] = None; sys.argv = {[script, *arguments]!r}"
+        code = f"{start}; runpy.run_path({str(EXAMPLES / script)!r}, run_name='__main__')"
+        command = [sys.executable, "-W", "error", "-c", code]
+    result = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_every_example_is_tested() -> None:
+    tested = set(re.findall(r'run\("(\w+\.py)"', Path(__file__).read_text(encoding="utf-8")))
+    assert tested == {path.name for path in EXAMPLES.glob("*.py")}
+
+
+def test_check_and_cost_finds_every_mistake_without_torch() -> None:
+    output = run("check_and_cost.py", without="torch")
+    assert re.findall(r"^line \d+: (LG\d+)", output, re.MULTILINE) == ["LG101", "LG203", "LG201", "LG301", "LG305"]
+    assert "`halfway` saves most" in output
+
+
+def test_train_tiny_and_sample_with_skips(tmp_path: Path) -> None:
+    output = run("train_tiny_and_skip.py", str(tmp_path))
+    assert "none: 15 evaluations ran windows+image" in output
+    assert "late: 9 evaluations ran windows+image" in output
+    assert "late: 6 evaluations ran windows\n" in output
+    with Image.open(tmp_path / "none.png") as none, Image.open(tmp_path / "late.png") as late:
+        assert none.size == late.size
+        assert none.tobytes() != late.tobytes()
+
+
+def test_a_built_stack_in_your_own_loop() -> None:
+    output = run("own_loop.py")
+    assert output.splitlines()[:3] == [
+        "none: steps 0 to 11 ran windows+image",
+        "halfway: steps 0 to 5 ran windows+image",
+        "halfway: steps 6 to 11 ran windows",
+    ]
+    difference = re.search(r"mean difference between the two ([\d.]+)", output)
+    assert difference
+    assert 0.01 < float(difference[1]) < 10
