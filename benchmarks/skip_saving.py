@@ -17,8 +17,8 @@ from time import perf_counter
 
 import torch
 
-from legoc.build import compile_spec
 from legoc.cost.counts import macs
+from legoc.driver import compile_spec
 from legoc.spec import load_spec
 from legoc_runtime.contract.policy import configuration_name
 from legoc_runtime.stack import BrickStack

@@ -12,9 +12,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from legoc.build import compile_spec
 from legoc.cost import price
 from legoc.cost.table import table
+from legoc.driver import compile_spec
 from legoc.render import render_full
 from legoc.spec import check_file, check_text
 

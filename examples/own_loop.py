@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 import legoc_runtime
-from legoc.build import compile_path
+from legoc.driver import compile_path
 from legoc_runtime import BrickStack
 from legoc_runtime.contract.policy import TruthTable, configuration_name, tabulate
 from legoc_runtime.contract.schedule import edm_levels

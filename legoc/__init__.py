@@ -2,6 +2,7 @@
 
     result = legoc.check("specs/emoji_32.yaml")     # every problem of a spec, as data
     spec = legoc.load_spec("specs/emoji_32.yaml")   # the resolved spec, or SpecError
+    directory = legoc.build("specs/emoji_32.yaml")  # its build directory, build/emoji_32
 
 `import legoc` is cheap: the names below are imported on first use.
 
@@ -20,19 +21,21 @@ from legoc.version import __version__
 if TYPE_CHECKING:
     from legoc.diagnostics import Diagnostic as Diagnostic
     from legoc.diagnostics import SpecError as SpecError
+    from legoc.driver import build as build
     from legoc.spec import CheckResult as CheckResult
     from legoc.spec import StackSpec as StackSpec
     from legoc.spec import check_file as check
     from legoc.spec import load_spec as load_spec
 
 
-__all__ = ["CheckResult", "Diagnostic", "SpecError", "StackSpec", "__version__", "check", "load_spec"]
+__all__ = ["CheckResult", "Diagnostic", "SpecError", "StackSpec", "__version__", "build", "check", "load_spec"]
 
 _LAZY = {
     "CheckResult": ("legoc.spec", "CheckResult"),
     "Diagnostic": ("legoc.diagnostics", "Diagnostic"),
     "SpecError": ("legoc.diagnostics", "SpecError"),
     "StackSpec": ("legoc.spec", "StackSpec"),
+    "build": ("legoc.driver", "build"),
     "check": ("legoc.spec", "check_file"),
     "load_spec": ("legoc.spec", "load_spec"),
 }

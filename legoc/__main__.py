@@ -22,12 +22,9 @@ import errno
 import io
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 from legoc.cli.app import run
-from legoc.diagnostics import SpecError
-from legoc.render import render_full, summary, wants_colour
 from legoc_runtime.errors import LegocError
 
 EXIT_USAGE, EXIT_RUN, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 3, 70, 130
@@ -43,10 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
         return code
-    except SpecError as error:
-        _say(render_full(error.diagnostics, colour=wants_colour(sys.stderr)))
-        _say(summary(error.diagnostics, 1) + "\n")
-        return EXIT_USAGE
     except LegocError as error:
         return _fail(error.message, error.help, error.exit_code)
     except KeyboardInterrupt:
@@ -68,7 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         return _internal(error)
     except Exception as error:
-        return _internal(error)
+        return _spec_error(error) or _internal(error)
+
+
+def _spec_error(error: Exception) -> int | None:
+    """Say what is wrong with a spec; None where that is not the error. Imports only now: most calls end without one."""
+    from legoc.diagnostics import SpecError
+    from legoc.render import render_full, summary, wants_colour
+
+    if not isinstance(error, SpecError):
+        return None
+    _say(render_full(error.diagnostics, colour=wants_colour(sys.stderr)))
+    _say(summary(error.diagnostics, 1) + "\n")
+    return EXIT_USAGE
 
 
 def _fail(message: str, help: str | None, code: int) -> int:
@@ -78,6 +83,8 @@ def _fail(message: str, help: str | None, code: int) -> int:
 
 def _internal(error: Exception) -> int:
     if os.environ.get("LEGOC_TRACEBACK"):
+        import traceback
+
         _say("".join(traceback.format_exception(error)))
     first = str(error).strip().splitlines()[:1]
     what = f"{type(error).__name__}: {first[0][:200]}" if first else type(error).__name__

@@ -1,8 +1,9 @@
 """Every diagnostic code: how severe it is, its title, and the page that `legoc explain` shows.
 
 Codes are stable: a number is never reused. LG0xx files and YAML, LG1xx keys and values, LG2xx bricks and geometry,
-LG3xx predicates and policies, LG4xx faults of the compiler itself. To add one: a line here, `pages/CODE.md`, and a pair
-of files in `tests/diagnostics/fixtures`; a test fails while one of the three is missing.
+LG3xx predicates and policies, LG4xx faults of the compiler itself, LG5xx comments that suppress,
+LG6xx composition. To add one: a line here, `pages/CODE.md`, and a pair of files in `tests/diagnostics/fixtures`; a test
+fails while one of the three is missing.
 
 takes: nothing
 gives: codes, titles, pages, and `report`, which makes a Diagnostic of the code's severity
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from legoc.diagnostics import Diagnostic, Label, Severity
+from legoc.diagnostics import Diagnostic, Edit, Label, Severity
 from legoc.source import Span
 
 
@@ -61,6 +62,7 @@ CODES: dict[str, Code] = {
         Code("LG108", "values that contradict each other"),
         Code("LG109", "label dropout without labels", "warning"),
         Code("LG110", "guidance without labels"),
+        Code("LG111", "what belongs to another diffusion"),
         Code("LG201", "a brick's size does not divide the grid"),
         Code("LG202", "a receptive field does not divide its brick"),
         Code("LG203", "heads do not divide the width"),
@@ -68,6 +70,11 @@ CODES: dict[str, Code] = {
         Code("LG205", "a width that four does not divide"),
         Code("LG206", "an image-brick cannot train on a share of its windows"),
         Code("LG207", "no brick has a loss"),
+        Code("LG208", "an offset that a brick cannot have"),
+        Code("LG209", "a pretrained brick that cannot stand where it does"),
+        Code("LG210", "a key that a pretrained brick does not have"),
+        Code("LG211", "a pretrained model that cannot be read"),
+        Code("LG212", "a pretrained model that does not fit"),
         Code("LG301", "a predicate does not parse"),
         Code("LG302", "an unknown name in a predicate"),
         Code("LG303", "numbers and truth values mixed up in a predicate"),
@@ -76,7 +83,23 @@ CODES: dict[str, Code] = {
         Code("LG306", "a policy has a name that it cannot have"),
         Code("LG307", "a policy leaves no brick"),
         Code("LG308", "a predicate that decides nothing", "warning"),
+        Code("LG309", "two predicates of a policy that hold together", "warning"),
+        Code("LG310", "two policies that are one", "warning"),
+        Code("LG311", "a policy skips the bottom brick", "warning"),
+        Code("LG312", "a brick without a loss of its own gives the picture", "warning"),
         Code("LG401", "a pass of the compiler left a malformed graph"),
+        Code("LG501", "a suppression comment that cannot be read", "warning"),
+        Code("LG502", "a suppression of a code that does not exist", "warning"),
+        Code("LG503", "a suppression of what cannot be suppressed", "warning"),
+        Code("LG504", "a suppression that suppresses nothing", "warning"),
+        Code("LG601", "a base cannot be read"),
+        Code("LG602", "files that extend each other in a circle"),
+        Code("LG603", "too many files in one spec"),
+        Code("LG604", "nothing there to delete"),
+        Code("LG605", "a brick is placed beside one that is not there"),
+        Code("LG606", "a directive that cannot be obeyed"),
+        Code("LG607", "an override that cannot be read"),
+        Code("LG608", "an override of a brick that is not there"),
     )
 }
 
@@ -89,6 +112,7 @@ def report(
     *,
     secondary: Sequence[Label] = (),
     help: str | None = None,
+    fix: Sequence[Edit] | None = None,
 ) -> Diagnostic:
     """A diagnostic with the severity of its code.
 
@@ -99,5 +123,7 @@ def report(
         label: a word on that place.
         secondary: other places that belong to it.
         help: what to do.
+        fix: the edits that mend it, where they are certain.
     """
-    return Diagnostic(code, CODES[code].severity, message, Label(span, label), tuple(secondary), help)
+    edits = None if fix is None else tuple(fix)
+    return Diagnostic(code, CODES[code].severity, message, Label(span, label), tuple(secondary), help, edits)

@@ -1,7 +1,7 @@
 """Diagnostics as data: what is wrong, where, and what to do. Rendering is `legoc.render`'s business.
 
 takes: spans
-gives: Diagnostic, SpecError
+gives: Diagnostic, Edit, SpecError
 may import: `legoc.source`
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from legoc.source import Span
 
@@ -24,6 +24,13 @@ class Label:
     text: str = ""
 
 
+class Edit(NamedTuple):
+    """A change of a file: `text` stands where `span` stood. An empty span inserts, an empty text removes."""
+
+    span: Span
+    text: str
+
+
 @dataclass(frozen=True)
 class Diagnostic:
     """One problem.
@@ -35,6 +42,7 @@ class Diagnostic:
         primary: where the problem is; None only when there is no text to point into.
         secondary: other places that belong to it ("first defined here").
         help: what to do, or None.
+        fix: the edits that mend it, where they are certain to be what was meant; `legoc check --fix` makes them.
     """
 
     code: str
@@ -43,6 +51,7 @@ class Diagnostic:
     primary: Label | None
     secondary: tuple[Label, ...] = ()
     help: str | None = None
+    fix: tuple[Edit, ...] | None = None
 
 
 class SpecError(Exception):

@@ -24,7 +24,15 @@ def no_gpu() -> str | None:
     return None if torch.cuda.is_available() else "no CUDA device"
 
 
-LACKS = {"compiler": no_compiler, "gpu": no_gpu}
+@cache
+def no_yaml_language_server() -> str | None:
+    """Why the schema cannot be tried in yaml-language-server here, or None."""
+    from tests.editors.yaml_server import lack
+
+    return lack()
+
+
+LACKS = {"compiler": no_compiler, "gpu": no_gpu, "yaml_language_server": no_yaml_language_server}
 
 # CI machines have a compiler: a missing one there is a fault of the machine, not a reason to pass
 REQUIRED_IN_CI = {"compiler"}

@@ -23,12 +23,13 @@ def plain_estimate(
     runs: tuple[str, ...],
 ) -> Tensor:
     """The estimate of the last of the bricks that run."""
-    sd = shape.diffusion.sigma_data
+    sd = shape.edm.sigma_data
     estimates, below = [], None
     for i in range(x.shape[0]):
         variance = sigma[i] ** 2 + sd**2
         skip, out = sd**2 / variance, sigma[i] * sd / variance.sqrt()
-        condition = _condition(shape, weights, sigma[i].log() / 4, None if label is None else int(label[i]))
+        time = shape.time_scale * sigma[i].log() / 4
+        condition = _condition(shape, weights, time, None if label is None else int(label[i]))
         below, estimate = None, None
         for brick in shape.bricks:
             if brick.id not in runs:

@@ -1,21 +1,21 @@
-"""The table of commands, and the frame around them. A command's module is imported only when it is called."""
+"""The table of commands, and the frame around them.
+
+A command's module is imported only when it is called, and what only a call or an error needs only then: `--help`
+answers at once.
+"""
 
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from legoc_runtime.errors import UsageError
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """A command of `legoc`: its module under `legoc.cli` has a function `command` with typer's annotations."""
 
     name: str
@@ -30,13 +30,21 @@ class Command:
 COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
+        Command("init", "Write a first spec, commented; --from IMAGES fits it to them."),
         Command("check", "Check specs: every problem at once, with its place and what to do."),
+        Command("fmt", "Lay specs out in the one canonical way, comments kept; --check for CI."),
         Command("explain", "Explain a diagnostic code such as LG201; without one, list them all."),
+        Command("show", "Show a spec resolved, where each of its values comes from, or its hashes."),
         Command("cost", "Parameters and multiply-accumulates of a spec, brick by brick and policy by policy."),
+        Command("estimate", "Estimate training: hours, memory and the largest batch on a given GPU or this CPU."),
         Command("timeline", "Draw which bricks run at which noise levels under a skip policy."),
+        Command("graph", "Draw a stack: bricks, windows, cost and the path of the estimate (Mermaid, SVG, DOT)."),
+        Command("inspect", "Say what a spec, build, run or checkpoint is, and whether its checksums hold."),
         Command("build", "Compile a spec to a build directory: one module for every skip configuration."),
         Command("train", "Train a build on images; continues exactly where it stopped."),
         Command("sample", "Make pictures with a trained stack, leaving bricks out as a skip policy says."),
+        Command("schema", "Write the JSON Schema of specs, for editors."),
+        Command("lsp", "Serve an editor: diagnostics, costs on hover, completion, rename (Language Server Protocol)."),
     )
 }
 
@@ -70,6 +78,8 @@ def run(arguments: list[str]) -> int:
             return _call(COMMANDS[name], rest)
         case [name, *_]:
             kind = "option" if name.startswith("-") else "command"
+            from difflib import get_close_matches
+
             near = get_close_matches(name, COMMANDS, n=1)
             help = f"did you mean `{near[0]}`?" if near else f"the commands are {', '.join(COMMANDS)}"
             raise UsageError(f"there is no {kind} `{name}`", help=help)
@@ -99,6 +109,8 @@ class _EscapedError(BaseException):
 
 
 def _call(command: Command, arguments: list[str]) -> int:
+    import inspect
+
     import typer
 
     function: Callable[..., object] = import_module(command.module).command

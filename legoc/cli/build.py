@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from legoc.cli.options import Overrides
+
 
 def command(
     spec: Annotated[
@@ -36,24 +38,25 @@ def command(
         bool,
         typer.Option("--check", help="Verify that a build directory is what its spec says; write nothing."),
     ] = False,
+    overrides: Overrides = None,
 ) -> None:
     """Compile a spec: one module for each skip configuration that its policies reach, and one for training.
 
     Nothing is materialised or compiled to machine code: a build is data, a few hundred kilobytes whatever the stack.
     The directory's path is printed on stdout.
     """
-    from legoc.build import BUILDS, check_build, compile_spec, write_build
     from legoc.cli.build_summary import summary
+    from legoc.driver import BUILDS, check_build, compile_spec, write_build
     from legoc.spec import load_spec
     from legoc_runtime.errors import UsageError
 
     if check:
-        if out is not None or policy or steps is not None or dry_run:
+        if out is not None or policy or steps is not None or dry_run or overrides:
             raise UsageError("--check takes a build directory alone", help="legoc build --check build/NAME")
         check_build(spec)
         typer.echo(f"{spec} is what its spec says", err=True)
         return
-    manifest, spec_text = compile_spec(load_spec(spec), policies=policy or (), steps=steps)
+    manifest, spec_text = compile_spec(load_spec(spec, overrides or ()), policies=policy or (), steps=steps)
     typer.echo(summary(manifest), err=True, nl=False)
     if dry_run:
         return

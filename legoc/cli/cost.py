@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from legoc.cli.options import Overrides
+
 
 def command(
     path: Annotated[Path, typer.Argument(metavar="SPEC|BUILD|RUN", help="What to price.", show_default=False)],
@@ -27,16 +29,20 @@ def command(
         float | None,
         typer.Option(help="Scale of guidance; 1 is none. [default: the spec's]", show_default=False),
     ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images whose activations are counted as memory.")] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print versioned JSON instead of a table.")] = False,
+    overrides: Overrides = None,
 ) -> None:
     """Price a spec: parameters, MACs of a forward pass, of a training image and of every skip policy.
 
-    Counts are exact and for one image; 1 MAC is 2 FLOPs. Savings are against sampling without skips.
+    Counts are exact and for one image; 1 MAC is 2 FLOPs. What a policy saves is said twice: against the same stack
+    without skips, and against DiT-XL/2 on the same grid at as many evaluations. Memory is by formula; --batch says
+    for how many images (JSON has it for one).
     """
-    from legoc.build import compile_path
     from legoc.cost.report import price
+    from legoc.driver import describe_path
 
-    manifest, _ = compile_path(path)
+    manifest = describe_path(path, overrides or ())
     cost = price(manifest, policies=skip_policy or (), steps=steps, guidance=guidance)
     if json:
         from json import dumps
@@ -45,4 +51,4 @@ def command(
     else:
         from legoc.cost.table import table
 
-        typer.echo(table(cost), nl=False)
+        typer.echo(table(cost, batch), nl=False)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
+
+from legoc.cli.options import Overrides, count
 
 if TYPE_CHECKING:
     from legoc_runtime.contract.manifest import Manifest
@@ -51,21 +54,24 @@ def command(
     device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
     backend: Annotated[str, typer.Option(help="auto, eager, or inductor.")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    overrides: Overrides = None,
 ) -> None:
     """Train a stack into a run directory: the build, metrics.jsonl and checkpoints.
 
     Ctrl-C and SIGTERM save a checkpoint first. A run that is called again continues exactly where it
     stopped. The last checkpoint is printed on stdout.
     """
-    from legoc.build import write_build
     from legoc.cli.train_talk import open_progress
+    from legoc.driver import write_build
     from legoc_runtime.data import open_dataset
     from legoc_runtime.training import train
 
     progress = open_progress(quiet)
-    source, manifest, spec_text = _build(path, progress)
+    source, manifest, spec_text = _build(path, overrides or (), progress)
     counts = {"images": images, "batch": batch, "snapshot_images": snapshot_images, "log_images": log_images}
-    flags: dict[str, Any] = {name: _count(text, name) for name, text in counts.items() if text is not None}
+    flags: dict[str, Any] = {
+        name: count(text, f"--{name.replace('_', '-')}") for name, text in counts.items() if text is not None
+    }
     flags |= {"learning_rate": lr, "seed": seed, "ema": tuple(ema) if ema else None}
     settings = _override(manifest.train, flags, progress)
     run = out if out is not None else _default_run(source, manifest)
@@ -129,18 +135,18 @@ class Stop:
             signal.signal(number, handler)
 
 
-def _build(path: Path | None, progress: Progress) -> tuple[Path, Manifest, str]:
-    from legoc.build import compile_path, newest_build
+def _build(path: Path | None, overrides: Sequence[str], progress: Progress) -> tuple[Path, Manifest, str]:
+    from legoc.driver import compile_path, newest_build
 
     source = path if path is not None else newest_build(Path())
     if path is None:
         progress.say(f"no spec given: taking {source}, the newest build")
-    return source, *compile_path(source)
+    return source, *compile_path(source, overrides)
 
 
 def _default_run(source: Path, manifest: Manifest) -> Path:
     """A run that was given is continued where it stands."""
-    from legoc.build import RUNS
+    from legoc.driver import RUNS
     from legoc_runtime.checkpoint import checkpoints
 
     return source if checkpoints(source) else Path(RUNS) / manifest.name
@@ -154,21 +160,6 @@ def _data(data: Path | None, manifest: Manifest) -> Path:
     if manifest.data_path is None:
         raise UsageError("there are no images to train on", help="give --data, or the spec a `data: {path: ...}`")
     return Path(manifest.data_path)
-
-
-def _count(text: str, name: str) -> int:
-    """A number of images as in a spec: 50000, 10k, 1M."""
-    from pydantic import TypeAdapter, ValidationError
-
-    from legoc.spec.written import PositiveCount
-    from legoc_runtime.errors import UsageError
-
-    adapter: TypeAdapter[int] = TypeAdapter(PositiveCount)
-    try:
-        return adapter.validate_python(int(text) if text.isascii() and text.isdigit() else text)
-    except ValidationError as error:
-        flag = f"--{name.replace('_', '-')}"
-        raise UsageError(f"{flag} {text}: expected {error.errors()[0]['msg']}") from error
 
 
 def _override(settings: TrainSettings, flags: dict[str, Any], progress: Progress) -> TrainSettings:

@@ -10,22 +10,33 @@ from legoc.cost.counts import (
     brick_parameters,
     conditioning_macs,
     conditioning_parameters,
+    executed_macs,
+    executed_training_macs,
     macs,
     parameters,
     policy_macs,
     training_macs,
 )
-from legoc.cost.report import BrickCost, Cost, PolicyCost, price
+from legoc.cost.memory import MemoryCost, memory
+from legoc.cost.peer import dit_xl_2
+from legoc.cost.report import BrickCost, ConfigurationCost, Cost, PeerCost, PolicyCost, price
 
 __all__ = [
     "BrickCost",
+    "ConfigurationCost",
     "Cost",
+    "MemoryCost",
+    "PeerCost",
     "PolicyCost",
     "brick_macs",
     "brick_parameters",
     "conditioning_macs",
     "conditioning_parameters",
+    "dit_xl_2",
+    "executed_macs",
+    "executed_training_macs",
     "macs",
+    "memory",
     "parameters",
     "policy_macs",
     "price",

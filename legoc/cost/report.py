@@ -7,9 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from legoc.cost import counts
+from legoc.cost.memory import MemoryCost, memory
+from legoc.cost.peer import PEER_NAME, dit_xl_2
 from legoc_runtime.contract.manifest import Manifest
-from legoc_runtime.contract.policy import Break, Policy, tabulate
-from legoc_runtime.contract.schedule import edm_levels, heun_evaluations
+from legoc_runtime.contract.policy import Break, Configuration, Policy, TruthTable, tabulate
+from legoc_runtime.contract.schedule import Evaluation, Level, evaluations, noise_levels
+from legoc_runtime.contract.settings import Sampler
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import UsageError
 
@@ -55,7 +58,9 @@ class PolicyCost:
     Attributes:
         policy: its name.
         macs: MACs of sampling one image.
-        saving: share of the MACs of sampling without skips that is saved, 0 to 1.
+        saving: share saved of the MACs of the same stack without skips, 0 to 1.
+        peer_saving: share saved of the MACs of the peer at the same number of evaluations and rows on the same grid;
+            negative where the policy costs more; None where there is no peer.
         skipped: brick id -> noise levels at which it is left out, for bricks that are left out somewhere.
         breaks: where a brick starts or stops running, with the noise level.
     """
@@ -63,8 +68,41 @@ class PolicyCost:
     policy: str
     macs: int
     saving: float
+    peer_saving: float | None
     skipped: dict[str, int]
     breaks: tuple[Break, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationCost:
+    """One set of bricks that runs together somewhere in the schedules of the priced policies.
+
+    Attributes:
+        configuration: ids of the bricks, bottom to top.
+        parameters: those that it needs: its bricks' and the embedders'.
+        macs: MACs of a forward pass of one image.
+        share: `macs` over those of the whole stack, 0 to 1.
+    """
+
+    configuration: Configuration
+    parameters: int
+    macs: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCost:
+    """The model that policies are held against: DiT-XL/2 on the stack's grid (`legoc.cost.peer`).
+
+    Attributes:
+        name: its name.
+        parameters: trainable parameters.
+        macs: MACs of a forward pass of one image.
+    """
+
+    name: str
+    parameters: int
+    macs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +118,18 @@ class Cost:
         shared_parameters: those of the embedders that all bricks share.
         macs: MACs of a forward pass.
         shared_macs: those of the embedders.
+        executed_macs: those that the modules really run (`counts.executed_macs`).
         training_macs: MACs of a training image (`counts.training_macs`).
+        executed_training_macs: those that a step really runs (`counts.executed_training_macs`).
+        memory: bytes of weights and activations.
+        peer: DiT-XL/2 on the same grid, or None where its patches do not divide it.
         bricks: the bricks, bottom to top.
         steps: noise levels of the sampling schedule.
-        evaluations: forward passes of the sampler (Heun).
+        evaluations: forward passes of the sampler.
         guided: whether every evaluation runs twice, with the label and with the null label.
         policies: the policies that were asked for; `none` is the yardstick of their savings.
+        configurations: the sets of bricks that these policies reach, in order of first use.
+        sampler: the spec's sampler.
     """
 
     name: str
@@ -96,12 +140,18 @@ class Cost:
     shared_parameters: int
     macs: int
     shared_macs: int
+    executed_macs: int
     training_macs: int
+    executed_training_macs: int
+    memory: MemoryCost
+    peer: PeerCost | None
     bricks: tuple[BrickCost, ...]
     steps: int
     evaluations: int
     guided: bool
     policies: tuple[PolicyCost, ...]
+    configurations: tuple[ConfigurationCost, ...]
+    sampler: Sampler = "heun"
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready data, with its version and the unit's meaning."""
@@ -118,7 +168,7 @@ def price(
     """Price a build.
 
     Args:
-        manifest: the build; of a spec, `legoc.build.compile_spec(spec)` gives it.
+        manifest: the build; of a spec, `legoc.driver.compile_spec(spec)` gives it.
         policies: names of the policies to price; empty prices `none`, `halfway` where there are two bricks or
             more, and all that the spec declares.
         steps: noise levels of the schedule; None takes the spec's `sample: {steps}`.
@@ -135,6 +185,8 @@ def price(
             f"`{manifest.name}` has no classes, so guidance has nothing to guide by",
             help="price it with --guidance 1",
         )
+    levels, calls = noise_levels(steps, shape.diffusion, guided=guided), evaluations(manifest.sample.sampler, steps)
+    tables = [tabulate(policy, shape.ids, levels) for policy in _chosen(manifest, policies)]
     return Cost(
         name=manifest.name,
         grid=shape.grid,
@@ -144,12 +196,18 @@ def price(
         shared_parameters=counts.conditioning_parameters(shape),
         macs=counts.macs(shape),
         shared_macs=counts.conditioning_macs(shape),
+        executed_macs=counts.executed_macs(shape),
         training_macs=counts.training_macs(shape),
+        executed_training_macs=counts.executed_training_macs(shape, manifest.train.gradient),
+        memory=memory(shape, averages=len(manifest.train.ema)),
+        peer=(peer := _peer(shape)),
         bricks=_price_bricks(shape),
         steps=steps,
-        evaluations=len(heun_evaluations(steps)),
+        evaluations=len(calls),
         guided=guided,
-        policies=_price_policies(shape, _chosen(manifest, policies), steps, guided),
+        policies=_price_policies(shape, tables, levels, calls, peer),
+        configurations=_price_configurations(shape, tables),
+        sampler=manifest.sample.sampler,
     )
 
 
@@ -178,14 +236,38 @@ def _price_bricks(shape: StackShape) -> tuple[BrickCost, ...]:
     )
 
 
-def _price_policies(shape: StackShape, policies: Sequence[Policy], steps: int, guided: bool) -> tuple[PolicyCost, ...]:
-    levels = edm_levels(steps, shape.diffusion, guided=guided)
-    evaluations = heun_evaluations(steps)
-    whole = counts.policy_macs(shape, tabulate(Policy("none"), shape.ids, levels), evaluations)
+def _peer(shape: StackShape) -> PeerCost | None:
+    peer = dit_xl_2(shape.grid, shape.channels)
+    return None if peer is None else PeerCost(PEER_NAME, counts.parameters(peer), counts.macs(peer))
+
+
+def _price_configurations(shape: StackShape, tables: Sequence[TruthTable]) -> tuple[ConfigurationCost, ...]:
+    whole, shared = counts.macs(shape), counts.conditioning_parameters(shape)
+    reached = dict.fromkeys(configuration for table in tables for configuration in table.distinct())
+    return tuple(
+        ConfigurationCost(
+            configuration=configuration,
+            parameters=shared + sum(counts.brick_parameters(shape.brick(id)) for id in configuration),
+            macs=(own := counts.macs(shape, configuration)),
+            share=own / whole,
+        )
+        for configuration in reached
+    )
+
+
+def _price_policies(
+    shape: StackShape,
+    tables: Sequence[TruthTable],
+    levels: tuple[Level, ...],
+    calls: tuple[Evaluation, ...],
+    peer: PeerCost | None,
+) -> tuple[PolicyCost, ...]:
+    whole = counts.policy_macs(shape, tabulate(Policy("none"), shape.ids, levels), calls)
+    rows = sum(counts.GUIDED_ROWS if levels[call.level].guided else 1 for call in calls)
     found: list[PolicyCost] = []
-    for policy in policies:
-        table = tabulate(policy, shape.ids, levels)
-        own = counts.policy_macs(shape, table, evaluations)
+    for table in tables:
+        own = counts.policy_macs(shape, table, calls)
         skipped = {brick: count for brick in shape.ids if (count := table.skipped(brick))}
-        found.append(PolicyCost(policy.name, own, 1 - own / whole, skipped, table.breaks()))
+        against = None if peer is None else 1 - own / (rows * peer.macs)
+        found.append(PolicyCost(table.policy, own, 1 - own / whole, against, skipped, table.breaks()))
     return tuple(found)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from legoc.cost.memory import BYTES
 from legoc.cost.report import BrickCost, Cost, PolicyCost
+from legoc_runtime.contract.policy import configuration_name
+from legoc_runtime.contract.settings import Sampler
 
 _UNITS = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+
+_SAMPLER_NAMES: dict[Sampler, str] = {"heun": "Heun", "ddpm": "DDPM"}
 
 FOOTNOTE = "MACs: multiply-accumulates of matrix products and attention, for one image; 1 MAC = 2 FLOPs."
 
@@ -26,9 +31,21 @@ def parameter_count(count: int) -> str:
     return quantity(count).replace("G", "B")
 
 
-def table(cost: Cost) -> str:
-    """The whole report, ends with a newline."""
-    return "\n\n".join([_heading(cost), _bricks(cost), _training(cost), _policies(cost), FOOTNOTE]) + "\n"
+def byte_count(count: int) -> str:
+    """Bytes with a decimal prefix: `2.73 GB`."""
+    return quantity(count) + ("B" if count >= 1000 else " B")
+
+
+def table(cost: Cost, batch: int = 1) -> str:
+    """The whole report, ends with a newline.
+
+    Args:
+        cost: what to report.
+        batch: images whose activations the memory section counts.
+    """
+    parts = [_heading(cost), _bricks(cost), _training(cost), _policies(cost), _configurations(cost)]
+    parts += [_memory(cost, batch), FOOTNOTE]
+    return "\n\n".join(parts) + "\n"
 
 
 def _heading(cost: Cost) -> str:
@@ -68,22 +85,59 @@ def _brick_row(brick: BrickCost) -> tuple[str, ...]:
 def _training(cost: Cost) -> str:
     sampled = [f"{b.id} {b.windows_trained} of {b.windows}" for b in cost.bricks if b.windows_trained < b.windows]
     windows = f"; windows trained: {', '.join(sampled)}" if sampled else ""
-    return f"training: {quantity(cost.training_macs)} MACs an image (3 x a forward{windows})"
+    return (
+        f"training: {quantity(cost.training_macs)} MACs an image (3 x a forward{windows})\n"
+        f"really executed: {quantity(cost.executed_macs)} a forward (labels are looked up), "
+        f"{quantity(cost.executed_training_macs)} a training image (no gradient for inputs that need none)"
+    )
 
 
 def _policies(cost: Cost) -> str:
     rows = "two rows each (guidance)" if cost.guided else "one row each"
-    title = f"sampling: Heun over {cost.steps} noise levels, {cost.evaluations} evaluations, {rows}"
-    head = ("policy", "MACs", "saving", "left out")
+    sampler = _SAMPLER_NAMES[cost.sampler]
+    title = f"sampling: {sampler} over {cost.steps} noise levels, {cost.evaluations} evaluations, {rows}"
+    peer = () if cost.peer is None else (f"vs {cost.peer.name}",)
     body = [row for policy in cost.policies for row in _policy_rows(policy, cost.steps)]
-    return f"{title}\n{_align(head, body, left=1, last_left=True)}"
+    lines = [title, _align(("policy", "MACs", "saving", *peer, "left out"), body, left=1, last_left=True)]
+    lines.append("saving: against this stack in full")
+    if cost.peer is not None:
+        lines[-1] += (
+            f"; vs {cost.peer.name}: against its {quantity(cost.peer.macs)} MACs a forward on this grid, "
+            "at as many evaluations"
+        )
+    return "\n".join(lines)
 
 
 def _policy_rows(policy: PolicyCost, steps: int) -> list[tuple[str, ...]]:
     """A row for the policy and its first brick, and one for each further brick that it leaves out."""
     first, *rest = _left_out(policy, steps) or ["nothing"]
-    head = (policy.policy, quantity(policy.macs), f"{policy.saving:.1%}", first)
-    return [head, *(("", "", "", words) for words in rest)]
+    peer = () if policy.peer_saving is None else (f"{policy.peer_saving:.1%}",)
+    head = (policy.policy, quantity(policy.macs), f"{policy.saving:.1%}", *peer)
+    return [(*head, first), *((*("" for _ in head), words) for words in rest)]
+
+
+def _configurations(cost: Cost) -> str:
+    rows = [
+        (configuration_name(c.configuration), parameter_count(c.parameters), quantity(c.macs), f"{c.share:.1%}")
+        for c in cost.configurations
+    ]
+    return _align(("configuration", "parameters", "MACs", "share"), rows, left=1)
+
+
+def _memory(cost: Cost, batch: int) -> str:
+    memory = cost.memory
+    rows = batch * (2 if cost.guided else 1)
+    lines = [
+        ("weights", memory.weights, 1),
+        (f"sampling, {rows} row{'s' if rows > 1 else ''}", memory.sampling_activations, rows),
+        (f"training, {batch} image{'s' if batch > 1 else ''}", memory.training_activations, batch),
+    ]
+    body = [(name, *(byte_count(times * sizes[precision]) for precision in BYTES)) for name, sizes, times in lines]
+    return (
+        "memory, by formula\n"
+        f"{_align(('', *BYTES), body, left=1)}\n"
+        f"a training run keeps {byte_count(memory.training_state)} beside: weights, gradients, moments, averages"
+    )
 
 
 def _left_out(policy: PolicyCost, steps: int) -> list[str]:

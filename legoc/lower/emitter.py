@@ -28,6 +28,10 @@ class Emitter:
         self._types.update(zip(outputs, types, strict=True))
         return outputs[0]
 
+    def defines(self, value: Value) -> bool:
+        """Whether a value exists already."""
+        return value in self._types
+
     def output(self, name: str, value: Value) -> None:
         """Declare a result."""
         self._outputs.append((name, value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Literal, assert_never
 
 from legoc.graph.brick_graph import BrickGraph, Entry
 from legoc.graph.build import OUTPUT, sampling_graph, training_graph
@@ -139,7 +139,7 @@ class _Lowering:
             c_out="c_out",
             c_in="c_in",
             c_noise="c_noise",
-            sigma_data=self.shape.diffusion.sigma_data,
+            sigma_data=self.shape.edm.sigma_data,
         )
         return self.out.emit(op, Scalar(), Scalar(), Scalar(), Scalar())
 
@@ -147,7 +147,7 @@ class _Lowering:
         label = self.values[entry.inputs["label"]] if "label" in entry.inputs else None
         form = self.shape.label_form if label is not None else None
         return self.out.emit(
-            Condition(time="c_noise", label=label, form=form, out="condition"),
+            Condition(time="c_noise", label=label, form=form, time_scale=self.shape.time_scale, out="condition"),
             Vector(self.shape.condition_width),
         )
 
@@ -189,8 +189,8 @@ class _Lowering:
         node = self.graph[below].node
         if self.train is None or not isinstance(node, Brick | Estimate):
             return value
-        if self.train.fill == "x0" and node.id in self.masks:
-            clean = self.out.input("clean", self.image)
+        if self.train.fill != "noisy" and node.id in self.masks:
+            clean = self._stand_in(self.train.fill)
             if isinstance(node, Brick):
                 op = Unprecondition(clean=clean, image="x", c_skip="c_skip", c_out="c_out", out=f"{node.id}.clean")
                 clean = self.out.emit(op, self.image)
@@ -199,6 +199,14 @@ class _Lowering:
         if self.train.gradient == "detached":
             value = self.out.emit(Detach(image=value, out=f"{reader}.below"), self.image)
         return value
+
+    def _stand_in(self, fill: Literal["x0", "zeros"]) -> Value:
+        """The estimate that stands where the brick below did not run: the clean image, or zeros."""
+        if fill == "x0":
+            return self.out.input("clean", self.image)
+        if not self.out.defines("zeros"):
+            self.out.emit(NoEstimate(like="x", out="zeros"), self.image)
+        return "zeros"
 
     def _output(self, entry: Entry) -> None:
         source = entry.inputs["value"]

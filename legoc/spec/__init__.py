@@ -1,6 +1,7 @@
 """The language: text to a resolved, checked spec.
 
-    text --compose--> LocatedTree --load--> written model --rules, predicates, policies--> resolve --> StackSpec
+    text --compose--> tree --extends, --set--> LocatedTree --load--> written model
+         --rules, predicates, policies--> resolve --> StackSpec
 
 takes: a file or its text
 gives: StackSpec, or diagnostics for everything that is wrong with it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from legoc.spec.resolved import StackSpec
 from legoc.spec.scalars import resolve_plain
@@ -32,39 +33,51 @@ def _lines(spec: StackSpec) -> Iterator[str]:
     yield from _entries(height=shape.grid[0], width=shape.grid[1], channels=shape.channels)
     yield "conditioning:"
     yield from _entries(classes=shape.classes, label_dropout=spec.label_dropout, width=shape.condition_width)
-    edm = shape.diffusion
     yield "diffusion:"
-    yield from _entries(kind="edm", sigma_data=edm.sigma_data, sigma_min=edm.sigma_min, sigma_max=edm.sigma_max)
-    yield from _entries(rho=edm.rho, p_mean=edm.p_mean, p_std=edm.p_std)
+    yield from _entries(kind=shape.diffusion.kind, **asdict(shape.diffusion))
     yield f"carry: {shape.carry}"
     yield "bricks:"
+    for id, settings in spec.pretrained.items():
+        yield f"  - id: {_scalar(id)}"
+        yield from _skip(spec, id)
+        yield "    pretrained:"
+        yield from (f"    {line}" for line in _entries(kind=settings.kind, path=settings.path, frozen=settings.frozen))
     for brick in shape.bricks:
-        skip = spec.default_skips.get(brick.id)
-        yield from _brick(brick, None if skip is None else predicate.text(skip))
+        yield from _brick(brick)
+        yield from _skip(spec, brick.id)
     yield "skip_policies:" + ("" if spec.policies else " {}")
     for name, policy in spec.policies.items():
         yield f"  {_scalar(name)}:" + ("" if policy.skips else " {}")
         for brick, tree in policy.skips:
-            yield f"    {_scalar(brick)}: {_quoted(predicate.text(tree))}"
+            yield f"    {_scalar(brick)}: {quoted(predicate.text(tree))}"
     yield "compat:"
-    yield from _entries(coordinates=shape.coordinates, label_embedding=shape.label_form)
+    yield from _entries(coordinates=shape.coordinates, label_embedding=shape.label_form, time_scale=shape.time_scale)
     if spec.data_path is not None:
         yield "data:"
         yield from _entries(path=spec.data_path)
     yield from _train(spec)
     sample = spec.sample
     yield "sample:"
-    yield from _entries(sampler=sample.sampler, steps=sample.steps, guidance=sample.guidance, churn=sample.churn)
-    yield from _entries(churn_min=sample.churn_min, churn_max=sample.churn_max, churn_noise=sample.churn_noise)
+    yield from _entries(sampler=sample.sampler, steps=sample.steps, guidance=sample.guidance)
+    if sample.sampler == "heun":
+        yield from _entries(churn=sample.churn, churn_min=sample.churn_min, churn_max=sample.churn_max)
+        yield from _entries(churn_noise=sample.churn_noise)
 
 
-def _brick(brick: BrickShape, skip: str | None) -> Iterator[str]:
-    size = "image" if brick.covers_grid else f"{brick.window[0]}x{brick.window[1]}"
+def _skip(spec: StackSpec, id: str) -> Iterator[str]:
+    if id in spec.default_skips:
+        yield f"    skip: {quoted(predicate.text(spec.default_skips[id]))}"
+
+
+def _sides(sides: tuple[int, int]) -> int | str:
+    return sides[0] if sides[0] == sides[1] else f"{sides[0]}x{sides[1]}"
+
+
+def _brick(brick: BrickShape) -> Iterator[str]:
     yield f"  - id: {_scalar(brick.id)}"
-    if brick.window[0] == brick.window[1] and not brick.covers_grid:
-        size = brick.window[0]
     lines = _entries(
-        size=size,
+        size="image" if brick.covers_grid else _sides(brick.window),
+        offset=_sides(brick.offset),
         receptive_field=brick.receptive_field,
         depth=brick.depth,
         width=brick.width,
@@ -74,8 +87,6 @@ def _brick(brick: BrickShape, skip: str | None) -> Iterator[str]:
         loss_weight=brick.loss_weight,
     )
     yield from (f"  {line}" for line in lines)
-    if skip is not None:
-        yield f"    skip: {_quoted(skip)}"
 
 
 def _train(spec: StackSpec) -> Iterator[str]:
@@ -110,12 +121,13 @@ def _scalar(value: Value) -> str:
             # 0.3 and 1e-05 read back as the same float; whole numbers lose their `.0`
             return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
         case str():
-            return value if _PLAIN.fullmatch(value) and isinstance(resolve_plain(value), str) else _quoted(value)
+            return value if _PLAIN.fullmatch(value) and isinstance(resolve_plain(value), str) else quoted(value)
         case tuple():
             return f"[{', '.join(_scalar(item) for item in value)}]"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text in double quotes, as YAML reads it."""
     return '"' + "".join(_character(character) for character in text) + '"'
 
 

@@ -25,24 +25,46 @@ def compose(file: SourceFile) -> tuple[LocatedTree | None, list[Diagnostic]]:
     if len(file.text) > MAX_CHARACTERS:
         message = f"the file has {len(file.text):,} characters; a spec has at most {MAX_CHARACTERS:,}"
         return None, [report("LG007", message, top, help="this does not look like a spec; check the path")]
-    builder = _Builder(file)
-    try:
-        for event in yaml_events(file.text):
-            builder.take(event)
-    except _TooLargeError as error:
-        return None, [*builder.diagnostics, report("LG007", str(error), error.span)]
-    except NotYamlError as error:
-        return None, [*builder.diagnostics, _not_yaml(file, error)]
-    root = builder.root
+    root, findings, whole = _document(file, file.text)
+    if not whole:
+        return None, findings
     if root is None or (isinstance(root, ScalarNode) and root.value is None):
         help = "start with `legoc: 1`; specs/ has examples"
-        return None, [*builder.diagnostics, report("LG003", "the file has no content", top, help=help)]
+        return None, [*findings, report("LG003", "the file has no content", top, help=help)]
     if not isinstance(root, MappingNode):
         kind = "a list" if isinstance(root, SequenceNode) else "a single value"
         message = f"a spec is a mapping of sections at its top level, found {kind}"
         finding = report("LG008", message, root.span, help="start with `legoc: 1`; specs/ has examples")
-        return None, [*builder.diagnostics, finding]
-    return LocatedTree(root), builder.diagnostics
+        return None, [*findings, finding]
+    return LocatedTree(root), findings
+
+
+def compose_value(file: SourceFile, start: int) -> tuple[Node | None, list[Diagnostic]]:
+    """The value that a text holds from an offset on; nothing there is YAML's null. None where it is not YAML.
+
+    Findings: LG004 not YAML, LG005 duplicate key, LG006 unused feature, LG007 too large.
+    """
+    if len(file.text) > MAX_CHARACTERS:
+        message = f"{len(file.text):,} characters; a value has at most {MAX_CHARACTERS:,}"
+        return None, [report("LG007", message, Span(file, start, start + 1))]
+    # empty lines stand for what comes before: they keep the offsets, and the value begins in the first column
+    root, findings, whole = _document(file, "\n" * start + file.text[start:])
+    if not whole:
+        return None, findings
+    return root or ScalarNode(Span(file, start, start), "", None), findings
+
+
+def _document(file: SourceFile, text: str) -> tuple[Node | None, list[Diagnostic], bool]:
+    """The root of a text with the offsets of `file`, the findings, and whether it could be read to its end."""
+    builder = _Builder(file)
+    try:
+        for event in yaml_events(text):
+            builder.take(event)
+    except _TooLargeError as error:
+        return None, [*builder.diagnostics, report("LG007", str(error), error.span)], False
+    except NotYamlError as error:
+        return None, [*builder.diagnostics, _not_yaml(file, error)], False
+    return builder.root, builder.diagnostics, True
 
 
 def _not_yaml(file: SourceFile, error: NotYamlError) -> Diagnostic:
@@ -174,7 +196,7 @@ class _Builder:
         if isinstance(node, ScalarNode):
             return node
         self._unused("a list or mapping as a key", node.span, "keys are plain words")
-        return ScalarNode(node.span, "", None)
+        return ScalarNode(node.span, "", None, broken=True)
 
     def _entry(self, frame: _Frame, key: ScalarNode, value: Node) -> None:
         if key.text == "<<" and key.style is None:
@@ -184,7 +206,7 @@ class _Builder:
             place = [Label(first.span, "first written here")]
             help = "keep one of them"
             self.diagnostics.append(report("LG005", message, key.span, "again here", secondary=place, help=help))
-        elif key.text or key.value == "":
+        elif key.text or not key.broken:  # an empty key is unknown like any other; what was reported is left out
             frame.entries.append((key, value))
 
     def _check_tag(self, event: YamlEvent, span: Span) -> None:

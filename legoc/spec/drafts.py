@@ -30,6 +30,8 @@ class Draft:
         window: height and width of a window.
         covers_grid: whether it is an image-brick.
         receptive_field: side of a token; the paper's choice where it is not written.
+        offset: rows and columns by which the windows are shifted.
+        is_pretrained: whether a model that is trained already stands for it; it has no numbers of its own then.
         places: where values were written, by key: in the brick, or in `brick_defaults`.
     """
 
@@ -45,6 +47,8 @@ class Draft:
     mlp_ratio: float
     train_patches: float
     loss_weight: float
+    offset: tuple[int, int]
+    is_pretrained: bool
     places: Mapping[str, Path]
 
     def span(self, loaded: Loaded, key: str) -> Span:
@@ -82,12 +86,13 @@ def _draft(loaded: Loaded, index: int, brick: Brick) -> Draft:
         value = number(key)
         return default if value is None else float(value)
 
-    window = grid if brick.size == "image" else brick.size
-    covers = True if brick.size == "image" else window == grid if window and grid else None
+    pretrained = is_pretrained(loaded, index)
+    window = grid if pretrained or brick.size == "image" else brick.size
+    covers = True if pretrained or brick.size == "image" else window == grid if window and grid else None
     # an image-brick has one window: a share of it would be all or nothing
     patches = (brick.train_patches or 1.0) if covers else share("train_patches", 1.0)
     field = number("receptive_field")
-    if field is None and not _touched(loaded, index, "receptive_field"):
+    if field is None and not pretrained and not _touched(loaded, index, "receptive_field"):
         field = 2 if covers else min(window) // 2 if window and covers is False and min(window) % 2 == 0 else None
     return Draft(
         index=index,
@@ -101,9 +106,22 @@ def _draft(loaded: Loaded, index: int, brick: Brick) -> Draft:
         heads=number("heads"),
         mlp_ratio=share("mlp_ratio", DEFAULT_MLP_RATIO),
         train_patches=patches,
-        loss_weight=share("loss_weight", 1.0),
+        loss_weight=0.0 if pretrained and frozen(brick) else share("loss_weight", 1.0),
+        offset=brick.offset or (0, 0),
+        is_pretrained=pretrained,
         places=places,
     )
+
+
+def is_pretrained(loaded: Loaded, index: int) -> bool:
+    """Whether a brick was meant to be a pretrained model, even if its section is broken."""
+    place = ("bricks", index, "pretrained")
+    return loaded.tree.has(place) or place in loaded.broken
+
+
+def frozen(brick: Brick) -> bool:
+    """Whether training leaves a pretrained brick alone, as it does where nothing is written."""
+    return brick.pretrained is None or brick.pretrained.frozen is not False
 
 
 def _touched(loaded: Loaded, index: int, key: str) -> bool:
@@ -112,9 +130,10 @@ def _touched(loaded: Loaded, index: int, key: str) -> bool:
 
 
 def _absent(loaded: Loaded, drafts: list[Draft], key: str) -> Iterable[Diagnostic]:
-    without = [d for d in drafts if getattr(d, key) is None and not _touched(loaded, d.index, key)]
+    own = [d for d in drafts if not d.is_pretrained]
+    without = [d for d in own if getattr(d, key) is None and not _touched(loaded, d.index, key)]
     help = f"add `{key}` to the brick, or to `brick_defaults:` for all bricks"
-    if len(without) == len(drafts) > 1:
+    if len(without) == len(own) > 1:
         span = loaded.tree.key(("bricks",)) or loaded.span("bricks")
         yield report("LG102", f"no brick has a `{key}`" if key != "heads" else "no brick has `heads`", span, help=help)
         return

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from legoc.codes import report
-from legoc.diagnostics import Diagnostic
+from legoc.diagnostics import Diagnostic, Edit
 from legoc.spec.resolved import Path
 from legoc.spec.scalars import resolve_plain
-from legoc.spec.suggest import close, pattern, sections
+from legoc.spec.suggest import close, is_misspelt, pattern, sections
 from legoc.spec.tree import LocatedTree, MappingNode, Node, ScalarNode, SequenceNode
 
 _EXPECTED = {
@@ -132,7 +132,15 @@ def _wrong_type(tree: LocatedTree, path: Path, node: Node, expected: str) -> Dia
     empty = isinstance(node, ScalarNode) and node.text == "" and node.style is None
     span = tree.head(path) if empty or not isinstance(node, ScalarNode) else node.span
     message = f"{place(tree, path)} must be {expected}, found {found(node)}"
-    return report("LG103", message, span, "nothing is written here" if empty else f"expected {expected}", help=help)
+    label = "nothing is written here" if empty else f"expected {expected}"
+    return report("LG103", message, span, label, help=help, fix=_retyped(node, expected, help))
+
+
+def _retyped(node: Node, expected: str, help: str | None) -> list[Edit] | None:
+    """The edit that the help of a scalar of the wrong type proposes: `yes` to `true`, "4" to 4."""
+    is_certain = expected == "true or false" or "number" in expected
+    written = re.fullmatch(r"write `([^`]+)`(, without quotes)?", help or "")
+    return [Edit(node.span, written[1])] if is_certain and written and isinstance(node, ScalarNode) else None
 
 
 def _type_help(path: Path, node: Node, expected: str, *, nullable: bool) -> str | None:
@@ -167,7 +175,10 @@ def _wrong_choice(tree: LocatedTree, path: Path, node: Node, choices: list[str])
     listed = " or ".join(f"`{choice}`" for choice in choices)
     what = f"`{shorten(node.text)}`" if isinstance(node, ScalarNode) and node.text else found(node)
     message = f"{place(tree, path)} must be {listed}, found {what}"
-    return report("LG105", message, tree.span(path), help=f"did you mean `{guess}`?" if guess else None)
+    help = f"did you mean `{guess}`?" if guess else None
+    is_certain = guess is not None and isinstance(node, ScalarNode) and is_misspelt(node.text, guess, choices)
+    fix = [Edit(node.span, guess)] if guess is not None and is_certain else None
+    return report("LG105", message, tree.span(path), help=help, fix=fix)
 
 
 def _wrong_length(tree: LocatedTree, path: Path, kind: str, context: dict[str, Any]) -> Diagnostic:

@@ -6,19 +6,19 @@ What is broken is reported, cut out and remembered; the rest goes on to the rule
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from pydantic import ValidationError
 
 from legoc.codes import report
-from legoc.diagnostics import Diagnostic
+from legoc.diagnostics import Diagnostic, Edit
 from legoc.source import Span
 from legoc.spec.findings import finding, place
 from legoc.spec.resolved import Path
 from legoc.spec.suggest import Guess, guess_key, pattern, section_name, sections
 from legoc.spec.tree import LocatedTree, MappingNode, ScalarNode, plain
-from legoc.spec.written import Spec
+from legoc.spec.written import Section, Spec
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def load(tree: LocatedTree) -> tuple[Loaded, list[Diagnostic]]:
     broken = {path for path, node in tree.nodes.items() if isinstance(node, ScalarNode) and node.broken}
     _prune(data, broken)
     diagnostics: list[Diagnostic] = []
+    guessed: dict[Path, Diagnostic] = {}
     try:
         written = Spec.model_validate(data)
     except ValidationError as errors:
@@ -62,7 +63,12 @@ def load(tree: LocatedTree) -> tuple[Loaded, list[Diagnostic]]:
                 path, guess, diagnostic = _unknown_key(tree, error["loc"])
                 broken.add(path)
                 if guess.key is not None and guess.section is None:
-                    broken.add((*path[:-1], guess.key))  # the misspelt key is not missing as well
+                    meant = (*path[:-1], guess.key)
+                    if meant in broken:  # two keys may be meant for it: nothing is certain
+                        diagnostic = replace(diagnostic, fix=None)
+                        diagnostics = [d if d is not guessed.get(meant) else replace(d, fix=None) for d in diagnostics]
+                    guessed[meant] = diagnostic
+                    broken.add(meant)  # the misspelt key is not missing as well
             else:
                 path, diagnostic = finding(tree, error)
                 broken.add(path)
@@ -104,8 +110,10 @@ def _holder(data: dict[str, Any], path: Path) -> Any:
 
 def _unknown_key(tree: LocatedTree, path: Path) -> tuple[Path, Guess, Diagnostic]:
     section, key = path[:-1], str(path[-1])
-    parent = tree.nodes[section]
-    written = [entry[0].text for entry in parent.entries] if isinstance(parent, MappingNode) else []
+    span = tree.key(path) or tree.span(path)
+    # what another file wrote can be meant: this one overrides it
+    keys = {known: tree.key((*section, known)) for known in sections()[pattern(section)].model_fields}
+    written = [known for known, at in keys.items() if at is not None and at.file is span.file]
     guess = guess_key(key, section, written)
     where = "at the top level" if not section else f"in {place(tree, section)}"
     if guess.section is not None:
@@ -115,8 +123,11 @@ def _unknown_key(tree: LocatedTree, path: Path) -> tuple[Path, Guess, Diagnostic
     else:
         known = ", ".join(sections()[pattern(section)].model_fields)
         help = f"the keys here are {known}"
-    span = tree.key(path) or tree.span(path)
-    return path, guess, report("LG101", f"unknown key `{key}` {where}", span, help=help)
+    # an alias as a key has the span of its anchor, which must stay
+    whole = tree.nodes[section].span
+    is_own = whole.file is span.file and whole.start <= span.start < whole.end
+    fix = [Edit(span, str(guess.key))] if guess.is_certain and is_own else None
+    return path, guess, report("LG101", f"unknown key `{key}` {where}", span, help=help, fix=fix)
 
 
 def _missing(tree: LocatedTree, broken: set[Path]) -> Iterator[tuple[list[Path], Diagnostic]]:
@@ -129,8 +140,18 @@ def _missing(tree: LocatedTree, broken: set[Path]) -> Iterator[tuple[list[Path],
             continue
         written = {entry[0].text for entry in node.entries}
         absent = [key for key in model.model_fields if key in model.required and key not in written]
-        absent = [key for key in absent if (*path, key) not in broken]
+        absent = [
+            key
+            for key in absent
+            if (*path, key) not in broken and not _stands_instead(model, key, path, written, broken)
+        ]
         if absent:
             message = f"{place(tree, path)} has no {', '.join(f'`{key}`' for key in absent)}"
             help = "; ".join(f"add `{key}`: {model.model_fields[key].description}" for key in absent)
             yield [(*path, key) for key in absent], report("LG102", message, tree.head(path), help=help)
+
+
+def _stands_instead(model: type[Section], key: str, path: Path, written: set[str], broken: set[Path]) -> bool:
+    """Whether a required key is not needed, because another one stands instead of it (even if it is broken)."""
+    other = model.instead.get(key)
+    return other is not None and (other in written or (*path, other) in broken)

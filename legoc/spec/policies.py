@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from legoc.codes import report
-from legoc.diagnostics import Diagnostic, Label
+from legoc.diagnostics import Diagnostic, Edit, Label
 from legoc.source import Span
+from legoc.spec.diffusion import kind_of
 from legoc.spec.drafts import Draft
 from legoc.spec.load import Loaded
 from legoc.spec.predicate import parse
@@ -16,8 +17,7 @@ from legoc.spec.resolved import Path
 from legoc.spec.suggest import close
 from legoc_runtime.contract.policy import BUILTIN_POLICIES
 from legoc_runtime.contract.predicate import Expr, holds, names_in
-from legoc_runtime.contract.schedule import Level, edm_levels
-from legoc_runtime.contract.stack import EdmConstants
+from legoc_runtime.contract.schedule import Level
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,18 @@ def parse_predicates(loaded: Loaded) -> tuple[Predicates, list[Diagnostic]]:
     """Every `skip:` and every policy's predicates, with LG301 to LG304 at their characters."""
     trees: dict[Path, Expr] = {}
     findings: list[Diagnostic] = []
+    timesteps = kind_of(loaded) != "edm"  # nothing is known to be wrong where the kind is broken
     for path in _places(loaded):
         node = loaded.tree.scalar(path)
         if node is None:
             continue
-        tree, errors = parse(node.text)
+        tree, errors = parse(node.text, timesteps=timesteps)
         if tree is not None:
             trees[path] = tree
         for error in errors:
             span = node.part(error.start, error.end)
-            findings.append(report(error.code, error.message, span, error.label, help=error.help))
+            fix = None if error.fix is None else [Edit(span, error.fix)]
+            findings.append(report(error.code, error.message, span, error.label, help=error.help, fix=fix))
     return Predicates(trees), findings
 
 
@@ -58,10 +60,46 @@ def _places(loaded: Loaded) -> Iterator[Path]:
             yield ("skip_policies", name, brick)
 
 
-def check_policies(
+@dataclass(frozen=True)
+class Table:
+    """A policy over the spec's schedule.
+
+    Attributes:
+        name: its name; `default` for the bricks' own `skip:` keys.
+        paths: brick id -> place of its predicate.
+        held: brick id -> for every noise level, whether its predicate holds.
+    """
+
+    name: str
+    paths: Mapping[str, Path]
+    held: Mapping[str, tuple[bool, ...]]
+
+    def head(self, loaded: Loaded) -> Span:
+        """Where to point to for the whole policy."""
+        if self.name == "default":
+            return loaded.span(*next(iter(self.paths.values())))
+        return loaded.tree.key(("skip_policies", self.name)) or loaded.span("skip_policies", self.name)
+
+
+def check_names(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
+    """LG305 and LG306: bricks that a policy names, and the policies' own names."""
+    ids = known_ids(loaded, drafts)
+    for name, skips in (loaded.written.skip_policies or {}).items():
+        yield from _policy_name(loaded, name)
+        for brick in [brick for brick in skips if brick not in ids] if ids else []:
+            yield _unknown_brick(loaded, name, brick, ids)
+
+
+def known_ids(loaded: Loaded, drafts: list[Draft]) -> list[str]:
+    """The ids of all bricks, bottom to top; empty where one of them is broken."""
+    ids = [draft.id for draft in drafts if draft.id is not None]
+    return ids if len(ids) == len(drafts) and not loaded.is_broken("bricks") else []
+
+
+def tabulate_policies(
     loaded: Loaded, drafts: list[Draft], predicates: Predicates, levels: tuple[Level, ...] | None
-) -> Iterator[Diagnostic]:
-    """LG305 and LG306 about names, and LG307 and LG308 where the schedule is known.
+) -> list[Table]:
+    """The sound policies over the schedule, `default` first.
 
     Args:
         loaded: the spec.
@@ -69,37 +107,37 @@ def check_policies(
         predicates: its predicates.
         levels: the spec's sampling schedule; None when what it depends on is broken.
     """
-    ids = [draft.id for draft in drafts if draft.id is not None]
-    all_known = bool(drafts) and len(ids) == len(drafts) and not loaded.is_broken("bricks")
+    ids = known_ids(loaded, drafts)
+    if not ids or levels is None:
+        return []
+    sound: dict[str, dict[str, Path]] = {}
     default = predicates.default_skips(drafts)
-    if default and levels and all_known and _sound_default(loaded, drafts, predicates):
-        yield from _over_schedule(loaded, "default", default, ids, predicates, levels)
+    if default and _sound_default(loaded, drafts, predicates):
+        sound["default"] = default
     for name, skips in (loaded.written.skip_policies or {}).items():
         path = ("skip_policies", name)
-        yield from _policy_name(loaded, name)
-        unknown = [brick for brick in skips if brick not in ids] if all_known else []
-        for brick in unknown:
-            yield _unknown_brick(loaded, name, brick, ids)
-        paths = {brick: (*path, brick) for brick in skips}
-        broken = any(place in loaded.broken and place[:2] == path for place in loaded.broken)
-        if levels and all_known and not unknown and not broken and all(p in predicates.trees for p in paths.values()):
-            yield from _over_schedule(loaded, name, paths, ids, predicates, levels)
+        paths: dict[str, Path] = {brick: (*path, brick) for brick in skips}
+        broken = any(place[:2] == path for place in loaded.broken)
+        if name != "default" and not broken and all(b in ids and p in predicates.trees for b, p in paths.items()):
+            sound[name] = paths
+    return [
+        Table(name, paths, {b: tuple(holds(predicates.trees[p], level) for level in levels) for b, p in paths.items()})
+        for name, paths in sound.items()
+    ]
+
+
+def check_tables(
+    loaded: Loaded, drafts: list[Draft], predicates: Predicates, tables: list[Table], levels: tuple[Level, ...] | None
+) -> Iterator[Diagnostic]:
+    """LG307 and LG308: policies that leave no brick, and predicates that decide nothing."""
+    ids = known_ids(loaded, drafts)
+    for table in tables if levels is not None else []:
+        yield from _over_schedule(loaded, table, ids, predicates, levels or ())
 
 
 def _sound_default(loaded: Loaded, drafts: list[Draft], predicates: Predicates) -> bool:
     paths = [("bricks", draft.index, "skip") for draft in drafts]
     return all(path in predicates.trees or not loaded.tree.has(path) for path in paths)
-
-
-def schedule(
-    loaded: Loaded, edm: EdmConstants | None, steps: int | None, guidance: float | None
-) -> tuple[Level, ...] | None:
-    """The spec's own sampling schedule, or None where something that it depends on is broken."""
-    places = [("diffusion",), *(("diffusion", key) for key in ("kind", "sigma_min", "sigma_max", "rho"))]
-    places += [("sample",), ("sample", "steps"), ("sample", "guidance")]
-    if any(loaded.is_broken(*place) for place in places) or edm is None or steps is None or guidance is None:
-        return None
-    return edm_levels(steps, edm, guided=guidance != 1) if edm.sigma_min < edm.sigma_max else None
 
 
 def _policy_name(loaded: Loaded, name: str) -> Iterator[Diagnostic]:
@@ -120,37 +158,31 @@ def _unknown_brick(loaded: Loaded, policy: str, brick: str, ids: list[str]) -> D
     return report("LG305", message, loaded.tree.key(path) or loaded.span(*path), help=help)
 
 
+def levels_without_bricks(table: Table, ids: list[str]) -> list[int]:
+    """The noise levels at which a policy leaves no brick."""
+    if not all(brick in table.held for brick in ids):
+        return []
+    return [i for i, row in enumerate(zip(*(table.held[brick] for brick in ids), strict=True)) if all(row)]
+
+
 def _over_schedule(
-    loaded: Loaded,
-    name: str,
-    paths: Mapping[str, Path],
-    ids: list[str],
-    predicates: Predicates,
-    levels: tuple[Level, ...],
+    loaded: Loaded, table: Table, ids: list[str], predicates: Predicates, levels: tuple[Level, ...]
 ) -> Iterator[Diagnostic]:
-    held = {brick: [holds(predicates.trees[path], level) for level in levels] for brick, path in paths.items()}
-    empty = [i for i in range(len(levels)) if all(brick in held and held[brick][i] for brick in ids)]
-    if empty:
-        yield _no_brick(loaded, name, paths, empty, levels)
+    if empty := levels_without_bricks(table, ids):
+        yield _no_brick(loaded, table, empty, levels)
         return
-    if not paths:
-        span = loaded.tree.key(("skip_policies", name)) or loaded.span("skip_policies", name)
-        message = f"policy `{name}` leaves no brick out, like the built-in `none`"
-        yield report("LG308", message, span, help="give it predicates, or remove it")
-    for brick, path in paths.items():
-        if all(held[brick]) or not any(held[brick]):
-            yield _undecided(loaded, name, brick, path, predicates.trees[path], levels, always=all(held[brick]))
+    if not table.paths:
+        message = f"policy `{table.name}` leaves no brick out, like the built-in `none`"
+        yield report("LG308", message, table.head(loaded), help="give it predicates, or remove it")
+    for brick, path in table.paths.items():
+        held = table.held[brick]
+        if all(held) or not any(held):
+            tree = predicates.trees[path]
+            yield _undecided(loaded, table.name, brick, path, tree, levels, always=all(held))
 
 
-def _head(loaded: Loaded, name: str, paths: Mapping[str, Path]) -> Span:
-    if name == "default":
-        return loaded.span(*next(iter(paths.values())))
-    return loaded.tree.key(("skip_policies", name)) or loaded.span("skip_policies", name)
-
-
-def _no_brick(
-    loaded: Loaded, name: str, paths: Mapping[str, Path], empty: list[int], levels: tuple[Level, ...]
-) -> Diagnostic:
+def _no_brick(loaded: Loaded, table: Table, empty: list[int], levels: tuple[Level, ...]) -> Diagnostic:
+    name, paths = table.name, table.paths
     first, last = levels[empty[0]], levels[empty[-1]]
     where = f"step {first.step} (sigma {first.sigma:.3g})"
     if len(empty) > 1:
@@ -163,14 +195,8 @@ def _no_brick(
     secondary = labels[1:] if name == "default" else labels
     help = "let at least one brick run at every noise level"
     label = labels[0].text if name == "default" else ""
-    return report(
-        "LG307",
-        f"{by} no brick at {where}",
-        _head(loaded, name, paths),
-        label,
-        secondary=secondary,
-        help=help,
-    )
+    message = f"{by} no brick at {where}"
+    return report("LG307", message, table.head(loaded), label, secondary=secondary, help=help)
 
 
 def _undecided(
@@ -193,6 +219,7 @@ def _undecided(
         "progress": "progress rises from 0 to 1",
         "step": f"step goes from 0 to {last.step}",
         "steps": f"steps is {len(levels)}",
+        "t": f"t falls from {first.t} to {last.t}",
         "guided": "guidance acts at every level" if first.guided else "guidance is 1, so that it acts nowhere",
     }
     names = names_in(tree)

@@ -24,6 +24,7 @@ from legoc_runtime.contract.predicate import (
     COMPARE_OPS,
     FUNCTIONS,
     NUMBER_NAMES,
+    TIMESTEP_NAMES,
     Arithmetic,
     ArithmeticOp,
     Call,
@@ -44,10 +45,9 @@ MAX_DEPTH = 32
 Kind = Literal["number", "truth value", "unknown"]
 
 _KEYWORDS = ("and", "or", "not")
-_NAMES = NUMBER_NAMES + BOOL_NAMES
 _NAME_HINTS = {
     "t": "`t` counts the timesteps of DDPM; EDM has `sigma`, `progress` and `step`",
-    "time": "EDM has `sigma`, `progress` and `step`",
+    "time": "say it by `sigma`, `progress` or `step`",
     "timestep": "the index of a noise level is `step`",
     "i": "the index of a noise level is `step`",
     "n": "the number of noise levels is `steps`",
@@ -83,16 +83,17 @@ class Parsed:
     depth: int = 1
 
 
-def parse(text: str) -> tuple[Expr | None, list[PredicateError]]:
+def parse(text: str, *, timesteps: bool = False) -> tuple[Expr | None, list[PredicateError]]:
     """Parse and check a predicate.
 
     Args:
         text: the predicate; its value must be true or false.
+        timesteps: whether the diffusion has timesteps, so that `t` is a name.
 
     Returns:
         the tree, or None with what is wrong: LG301 syntax, LG302 unknown names (all of them), LG303 kinds, LG304 size.
     """
-    parser = _Parser(text)
+    parser = _Parser(text, NUMBER_NAMES + (TIMESTEP_NAMES if timesteps else ()) + BOOL_NAMES)
     try:
         parsed = parser.whole()
     except PredicateError as error:
@@ -101,8 +102,9 @@ def parse(text: str) -> tuple[Expr | None, list[PredicateError]]:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, names: tuple[str, ...]) -> None:
         self.text = text
+        self.names = names
         self.errors: list[PredicateError] = []
         self.tokens: list[Token] = []
         self.at = 0
@@ -135,11 +137,12 @@ class _Parser:
 
     def wrong(self, expected: str) -> PredicateError:
         token = self.token
-        help = None
+        help = fix = None
         if token.kind == "name" and token.text.lower() in _KEYWORDS and token.text not in _KEYWORDS:
-            help = f"write `{token.text.lower()}` in small letters"
+            fix = token.text.lower()
+            help = f"write `{fix}` in small letters"
         end = max(token.end, min(token.start + 1, len(self.text)))
-        return PredicateError("LG301", f"expected {expected}, found {token}", token.start, end, help=help)
+        return PredicateError("LG301", f"expected {expected}, found {token}", token.start, end, help=help, fix=fix)
 
     # Grammar ---------------------------------------------------------------------------------------------------
 
@@ -242,14 +245,14 @@ class _Parser:
         if token.text in FUNCTIONS:
             help = f"write `{token.text}(...)`"
             raise PredicateError("LG301", f"`{token.text}` is a function", token.start, token.end, help=help)
-        if token.text not in _NAMES:
-            self.errors.append(_unknown_name(token))
+        if token.text not in self.names:
+            self.errors.append(_unknown_name(token, self.names))
             return Parsed(Number(0.0), "unknown", token.start, token.end)
         kind: Kind = "truth value" if token.text in BOOL_NAMES else "number"
         return Parsed(Name(token.text), kind, token.start, token.end)
 
     def call(self, function: Token) -> Parsed:
-        if function.text in _NAMES:
+        if function.text in self.names:
             message = f"`{function.text}` is a value, not a function"
             raise PredicateError("LG301", message, function.start, function.end, help=f"write `{function.text}` alone")
         opened = self.advance()
@@ -309,11 +312,11 @@ def _too_deep(start: int, end: int) -> PredicateError:
     return PredicateError("LG304", message, start, end, help="say it with fewer terms")
 
 
-def _unknown_name(token: Token) -> PredicateError:
+def _unknown_name(token: Token, names: tuple[str, ...]) -> PredicateError:
     help = _NAME_HINTS.get(token.text.lower())
     if help is None:
-        guess = close(token.text, _NAMES)
-        help = f"did you mean `{guess}`?" if guess else f"the names are {', '.join(_NAMES)}"
+        guess = close(token.text, names)
+        help = f"did you mean `{guess}`?" if guess else f"the names are {', '.join(names)}"
     return PredicateError("LG302", f"unknown name `{token.text}`", token.start, token.end, help=help)
 
 

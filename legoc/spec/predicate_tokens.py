@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 TokenKind = Literal["number", "name", "op", "end"]
@@ -42,16 +43,30 @@ _FOREIGN = {
     "?": "there is no conditional: use `and`, `or`, `not`",
 }
 
+_SAME_MEANING = {"&&": "and", "||": "or", "≤": "<=", "≥": ">=", "≠": "!=", "σ": "sigma"}
+
 
 class PredicateError(Exception):
-    """A predicate that is wrong at characters `start` up to `end` of its text."""
+    """A predicate that is wrong at characters `start` up to `end` of its text.
+
+    Attributes:
+        fix: what must have been meant there, where that is certain.
+    """
 
     def __init__(
-        self, code: str, message: str, start: int, end: int, *, help: str | None = None, label: str = ""
+        self,
+        code: str,
+        message: str,
+        start: int,
+        end: int,
+        *,
+        help: str | None = None,
+        label: str = "",
+        fix: str | None = None,
     ) -> None:
         super().__init__(message)
         self.code, self.message, self.start, self.end = code, message, start, end
-        self.help, self.label = help, label
+        self.help, self.label, self.fix = help, label, fix
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +103,7 @@ def tokenize(text: str) -> list[Token]:
                 at,
                 at + len(wrong),
                 help=_FOREIGN.get(wrong),
+                fix=_fix(text, at, wrong),
             )
         if kind == "number":
             tokens.append(Token("number", piece, at, match.end()))
@@ -98,3 +114,29 @@ def tokenize(text: str) -> list[Token]:
         at = match.end()
     end = len(text.rstrip())
     return [*tokens, Token("end", "", end, end)]
+
+
+def _fix(text: str, at: int, wrong: str) -> str | None:
+    """The operator of this language that means the same; with spaces where a word would touch its neighbours."""
+    meant, end = _SAME_MEANING.get(wrong), at + len(wrong)
+    if wrong == "!" and _negates_whole_operand(text, end):
+        meant = "not"
+    if meant is None or not meant.isalpha():
+        return meant
+    touches_before = bool(re.match(r"\w", text[at - 1 : at]))
+    touches_after = bool(re.match(r"[\w(]", text[end : end + 1]))
+    return " " * touches_before + meant + " " * touches_after
+
+
+def _negates_whole_operand(text: str, at: int) -> bool:
+    """Whether `!` binds what `not` would: a name alone or a parenthesis, with no comparison or sum behind it."""
+    operand = text[at:].lstrip()
+    if operand.startswith("guided"):
+        rest = operand.removeprefix("guided")
+    elif operand.startswith("("):
+        depths = accumulate((character == "(") - (character == ")") for character in operand)
+        closed = next((end for end, depth in enumerate(depths, 1) if depth == 0), len(operand))
+        rest = operand[closed:]
+    else:
+        return False
+    return re.match(r"\s*($|\)|&&|\|\||and\b|or\b)", rest) is not None

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from legoc.spec.diffusion import SAMPLERS, kind_of, resolve_diffusion
 from legoc.spec.drafts import Draft, grid_of
 from legoc.spec.load import Loaded
 from legoc.spec.policies import Predicates
 from legoc.spec.resolved import StackSpec
 from legoc.spec.written import Section
 from legoc_runtime.contract.policy import Policy
-from legoc_runtime.contract.settings import SampleSettings, TrainSettings
-from legoc_runtime.contract.stack import BrickShape, EdmConstants, StackShape
+from legoc_runtime.contract.settings import PretrainedSettings, SampleSettings, TrainSettings
+from legoc_runtime.contract.stack import BrickShape, DdpmConstants, StackShape
 
 DEFAULT_LABEL_DROPOUT = 0.1
 
 
-def resolve_edm(loaded: Loaded) -> EdmConstants:
-    """The constants of the diffusion."""
-    return EdmConstants(**_chosen(loaded.written.diffusion, leave_out=("kind",)))
-
-
 def resolve_sample(loaded: Loaded) -> SampleSettings:
-    """The `sample:` section."""
-    return SampleSettings(**_chosen(loaded.written.sample))
+    """The `sample:` section; the sampler is the diffusion's own where none is written."""
+    chosen = _chosen(loaded.written.sample)
+    chosen.setdefault("sampler", SAMPLERS[kind_of(loaded) or "edm"])
+    return SampleSettings(**chosen)
 
 
 def resolve_train(loaded: Loaded) -> TrainSettings:
@@ -40,8 +38,16 @@ def resolve(loaded: Loaded, drafts: list[Draft], predicates: Predicates) -> Stac
     """The spec that leaves the language."""
     written = loaded.written
     assert written.name is not None, "a spec without errors has its required keys"
+    # in the stack's order: a policy means the same in whatever order its bricks are written
+    height = {draft.id: draft.index for draft in drafts}
     policies = {
-        name: Policy(name, tuple((brick, predicates.trees["skip_policies", name, brick]) for brick in skips))
+        name: Policy(
+            name,
+            tuple(
+                (brick, predicates.trees["skip_policies", name, brick])
+                for brick in sorted(skips, key=lambda brick: height[brick])
+            ),
+        )
         for name, skips in (written.skip_policies or {}).items()
     }
     conditioning = written.conditioning
@@ -57,8 +63,17 @@ def resolve(loaded: Loaded, drafts: list[Draft], predicates: Predicates) -> Stac
         data_path=written.data.path if written.data else None,
         train=resolve_train(loaded),
         sample=resolve_sample(loaded),
+        pretrained=_pretrained(loaded),
         spans=loaded.tree.spans(),
     )
+
+
+def _pretrained(loaded: Loaded) -> dict[str, PretrainedSettings]:
+    return {
+        str(brick.id): PretrainedSettings(**_chosen(brick.pretrained))
+        for brick in loaded.written.bricks or []
+        if brick.pretrained is not None
+    }
 
 
 def _chosen(section: Section | None, *, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -82,12 +97,23 @@ def _shape(loaded: Loaded, drafts: list[Draft]) -> StackShape:
     assert written.grid.channels is not None
     assert conditioning is not None
     channels = written.grid.channels
-    widest = max(draft.width for draft in drafts if draft.width is not None)
+    widest = max(draft.width for draft in drafts if draft.width is not None and not draft.is_pretrained)
     condition_width = conditioning.width or widest
     compat = written.compat
     coordinates = (compat.coordinates if compat else None) or "row_column"
+    diffusion = resolve_diffusion(loaded)
+    learned = isinstance(diffusion, DdpmConstants) and diffusion.variance == "learned_range"
     bricks = tuple(
-        _brick(draft, grid, channels, 0 if coordinates == "none" else 2, condition_width) for draft in drafts
+        _brick(
+            draft,
+            grid,
+            channels,
+            coordinates=0 if coordinates == "none" else 2,
+            condition_width=condition_width,
+            variance_channels=channels if learned else 0,
+        )
+        for draft in drafts
+        if not draft.is_pretrained
     )
     return StackShape(
         channels=channels,
@@ -97,12 +123,21 @@ def _shape(loaded: Loaded, drafts: list[Draft]) -> StackShape:
         coordinates=coordinates,
         condition_width=condition_width,
         carry=written.carry or "x0",
-        diffusion=resolve_edm(loaded),
+        diffusion=diffusion,
         bricks=bricks,
+        time_scale=(compat.time_scale if compat else None) or 1.0,
     )
 
 
-def _brick(draft: Draft, grid: tuple[int, int], channels: int, coordinates: int, condition_width: int) -> BrickShape:
+def _brick(
+    draft: Draft,
+    grid: tuple[int, int],
+    channels: int,
+    *,
+    coordinates: int,
+    condition_width: int,
+    variance_channels: int,
+) -> BrickShape:
     assert draft.id is not None
     assert draft.window is not None
     assert draft.receptive_field is not None
@@ -124,4 +159,6 @@ def _brick(draft: Draft, grid: tuple[int, int], channels: int, coordinates: int,
         condition_width=condition_width,
         train_patches=draft.train_patches,
         loss_weight=draft.loss_weight,
+        offset=draft.offset,
+        variance_channels=variance_channels,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from legoc.source import Span
 from legoc_runtime.contract.policy import Policy
 from legoc_runtime.contract.predicate import Expr
-from legoc_runtime.contract.settings import SampleSettings, TrainSettings
+from legoc_runtime.contract.settings import PretrainedSettings, SampleSettings, TrainSettings
 from legoc_runtime.contract.stack import StackShape
 
 Path = tuple[str | int, ...]
@@ -32,6 +32,8 @@ class StackSpec:
         data_path: the `data: {path}` key, or None.
         train: the `train:` section, resolved.
         sample: the `sample:` section, resolved.
+        pretrained: brick id -> settings of a brick that is a pretrained model; at most the bottom brick, which `shape`
+            leaves out.
         spans: place in the YAML tree -> span of its value; paths that the user did not write are absent.
     """
 
@@ -44,7 +46,13 @@ class StackSpec:
     data_path: str | None
     train: TrainSettings
     sample: SampleSettings
+    pretrained: Mapping[str, PretrainedSettings] = field(default_factory=dict[str, PretrainedSettings])
     spans: Mapping[Path, Span] = field(repr=False, compare=False, default_factory=dict[Path, Span])
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all bricks, bottom to top, pretrained ones too."""
+        return (*self.pretrained, *self.shape.ids)
 
     def span(self, *path: str | int) -> Span | None:
         """The span of a place, or of the nearest enclosing place that the user wrote."""
@@ -56,4 +64,4 @@ class StackSpec:
 
     def brick_span(self, id: str, *keys: str | int) -> Span | None:
         """The span of a brick, or of one of its keys."""
-        return self.span("bricks", self.shape.ids.index(id), *keys)
+        return self.span("bricks", self.ids.index(id), *keys)

@@ -6,38 +6,35 @@ No rule speaks of a value that is missing or broken: that has its diagnostic alr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import gcd, lcm
+from math import gcd, isqrt, lcm
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Label
 from legoc.spec.drafts import Draft, grid_of
 from legoc.spec.load import Loaded
-from legoc.spec.resolved import Path
-from legoc_runtime.contract.settings import SampleSettings
-from legoc_runtime.contract.stack import EdmConstants
-
-LANGUAGE_VERSION = 1
 
 
 def check_rules(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
-    """All findings of all rules: LG107 to LG110 and LG201 to LG207."""
-    yield from _version(loaded)
-    yield from _bounds(loaded)
+    """All findings of all rules: LG108 to LG110 and LG201 to LG208."""
     yield from _averages(loaded)
     yield from _labels(loaded)
     yield from _ids(loaded, drafts)
     for draft in drafts:
+        if draft.is_pretrained:
+            continue  # its numbers are those of its model
         yield from _size(loaded, draft)
         yield from _receptive_field(loaded, draft)
         yield from _width(loaded, draft)
         yield from _heads(loaded, draft)
         yield from _train_patches(loaded, draft)
+        yield from _offset(loaded, draft)
     yield from _losses(loaded, drafts)
 
 
 def divisors(number: int) -> list[int]:
     """The divisors of a positive number, in order."""
-    return [candidate for candidate in range(1, number + 1) if number % candidate == 0]
+    low = [candidate for candidate in range(1, isqrt(number) + 1) if number % candidate == 0]
+    return sorted({*low, *(number // candidate for candidate in low)})
 
 
 def nearest(wanted: int, candidates: list[int]) -> str:
@@ -45,39 +42,6 @@ def nearest(wanted: int, candidates: list[int]) -> str:
     below = [candidate for candidate in candidates if candidate < wanted][-1:]
     above = [candidate for candidate in candidates if candidate > wanted][:1]
     return " or ".join(str(candidate) for candidate in below + above)
-
-
-def _version(loaded: Loaded) -> Iterator[Diagnostic]:
-    version = loaded.written.legoc
-    if version is not None and version != LANGUAGE_VERSION:
-        message = f"version {version} of the language; this legoc reads version {LANGUAGE_VERSION}"
-        help = f"write `legoc: {LANGUAGE_VERSION}`" if version < 1 else "install a newer legoc, or write `legoc: 1`"
-        yield report("LG107", message, loaded.span("legoc"), help=help)
-
-
-def _bounds(loaded: Loaded) -> Iterator[Diagnostic]:
-    diffusion, sample = loaded.written.diffusion, loaded.written.sample
-    edm, churn = EdmConstants(), SampleSettings()
-    low = diffusion.sigma_min if diffusion and diffusion.sigma_min is not None else edm.sigma_min
-    high = diffusion.sigma_max if diffusion and diffusion.sigma_max is not None else edm.sigma_max
-    if low >= high:
-        yield _crossed(loaded, ("diffusion", "sigma_min"), low, ("diffusion", "sigma_max"), high)
-    low = sample.churn_min if sample and sample.churn_min is not None else churn.churn_min
-    high = sample.churn_max if sample and sample.churn_max is not None else churn.churn_max
-    if low > high:
-        yield _crossed(loaded, ("sample", "churn_min"), low, ("sample", "churn_max"), high)
-
-
-def _crossed(loaded: Loaded, low_path: Path, low: float, high_path: Path, high: float) -> Diagnostic:
-    written = [(path, value) for path, value in ((low_path, low), (high_path, high)) if loaded.tree.has(path)]
-    (path, _), *others = written
-    secondary = [Label(loaded.span(*other), f"{other[-1]} is {value:g} here") for other, value in others]
-    aside = "" if others else f" (the default of `{high_path[-1] if path == low_path else low_path[-1]}`)"
-    if path == low_path:
-        message = f"`{low_path[-1]}` {low:g} is not below `{high_path[-1]}` {high:g}{aside}"
-    else:
-        message = f"`{high_path[-1]}` {high:g} is not above `{low_path[-1]}` {low:g}{aside}"
-    return report("LG108", message, loaded.span(*path), secondary=secondary)
 
 
 def _averages(loaded: Loaded) -> Iterator[Diagnostic]:
@@ -205,7 +169,34 @@ def _train_patches(loaded: Loaded, draft: Draft) -> Iterator[Diagnostic]:
         yield report("LG206", message, span, secondary=place, help="remove `train_patches` here")
 
 
+def _offset(loaded: Loaded, draft: Draft) -> Iterator[Diagnostic]:
+    """Windows move by less than themselves; an image-brick has no seams between windows, but between tokens."""
+    if draft.window is None or loaded.is_broken("bricks", draft.index, "offset"):
+        return
+    field = draft.receptive_field
+    if draft.covers_grid and field is not None:
+        bound, what = (field, field), f"tokens of {_times((field, field))}"
+    else:
+        bound, what = draft.window, f"windows of {_times(draft.window)}"
+    if draft.covers_grid is None or all(side < most for side, most in zip(draft.offset, bound, strict=True)):
+        return
+    inside = tuple(side % most for side, most in zip(draft.offset, bound, strict=True))
+    message = f"{draft.name} is shifted by {_times(draft.offset)}, which its {what} do not allow"
+    key = "receptive_field" if draft.covers_grid and "receptive_field" in draft.places else "size"
+    place = [Label(draft.span(loaded, key), f"{what} come from here")] if key in draft.places else []
+    if draft.covers_grid:
+        help = f"an image-brick has one window: only the seams of its tokens can move, as by {_short(inside)}"
+    else:
+        help = f"`offset: {_short(inside)}` gives the same seams"
+    yield report("LG208", message, draft.span(loaded, "offset"), secondary=place, help=help)
+
+
+def _short(sides: tuple[int, ...]) -> str:
+    return str(sides[0]) if sides[0] == sides[1] else f"{sides[0]}x{sides[1]}"
+
+
 def _losses(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
+    drafts = [draft for draft in drafts if not draft.is_pretrained or draft.loss_weight]
     sound = bool(drafts) and not any(
         loaded.is_broken("bricks", d.index, "loss_weight") or loaded.is_broken("brick_defaults", "loss_weight")
         for d in drafts

@@ -30,6 +30,9 @@ _OTHER_WORDS = {
     "cfg": "guidance",
     "cfg_scale": "guidance",
     "num_steps": "steps",
+    "timesteps": "steps",
+    "num_train_timesteps": "steps",
+    "learn_sigma": "variance",
     "warmup": "warmup_images",
     "grad_clip": "clip_norm",
     "s_churn": "churn",
@@ -44,10 +47,12 @@ class Guess:
     Attributes:
         key: the known key, or None when nothing is near.
         section: where the key belongs when that is another section, as a path; None for the section itself.
+        is_certain: whether it is a plain misspelling of that key and of no other: safe to mend without asking.
     """
 
     key: str | None
     section: Path | None = None
+    is_certain: bool = False
 
 
 def close(word: str, known: Iterable[str]) -> str | None:
@@ -69,16 +74,26 @@ def guess_key(word: str, section: Path, written: Iterable[str]) -> Guess:
     elsewhere = [path for path, model in sections().items() if known in model.model_fields]
     if elsewhere and pattern(section) not in elsewhere:
         return Guess(known, _nearest(section, elsewhere))
-    return Guess(close(word, own))
+    guess = close(word, own)
+    return Guess(guess, is_certain=guess is not None and is_misspelt(word, guess, own))
+
+
+def is_misspelt(word: str, guess: str, known: Iterable[str]) -> bool:
+    """Whether `word` is a misspelling of `guess` and of nothing else that is known."""
+    plain = word.lower().replace("-", "_").replace(" ", "_")
+    return plain == guess or get_close_matches(plain, list(known), n=2, cutoff=0.7) == [guess]
 
 
 def _nearest(section: Path, candidates: list[Path]) -> Path:
-    """The candidate that shares most with where the key was written; bricks before their defaults."""
+    """The candidate that shares most with where the key was written, nearest to the top level, last in the language.
+
+    So `steps` at the top level was meant for `sample:`, not for the constants of `diffusion:`.
+    """
 
     def shared(path: Path) -> tuple[int, int]:
         return sum(a == b for a, b in zip(path, pattern(section), strict=False)), -len(path)
 
-    return max(candidates, key=shared)
+    return max(reversed(candidates), key=shared)
 
 
 def pattern(path: Path) -> Path:

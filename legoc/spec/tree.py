@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from legoc.source import Span
@@ -53,7 +54,11 @@ class MappingNode:
 
     def get(self, key: str) -> tuple[ScalarNode, Node] | None:
         """The entry of a key."""
-        return next((entry for entry in self.entries if entry[0].text == key), None)
+        return self._by_key.get(key)
+
+    @cached_property
+    def _by_key(self) -> dict[str, tuple[ScalarNode, Node]]:
+        return {entry[0].text: entry for entry in self.entries}
 
 
 Node: TypeAlias = ScalarNode | SequenceNode | MappingNode
@@ -118,7 +123,9 @@ class LocatedTree:
             if (id := node.get("id")) and isinstance(id[1], ScalarNode):
                 return id[1].span
             if node.entries:
-                return node.entries[0][0].span
+                # of a mapping over several files: what the topmost one says
+                own = (key.span for key, _ in node.entries if key.span.file is node.span.file)
+                return next(own, node.entries[0][0].span)
         return node.span
 
     def scalar(self, path: Path) -> ScalarNode | None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from legoc import build
-from legoc.build import check_build, compile_path, compile_spec, lower_configuration, newest_build, write_build
+import legoc
+from legoc import driver as build
+from legoc.driver import check_build, compile_path, compile_spec, lower_configuration, newest_build, write_build
 from legoc.spec import load_spec
 from legoc_runtime.contract.manifest import manifest_from_json, read_manifest
 from legoc_runtime.errors import RunError, UsageError
@@ -118,6 +119,13 @@ def test_check_notices_any_change(tmp_path):
 def test_a_foreign_manifest_is_refused_in_words(text, words):
     with pytest.raises(RunError, match=words):
         manifest_from_json(text, where="manifest.json")
+
+
+def test_the_python_api_builds_what_the_command_builds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    directory = legoc.build(SPECS / "emoji_32.yaml", policies=["halfway:0.4"], overrides=["sample.steps=20"])
+    assert directory == Path("build/emoji_32")
+    assert read_manifest(directory).sample.steps == 20
 
 
 def test_a_directory_that_is_no_build_is_said_to_be_none(tmp_path):

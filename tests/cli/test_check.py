@@ -47,7 +47,8 @@ def broken(tmp_path: Path) -> Path:
 @pytest.fixture
 def warned(tmp_path: Path) -> Path:
     path = tmp_path / "warned.yaml"
-    path.write_text(Path(EMOJI).read_text(encoding="utf-8").replace("sigma > 10", "sigma > 1000"), encoding="utf-8")
+    plain = (ROOT / "specs" / "lego_pg_s.yaml").read_text(encoding="utf-8")
+    path.write_text(plain.replace("sigma < 0.3", "sigma > 1000"), encoding="utf-8")
     return path
 
 
@@ -61,13 +62,13 @@ def test_findings_go_to_stdout_and_the_summary_to_stderr(
     assert main(["check", EMOJI, str(broken), str(warned)]) == 1
     captured = capsys.readouterr()
     assert "^^ 32 is no multiple" not in captured.err
-    assert f"--> {broken}:26:" in captured.out
-    assert captured.err == "3 files checked: 1 error and 2 warnings\n"
+    assert f"--> {broken}:28:" in captured.out
+    assert captured.err == "3 files checked: 1 error and 1 warning\n"
 
 
 def test_the_formats(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--format", "concise", str(broken)]) == 1
-    assert capsys.readouterr().out.startswith(f"{broken}:26:25: error[LG201] brick `parts` is 12x12")
+    assert capsys.readouterr().out.startswith(f"{broken}:28:25: error[LG201] brick `parts` is 12x12")
     assert main(["check", "--format", "json", str(broken), EMOJI]) == 1
     body = json.loads(capsys.readouterr().out)
     assert (body["version"], body["files"], body["errors"]) == (1, [str(broken), EMOJI], 1)

@@ -24,8 +24,20 @@ def test_table_on_stdout_and_nothing_else(capsys: pytest.CaptureFixture[str]) ->
     assert captured.out.startswith("lego_u_xl: 32x32x4, 1000 classes, 1.26 B parameters\n")
     for brick in ("coarse", "parts", "detail", "regroup", "top"):
         assert f"\n{brick} " in captured.out
+    assert "vs DiT-XL/2: against its 118.6 G MACs a forward on this grid" in captured.out
     for policy in ("none", "halfway", "default", "lean"):
         assert f"\n{policy} " in captured.out
+
+
+def test_batch_multiplies_activations_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = []
+    for batch in ("1", "1000"):
+        assert main(["cost", str(TINY), "--batch", batch]) == 0
+        shown.append(capsys.readouterr().out.split("memory, by formula"))
+    assert shown[0][0] == shown[1][0]
+    rows = [[line.split() for line in memory.splitlines() if line] for _, memory in shown]
+    changed = [one[0].rstrip(",") for one, many in zip(*rows, strict=True) if one != many]
+    assert changed == ["sampling", "training"]
 
 
 def test_json_prices_what_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +66,8 @@ def test_a_spec_that_does_not_check_is_shown(tmp_path: Path, capsys: pytest.Capt
         (["--skip-policy", "nope"], "there is no skip policy `nope`"),
         (["--skip-policy", "halfway:2"], "the share of steps must be a number from 0 to 1"),
         (["--steps", "1"], "a schedule needs 2 to"),
-        (["--batch", "4"], "--batch"),
+        (["--batch", "0"], "--batch"),
+        (["--layers", "4"], "--layers"),
     ],
 )
 def test_bad_requests_exit_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from legoc.cost import (
 )
 from legoc_runtime.contract.policy import Policy, builtin_policy, tabulate
 from legoc_runtime.contract.schedule import edm_levels, heun_evaluations
-from legoc_runtime.contract.stack import BrickShape, EdmConstants, StackShape, weight_shapes
+from legoc_runtime.contract.stack import BrickShape, DdpmConstants, EdmConstants, StackShape, weight_shapes
 
 COUNTS: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "reference" / "param_counts.json").read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def released(preset: dict[str, Any]) -> StackShape:
 
 
 def one_brick_dit(model: dict[str, Any]) -> StackShape:
-    """A DiT as a stack of one image-brick, without the variance channels that a stack does not have."""
+    """A DiT as a stack of one image-brick, its learned variance too."""
     grid = (model["grid"], model["grid"])
     brick = BrickShape(
         id="dit",
@@ -82,6 +82,7 @@ def one_brick_dit(model: dict[str, Any]) -> StackShape:
         coordinates=0,
         takes_estimate=False,
         condition_width=model["width"],
+        variance_channels=model["out_channels"] - model["in_channels"],
     )
     return StackShape(
         channels=model["in_channels"],
@@ -91,7 +92,7 @@ def one_brick_dit(model: dict[str, Any]) -> StackShape:
         coordinates="none",
         condition_width=model["width"],
         carry="raw",
-        diffusion=EdmConstants(),
+        diffusion=DdpmConstants(variance="learned_range"),
         bricks=(brick,),
     )
 
@@ -118,12 +119,9 @@ def test_released_lego_macs_with_adaln_once_an_image(name: str) -> None:
 
 @pytest.mark.parametrize("name", DIT)
 def test_dit_as_one_brick(name: str) -> None:
-    """DiT's variance channels are a second half of the decoder's linear layer: exactly that is missing."""
     model, shape = DIT[name], one_brick_dit(DIT[name])
-    (brick,) = shape.bricks
-    variance = (model["out_channels"] - model["in_channels"]) * model["patch_size"] ** 2
-    assert parameters(shape) + variance * (brick.width + 1) == model["params_trainable"]
-    assert macs(shape) + brick.tokens * variance * brick.width == model["macs"]
+    assert parameters(shape) == sum(prod(s) for s in weight_shapes(shape).values()) == model["params_trainable"]
+    assert macs(shape) == model["macs"]
 
 
 def test_parameters_are_those_of_the_weight_store() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from legoc.cost import Cost, brick_macs, macs, price
+from legoc.cost import Cost, brick_macs, brick_parameters, dit_xl_2, macs, parameters, price
 from legoc.cost.table import quantity, table
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Policy
@@ -63,6 +64,45 @@ def test_a_policy_saves_what_its_evaluations_leave_out() -> None:
     assert [(b.brick, b.step, b.runs) for b in late.breaks] == [("top", 6, False)]
     assert halfway.skipped == {"top": 4}
     assert 0 < late.saving < halfway.saving < 1
+
+
+def test_configurations_are_those_that_the_priced_policies_reach() -> None:
+    build = manifest()
+    whole, lean = price(build).configurations
+    assert (whole.configuration, whole.macs, whole.share) == (("low", "top"), macs(build.shape), 1.0)
+    assert (lean.configuration, lean.macs) == (("low",), macs(build.shape, ("low",)))
+    assert whole.parameters - lean.parameters == brick_parameters(build.shape.bricks[1])
+    assert [c.configuration for c in price(build, policies=["none"]).configurations] == [("low", "top")]
+    assert "\nlow+top " in table(price(build))
+
+
+def test_what_dit_would_take_is_said_apart() -> None:
+    """DiT-XL/2 on the same grid at as many evaluations and rows; negative where the stack costs more."""
+    cost = price(manifest())
+    dit = dit_xl_2((16, 16), 3)
+    assert dit is not None
+    assert cost.peer is not None
+    assert cost.peer.macs == macs(dit)
+    for policy in cost.policies:
+        assert policy.peer_saving == pytest.approx(1 - policy.macs / (2 * 15 * macs(dit)))
+    heavy = replace(dit, bricks=(replace(dit.bricks[0], id="low", depth=56),))
+    whole = price(replace(manifest(), shape=heavy, policies=())).policies[0]
+    assert whole.saving == 0
+    assert whole.peer_saving is not None
+    assert -1.1 < whole.peer_saving < -0.9
+
+
+def test_dit_on_latents_is_the_published_one_and_odd_grids_have_none() -> None:
+    dit = dit_xl_2((32, 32), 4)
+    assert dit is not None
+    assert (parameters(dit), macs(dit)) == (674_834_720, 118_621_421_568)
+    assert dit_xl_2((15, 16), 4) is None
+    build = manifest()
+    odd = replace(build.shape, grid=(15, 15), bricks=(replace(build.shape.bricks[0], grid=(15, 15), window=(5, 5)),))
+    cost = price(replace(build, shape=odd, policies=()))
+    assert cost.peer is None
+    assert cost.policies[0].peer_saving is None
+    assert "DiT" not in table(cost)
 
 
 def test_flags_override_the_spec() -> None:

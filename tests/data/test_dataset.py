@@ -105,7 +105,7 @@ BROKEN: dict[str, tuple[dict[str, bytes], object, str]] = {
     "empty": ({}, [], "holds no images"),
     "no image": ({"a.txt": b"x", "b.txt": b"y"}, None, r"holds no images \(2 x .txt\)"),
     "not an image": ({"a.png": PNG, "bad.png": b"hello"}, None, "bad.png cannot be read as an image"),
-    "another size": ({"a.png": PNG, "big.png": encoded(picture(1, (8, 16)))}, None, "big.png is 16x8"),
+    "another size": ({"a.png": PNG, "big.png": encoded(picture(1, (8, 16)))}, None, "big.png is 8x16"),
     "a bomb": ({"bomb.png": png_header(50_000, 50_000)}, None, "bomb.png has"),
     "a small bomb": ({"bomb.png": png_header(5_000, 5_000)}, None, "bomb.png has 5000x5000"),
     "16 bits": ({"deep.png": encoded(Image.new("I;16", (8, 8)))}, None, "deep.png has pixels of mode I;16"),
@@ -172,7 +172,7 @@ def test_label_beyond_the_stacks_classes_names_the_first_image(tmp_path: Path) -
 def test_images_of_another_size_than_the_stack_are_refused(tmp_path: Path) -> None:
     data = open_dataset(labelled_zip(tmp_path / "x.zip", size=(8, 16)))
     data.check_fits(small_stack(grid=(8, 16)))
-    with pytest.raises(UsageError, match="images of 16x8, the stack works on 8x16"):
+    with pytest.raises(UsageError, match="images of 8x16, the stack works on 16x8"):
         data.check_fits(small_stack(grid=(16, 8)))
     with pytest.raises(UsageError, match="images of 3 channels, the stack has 4"):
         data.check_fits(small_stack(grid=(8, 16), channels=4))

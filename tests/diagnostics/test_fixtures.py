@@ -14,7 +14,7 @@ from legoc.render import render_full
 from legoc.spec import check_file
 
 FIXTURES = Path(__file__).parent / "fixtures"
-NO_SPEC_SHOWS = {"LG401"}  # a fault of the compiler
+NO_SPEC_SHOWS = {"LG401", "LG607", "LG608"}  # a fault of the compiler; what only the command line can say
 SPECS = sorted(FIXTURES.glob("LG*.yaml"))
 
 

@@ -116,6 +116,7 @@ def test_json_has_a_version_and_exact_places() -> None:
                         "label": "see 1",
                     }
                 ],
+                "fix": None,
             }
         ],
     }

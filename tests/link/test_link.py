@@ -90,6 +90,17 @@ def test_b14_bricks_of_different_widths():
     assert_equals_plain(stack(widths=(16, 32, 24)), ("windows", "parts", "whole"))
 
 
+@pytest.mark.parametrize("classes", [5, None])
+def test_the_time_scale_multiplies_c_noise_before_its_sinusoid(classes):
+    shape = replace(stack(classes=classes), time_scale=2.5)
+    assert_equals_plain(shape, shape.ids, count=1)
+    store, arguments = random_store(shape), batch(shape, 1)
+    with torch.no_grad():
+        ours = link(lower_sampling(shape, shape.ids), store)(*arguments)
+        unscaled = link(lower_sampling(replace(shape, time_scale=1.0), shape.ids), store)(*arguments)
+    assert not torch.equal(ours, unscaled)
+
+
 def test_b16_unconditional_stacks():
     """B16: the public code's guidance and labels crash on a model without classes."""
     shape = stack(classes=None)
@@ -141,7 +152,7 @@ def test_an_optimizer_step_and_a_swap_are_seen_by_every_module():
 
 
 @pytest.mark.parametrize("carry", ["x0", "raw"])
-@pytest.mark.parametrize("fill", ["noisy", "x0"])
+@pytest.mark.parametrize("fill", ["noisy", "x0", "zeros"])
 def test_training_estimates_with_sampled_windows(fill, carry):
     """A sampled window has the estimate that the whole image gives it (bottom brick); others stand at the fill."""
     shape = stack(train_patches=(0.5, 0.75, 1.0), carry=carry)
@@ -167,11 +178,11 @@ def test_training_estimates_with_sampled_windows(fill, carry):
     noisy = c_skip[:, None, None, None] * x
     assert torch.allclose(named["estimate.windows"][~mask], noisy[~mask])
     handed_on = _second_input(module, given, program)
-    if carry == "x0":
-        stands = clean if fill == "x0" else noisy
-    else:
+    stands = {"x0": clean, "noisy": noisy, "zeros": torch.zeros_like(x)}[fill]
+    if carry == "raw":
+        # the network output whose estimate is that
         c_out = (sigma * 0.5 / (sigma**2 + 0.25).sqrt())[:, None, None, None]
-        stands = (clean - noisy) / c_out if fill == "x0" else torch.zeros_like(x)
+        stands = (stands - noisy) / c_out
     assert torch.allclose(handed_on[~mask], stands[~mask], atol=1e-12)
 
 

@@ -23,7 +23,7 @@ def test_the_text_of_a_skipped_configuration():
         "program parts(%x: image[3x32x32], %sigma: scalar, %label: label[5]) {\n"
         "  %c_skip: scalar, %c_out: scalar, %c_in: scalar, %c_noise: scalar = edm_scales(%sigma) {sigma_data=0.5}\n"
         "  %x.scaled: image[3x32x32] = scale_image(%x, %c_in)\n"
-        "  %condition: vector[32] = condition(%c_noise, %label) {form=table}\n"
+        "  %condition: vector[32] = condition(%c_noise, %label) {form=table, time_scale=1.0}\n"
         "  %nothing: image[3x32x32] = no_estimate(%x.scaled)\n"
         "  %parts.pixels: tokens[4x4x512] = partition(%nothing, %x.scaled) "
         "{brick=parts, coordinates=row_column, window=16x16, receptive_field=8}\n"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from legoc.build import compile_spec
+from legoc.driver import compile_spec
 from legoc.spec import check_text
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.data import ImageDataset, open_dataset

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import safetensors
-import safetensors.torch
 from safetensors import SafetensorError
-from torch import Tensor
 
 from legoc_runtime.errors import RunError
+
+if TYPE_CHECKING:  # torch is loaded with the first tensor, so that headers and checksums are read without it
+    from torch import Tensor
 
 T = TypeVar("T")
 
 SUFFIX = ".safetensors"
+
+_safe_open: Any = safetensors.safe_open  # its stub leaves what it yields without types
 
 # pickles, and the zips of pickles that torch.save writes
 _PICKLES = (b"\x80", b"PK")
@@ -24,11 +29,15 @@ _PICKLES = (b"\x80", b"PK")
 
 def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write tensors with a header. Raises OSError or SafetensorError when the disk does not take them."""
+    import safetensors.torch
+
     safetensors.torch.save_file(dict(tensors), path, dict(metadata))  # pyright: ignore[reportUnknownMemberType]
 
 
 def load(path: Path) -> dict[str, Tensor]:
     """The tensors of a file, on the CPU. Raises RunError when it is damaged or no safetensors file."""
+    import safetensors.torch
+
     return _guarded(path, lambda: safetensors.torch.load_file(path))  # pyright: ignore[reportUnknownMemberType]
 
 
@@ -36,8 +45,38 @@ def metadata(path: Path) -> dict[str, str]:
     """The header of a file. Raises RunError when it is damaged or no safetensors file."""
 
     def read() -> dict[str, str]:
-        with safetensors.safe_open(path, framework="pt") as file:  # pyright: ignore[reportUnknownVariableType]
-            return dict(file.metadata() or {})  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        with _safe_open(path, framework="np") as file:
+            found: dict[str, str] | None = file.metadata()
+        return dict(found or {})
+
+    return _guarded(path, read)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorHeader:
+    """What a file's header says of one tensor.
+
+    Attributes:
+        dtype: type of its numbers as safetensors names it, e.g. `F32`.
+        shape: its shape.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """How many numbers it holds."""
+        return prod(self.shape)
+
+
+def headers(path: Path) -> dict[str, TensorHeader]:
+    """Every tensor of a file by its header alone. Raises RunError when it is damaged or no safetensors file."""
+
+    def read() -> dict[str, TensorHeader]:
+        with _safe_open(path, framework="np") as file:
+            slices = ((str(name), file.get_slice(name)) for name in file.keys())  # noqa: SIM118 - no mapping
+            return {name: TensorHeader(str(part.get_dtype()), tuple(part.get_shape())) for name, part in slices}
 
     return _guarded(path, read)
 
@@ -57,7 +96,7 @@ def _guarded(path: Path, read: Callable[[], T]) -> T:
     try:
         return read()
     except (OSError, SafetensorError, ValueError) as error:
-        if _is_pickle(path):
+        if is_pickle(path):
             raise RunError(
                 f"{path} is a pickle, which may run code when loaded; legoc reads {SUFFIX} only",
                 help=f"convert it to {SUFFIX} where you trust it",
@@ -67,8 +106,11 @@ def _guarded(path: Path, read: Callable[[], T]) -> T:
         ) from error
 
 
-def _is_pickle(path: Path) -> bool:
-    """Asked only of what is no safetensors file: those begin with the header's length, which may be the same bytes."""
+def is_pickle(path: Path) -> bool:
+    """Whether a file begins like a pickle, or like the zip of pickles that torch.save writes.
+
+    Ask only of what is no safetensors file: those begin with the header's length, which may be the same bytes.
+    """
     if not path.is_file():
         return False
     with path.open("rb") as file:

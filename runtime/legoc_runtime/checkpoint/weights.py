@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
-
-from torch import Tensor
+from typing import TYPE_CHECKING, cast
 
 from legoc_runtime.checkpoint import tensorfile
 from legoc_runtime.checkpoint.layout import (
@@ -19,6 +17,9 @@ from legoc_runtime.checkpoint.layout import (
 )
 from legoc_runtime.contract.manifest import MANIFEST_NAME
 from legoc_runtime.errors import RunError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,9 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
-from torch import Tensor
 
 from legoc_runtime.checkpoint import tensorfile
 from legoc_runtime.checkpoint.layout import (
@@ -23,6 +22,9 @@ from legoc_runtime.checkpoint.layout import (
     write_state,
 )
 from legoc_runtime.errors import RunError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KEEP = 3
 """So many checkpoints of a run are kept, besides the final one."""

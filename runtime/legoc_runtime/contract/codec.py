@@ -1,6 +1,7 @@
 """Frozen dataclasses to JSON and back, by their own type annotations. Strict, and no code comes from data.
 
-Closed unions are told apart by a tag: operations by `op`, value types by `type`; predicates have their own form.
+Closed unions are told apart by a tag: operations by `op`, value types by `type`, diffusions by `kind`; predicates have
+their own form.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from legoc_runtime.contract import predicate, program
+from legoc_runtime.contract import predicate, program, stack
 from legoc_runtime.errors import RunError
 
 T = TypeVar("T")
 
 _VALUE_TYPES: dict[str, type[Any]] = {
     kind.__name__: kind for kind in cast("tuple[type[Any], ...]", get_args(program.ValueType))
+}
+_DIFFUSIONS: dict[str, type[Any]] = {
+    kind.kind: kind for kind in cast("tuple[type[stack.Diffusion], ...]", get_args(stack.Diffusion))
 }
 _PREDICATE = set(cast("tuple[type[Any], ...]", get_args(predicate.Expr)))
 _OPS = set(program.OPS.values())
@@ -30,6 +34,8 @@ def encode(value: object) -> Any:
         return {"op": cast("program.Op", value).name, **encode_fields(value)}
     if type(value) in _VALUE_TYPES.values():
         return {"type": type(value).__name__, **encode_fields(value)}
+    if type(value) in _DIFFUSIONS.values():
+        return {"kind": cast("stack.Diffusion", value).kind, **encode_fields(value)}
     if is_dataclass(value):
         return encode_fields(value)
     if isinstance(value, tuple | list):
@@ -62,6 +68,8 @@ def _decode(kind: Any, data: object, where: str) -> Any:
         return _tagged(program.OPS, "op", data, where)
     if kind == program.ValueType:
         return _tagged(_VALUE_TYPES, "type", data, where)
+    if kind == stack.Diffusion:
+        return _tagged(_DIFFUSIONS, "kind", data, where)
     if is_dataclass(kind):
         return _decode_fields(cast("type[Any]", kind), data, where)
     if origin is Literal:

@@ -19,6 +19,9 @@ LogicOp = Literal["and", "or"]
 Function = Literal["min", "max", "abs", "log"]
 
 NUMBER_NAMES = ("progress", "step", "steps", "sigma", "log_snr")
+TIMESTEP_NAMES = ("t",)
+"""Names that only DDPM has."""
+
 BOOL_NAMES = ("guided",)
 ARITHMETIC_OPS = ("+", "-", "*", "/")
 COMPARE_OPS = ("<", "<=", ">", ">=", "==", "!=")
@@ -36,7 +39,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A property of a noise level: one of `NUMBER_NAMES` or `BOOL_NAMES`."""
+    """A property of a noise level: one of `NUMBER_NAMES`, `TIMESTEP_NAMES` or `BOOL_NAMES`."""
 
     name: str
 
@@ -92,7 +95,11 @@ Expr: TypeAlias = Number | Name | Negate | Arithmetic | Call | Compare | Not | L
 
 
 def holds(predicate: Expr, level: Level) -> bool:
-    """Whether the predicate is true at a noise level."""
+    """Whether the predicate is true at a noise level.
+
+    Raises:
+        UsageError: it reads `t`, and the level belongs to a diffusion without timesteps.
+    """
     return _truth(predicate, level)
 
 
@@ -124,6 +131,8 @@ def _number(expr: Expr, level: Level) -> float:
             return value
         case Name(name) if name in NUMBER_NAMES:
             return float(getattr(level, name))
+        case Name("t"):
+            return _timestep(level)
         case Negate(operand):
             return -_number(operand, level)
         case Arithmetic(op, left, right):
@@ -132,6 +141,15 @@ def _number(expr: Expr, level: Level) -> float:
             return _call(function, [_number(argument, level) for argument in arguments])
         case _:
             raise TypeError(f"not a number: {expr}")
+
+
+def _timestep(level: Level) -> float:
+    if level.t is None:
+        raise UsageError(
+            "this skip policy reads `t`, the timestep of DDPM, and the stack's diffusion is EDM",
+            help="say it by `sigma`, `progress` or `step`",
+        )
+    return float(level.t)
 
 
 def _arithmetic(op: ArithmeticOp, left: float, right: float) -> float:
@@ -295,7 +313,7 @@ def from_json(data: object, depth: int = 0) -> Expr:
     match head, rest:
         case "number", [int() | float() as value]:
             return Number(float(value))
-        case "name", [str(name)] if name in NUMBER_NAMES + BOOL_NAMES:
+        case "name", [str(name)] if name in NUMBER_NAMES + TIMESTEP_NAMES + BOOL_NAMES:
             return Name(name)
         case "negate", [operand]:
             return Negate(from_json(operand, depth + 1))

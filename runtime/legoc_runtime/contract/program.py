@@ -115,12 +115,16 @@ class ScaleImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """SiLU(time embedding + label embedding): one row an image, shared by all bricks, blocks and windows."""
+    """SiLU(time embedding + label embedding): one row an image, shared by all bricks, blocks and windows.
+
+    The time embedding is of `time_scale` times `time`.
+    """
 
     name: ClassVar[str] = "condition"
     time: Value
     label: Value | None
     form: LabelForm | None
+    time_scale: float
     out: Value
 
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from operator import mul
+from typing import assert_never
 
-from legoc_runtime.contract.stack import EdmConstants
+from legoc_runtime.contract.settings import Sampler
+from legoc_runtime.contract.stack import DdpmConstants, Diffusion, EdmConstants
 from legoc_runtime.errors import UsageError
 
-MAX_STEPS = 100_000
+MAX_STEPS = 10_000
+
+MIN_SIGNAL = 1e-20
+"""The least alpha-bar that a DDPM chain may end with: below it nothing of the image is left to compute with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +28,14 @@ class Level:
         steps: number N of levels.
         sigma: standard deviation of the noise.
         guided: whether guidance acts at this level.
+        t: DDPM's timestep, 0 to T-1; None for EDM.
     """
 
     step: int
     steps: int
     sigma: float
     guided: bool = False
+    t: int | None = None
 
     @property
     def progress(self) -> float:
@@ -54,7 +64,7 @@ class Evaluation:
 
 
 def check_steps(steps: int) -> None:
-    """Raise UsageError unless a schedule of `steps` levels exists (2 to 100,000)."""
+    """Raise UsageError unless a schedule of `steps` levels exists (2 to 10,000)."""
     if not 2 <= steps <= MAX_STEPS:
         raise UsageError(
             f"a schedule needs 2 to {MAX_STEPS:,} steps, got {steps:,}",
@@ -73,6 +83,69 @@ def edm_levels(steps: int, edm: EdmConstants, *, guided: bool = False) -> tuple[
     return tuple(Level(i, steps, sigma, guided) for i, sigma in enumerate(sigmas))
 
 
+@lru_cache(maxsize=8)
+def alphas_cumprod(ddpm: DdpmConstants) -> tuple[float, ...]:
+    """Alpha-bar of every timestep, 0 first: the product of 1 - beta (Ho et al. 2020, Eq. 4), betas linear."""
+    last = ddpm.steps - 1
+    betas = (ddpm.beta_start + (ddpm.beta_end - ddpm.beta_start) * t / last for t in range(ddpm.steps))
+    return tuple(accumulate((1.0 - beta for beta in betas), mul))
+
+
+def ddpm_timesteps(steps: int, ddpm: DdpmConstants) -> tuple[int, ...]:
+    """The timesteps of a sampler with `steps` steps, descending from T-1 to 0, evenly spread.
+
+    The stride (T-1)/(steps-1) is added up in floating point and rounded, ties to even, as DiT's sampler does.
+
+    Raises:
+        UsageError: the chain has fewer timesteps than that.
+    """
+    check_steps(steps)
+    if steps > ddpm.steps:
+        raise UsageError(
+            f"{steps:,} steps on a diffusion of {ddpm.steps:,} timesteps",
+            help=f"choose at most {ddpm.steps:,} with --steps or `sample: {{steps: ...}}`",
+        )
+    stride = (ddpm.steps - 1) / (steps - 1)
+    running = accumulate([0.0, *[stride] * (steps - 1)])
+    return tuple(reversed([round(at) for at in running]))
+
+
+def ddpm_levels(steps: int, ddpm: DdpmConstants, *, guided: bool = False) -> tuple[Level, ...]:
+    """The noise levels of DDPM on `steps` of its timesteps: sigma = sqrt((1 - abar) / abar).
+
+    Raises:
+        UsageError: no such number of steps, or betas that leave no signal at the last timestep.
+    """
+    timesteps, signal = ddpm_timesteps(steps, ddpm), alphas_cumprod(ddpm)
+    if signal[-1] < MIN_SIGNAL:
+        raise UsageError(
+            f"nothing of the image is left after {ddpm.steps:,} timesteps with betas up to {ddpm.beta_end:g}",
+            help="lower `beta_end`, or the `steps` of the diffusion",
+        )
+    sigmas = (math.sqrt((1.0 - signal[t]) / signal[t]) for t in timesteps)
+    return tuple(Level(i, steps, sigma, guided, t) for i, (t, sigma) in enumerate(zip(timesteps, sigmas, strict=True)))
+
+
+def noise_levels(steps: int, diffusion: Diffusion, *, guided: bool = False) -> tuple[Level, ...]:
+    """The noise levels of a sampling run, from pure noise down.
+
+    Args:
+        steps: number of levels.
+        diffusion: constants of the diffusion.
+        guided: whether guidance acts.
+
+    Raises:
+        UsageError: the diffusion has no schedule of so many levels.
+    """
+    match diffusion:
+        case EdmConstants():
+            return edm_levels(steps, diffusion, guided=guided)
+        case DdpmConstants():
+            return ddpm_levels(steps, diffusion, guided=guided)
+        case _:
+            assert_never(diffusion)
+
+
 def heun_evaluations(steps: int) -> tuple[Evaluation, ...]:
     """The 2N-1 evaluations of Heun's method in order: a predictor each step, a correction each step but the last."""
     evaluations: list[Evaluation] = []
@@ -81,3 +154,14 @@ def heun_evaluations(steps: int) -> tuple[Evaluation, ...]:
         if i + 1 < steps:
             evaluations.append(Evaluation(i, 2, i + 1))
     return tuple(evaluations)
+
+
+def evaluations(sampler: Sampler, steps: int) -> tuple[Evaluation, ...]:
+    """The calls of the stack in a sampling run, in order: Heun corrects every step but the last, DDPM never."""
+    match sampler:
+        case "heun":
+            return heun_evaluations(steps)
+        case "ddpm":
+            return tuple(Evaluation(i, 1, i) for i in range(steps))
+        case _:
+            assert_never(sampler)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Fill = Literal["noisy", "x0", "zeros"]
+Sampler = Literal["heun", "ddpm"]
+PretrainedKind = Literal["stack", "dit", "diffusers_unet", "diffusers_dit"]
+
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
@@ -35,7 +39,7 @@ class TrainSettings:
     warmup_images: int = 10_000
     clip_norm: float | None = 1.0
     ema: tuple[float, ...] = (0.9999,)
-    fill: Literal["noisy", "x0"] = "noisy"
+    fill: Fill = "noisy"
     gradient: Literal["through", "detached"] = "through"
     flip: bool = False
     seed: int = 0
@@ -48,7 +52,8 @@ class SampleSettings:
     """The `sample:` section.
 
     Attributes:
-        sampler: `heun`: EDM's Algorithm 2, deterministic when `churn` is 0.
+        sampler: `heun`: EDM's Algorithm 2, deterministic when `churn` is 0; `ddpm`: ancestral sampling (Ho et al.
+            2020, Algorithm 2), the one of a DDPM stack.
         steps: noise levels N, 2 or more.
         guidance: scale of classifier-free guidance; 1 is none.
         churn: S_churn.
@@ -57,10 +62,26 @@ class SampleSettings:
         churn_noise: S_noise.
     """
 
-    sampler: Literal["heun"] = "heun"
+    sampler: Sampler = "heun"
     steps: int = 40
     guidance: float = 1.0
     churn: float = 0.0
     churn_min: float = 0.0
     churn_max: float = 1e9
     churn_noise: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainedSettings:
+    """A model that is trained already, as the bottom brick of a stack (paper, section 3.3).
+
+    Attributes:
+        kind: `stack`: a run or build of legoc; `dit`: DiT weights as safetensors; `diffusers_unet`, `diffusers_dit`: a
+            pipeline or model folder of diffusers.
+        path: its folder, from the current directory.
+        frozen: whether training leaves its weights alone.
+    """
+
+    kind: PretrainedKind
+    path: str
+    frozen: bool = True

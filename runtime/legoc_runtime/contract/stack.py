@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
+from typing import ClassVar, Literal, TypeAlias
+
+from legoc_runtime.errors import UsageError
 
 Carry = Literal["x0", "raw"]
 CoordinateOrder = Literal["row_column", "column_row", "none"]
 LabelForm = Literal["table", "linear"]
+Variance = Literal["fixed_small", "fixed_large", "learned_range"]
 
 TIME_FREQUENCIES = 128
 """Sinusoid frequencies of the time embedding; its width is twice this (DiT, released LEGO)."""
@@ -22,12 +25,37 @@ TIME_FREQUENCIES = 128
 class EdmConstants:
     """Constants of EDM (Karras et al. 2022, Table 1): preconditioning, training noise, sampling schedule."""
 
+    kind: ClassVar[Literal["edm"]] = "edm"
     sigma_data: float = 0.5
     sigma_min: float = 0.002
     sigma_max: float = 80.0
     rho: float = 7.0
     p_mean: float = -1.2
     p_std: float = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class DdpmConstants:
+    """Constants of DDPM (Ho et al. 2020): a chain of `steps` timesteps whose betas rise linearly.
+
+    Attributes:
+        steps: timesteps T of the chain, 2 or more.
+        beta_start: beta of timestep 0, from 1e-9 to less than 1.
+        beta_end: beta of timestep T-1, from 1e-9 to less than 1.
+        variance: variance of the reverse process. `fixed_small`: of the posterior; `fixed_large`: beta;
+            `learned_range`: the network interpolates between the two (Nichol and Dhariwal 2021, Eq. 15), which takes
+            as many further output channels as the image has.
+    """
+
+    kind: ClassVar[Literal["ddpm"]] = "ddpm"
+    steps: int = 1000
+    beta_start: float = 1e-4
+    beta_end: float = 0.02
+    variance: Variance = "fixed_small"
+
+
+Diffusion: TypeAlias = EdmConstants | DdpmConstants
+"""The diffusion of a stack; told apart by `kind`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +79,8 @@ class BrickShape:
         loss_weight: weight of the brick's own loss.
         offset: rows and columns by which the windows are shifted, by a cyclic roll, so that seams of neighbours need
             not coincide; at least 0 and smaller than the window.
+        variance_channels: channels that the network gives beside the image's: as many as those for DDPM's
+            `learned_range`, else 0.
     """
 
     id: str
@@ -68,6 +98,7 @@ class BrickShape:
     train_patches: float = 1.0
     loss_weight: float = 1.0
     offset: tuple[int, int] = (0, 0)
+    variance_channels: int = 0
 
     @property
     def windows(self) -> int:
@@ -112,7 +143,7 @@ class BrickShape:
     @property
     def out_features(self) -> int:
         """Numbers in one token after decoding, laid out (row, column, channel)."""
-        return self.channels * self.receptive_field**2
+        return (self.channels + self.variance_channels) * self.receptive_field**2
 
     @property
     def mlp_width(self) -> int:
@@ -136,6 +167,8 @@ class StackShape:
             the network output before preconditioning (the released weights).
         diffusion: constants of the diffusion.
         bricks: the bricks, bottom to top.
+        time_scale: what the noise conditioning (EDM's c_noise, DDPM's timestep) is multiplied by before the sinusoid
+            of the time embedding; above 0.
     """
 
     channels: int
@@ -145,8 +178,25 @@ class StackShape:
     coordinates: CoordinateOrder
     condition_width: int
     carry: Carry
-    diffusion: EdmConstants
+    diffusion: Diffusion
     bricks: tuple[BrickShape, ...]
+    time_scale: float = 1.0
+
+    @property
+    def edm(self) -> EdmConstants:
+        """The constants of EDM, for what works with EDM alone.
+
+        Raises:
+            UsageError: the stack's diffusion is another one.
+        """
+        if isinstance(self.diffusion, EdmConstants):
+            return self.diffusion
+        raise UsageError(
+            f"this stack's diffusion is `{self.diffusion.kind}`, which can be checked, priced and drawn, "
+            "but not built, trained or sampled by this version",
+            help="`legoc check`, `legoc cost` and `legoc timeline` work on it; to train and sample, "
+            "write `diffusion: edm`",
+        )
 
     def brick(self, id: str) -> BrickShape:
         """The brick named `id`. Raises KeyError when there is none."""

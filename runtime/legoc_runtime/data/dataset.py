@@ -86,6 +86,17 @@ class ImageDataset:
             return self._decoded[np.asarray(indices, dtype=np.int64)]
         return np.stack(list(self._pool.map(self._decode, indices)))
 
+    def spread(self, count: int) -> NDArray[np.uint8]:
+        """At most `count` images, evenly spread over the set, uint8 [N, channels, height, width].
+
+        No others are decoded.
+
+        Raises:
+            RunError: one of them does not decode.
+        """
+        indices = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).astype(int)).tolist()
+        return np.stack(list(self._pool.map(self._decode, indices)))
+
     def describe(self) -> str:
         """One line for people."""
         kind = "RGB" if self.channels == 3 else "gray"
@@ -94,7 +105,7 @@ class ImageDataset:
             classes = f"no labels ({labels.why_absent})"
         else:
             classes = f"{len(set(labels.classes))} classes"
-        return f"{self.path}: {len(self):,} {kind} images of {self.width}x{self.height}, {classes}"
+        return f"{self.path}: {len(self):,} {kind} images of {self.height}x{self.width}, {classes}"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -113,7 +124,7 @@ class ImageDataset:
         if (self.height, self.width) != shape.grid:
             height, width = shape.grid
             raise UsageError(
-                f"{self.path} has images of {self.width}x{self.height}, the stack works on {width}x{height}",
+                f"{self.path} has images of {self.height}x{self.width}, the stack works on {height}x{width}",
                 help=f"resize them, or give the spec `grid: {{height: {self.height}, width: {self.width}}}`",
             )
         if self.channels != shape.channels:

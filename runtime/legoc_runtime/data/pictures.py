@@ -73,7 +73,7 @@ def read_header(file: BinaryIO, name: str) -> Header:
     """
     with naming(name), Image.open(file, formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
-            raise _too_large(name, f"{image.width}x{image.height} pixels")
+            raise _too_large(name, f"{image.height}x{image.width} pixels")
         if image.mode not in _GRAY_MODES + _COLOUR_MODES:
             raise RunError(
                 f"{name} has pixels of mode {image.mode}, not 8 bits a channel",
@@ -111,7 +111,7 @@ def check_size(header: Header, name: str, height: int, width: int) -> None:
     """Raise RunError unless the image has `height` rows and `width` columns."""
     if (header.height, header.width) != (height, width):
         raise RunError(
-            f"{name} is {header.width}x{header.height}, the first image of the set is {width}x{height}",
+            f"{name} is {header.height}x{header.width}, the first image of the set is {height}x{width}",
             help="images of a set must have one size: crop or resize them beforehand",
         )
 

@@ -84,9 +84,9 @@ class Conditioning(nn.Module):
             form = LabelTable if stack.label_form == "table" else LabelLinear
             self.label = form(stack.classes, stack.condition_width)
 
-    def forward(self, time: Tensor, label: Tensor | None = None) -> Tensor:
-        """Time [N] and label [N] to [N, condition_width]."""
-        embedding = self.time(time)
+    def forward(self, time: Tensor, label: Tensor | None = None, time_scale: float = 1.0) -> Tensor:
+        """Time [N], times `time_scale`, and label [N] to [N, condition_width]."""
+        embedding = self.time(time * time_scale if time_scale != 1 else time)
         if self.label is not None:
             if label is None:
                 raise ValueError("a conditional stack needs labels")

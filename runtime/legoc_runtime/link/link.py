@@ -84,9 +84,9 @@ class _Linker:
                 self._scales(op, sigma, sigma_data)
             case ScaleImage(image=image, scale=scale):
                 self._call(op, scaling.scale_image, (self.values[image], self.values[scale]))
-            case Condition(time=time, label=label):
-                arguments = (time,) if label is None else (time, label)
-                self._leaf(op, "conditioning", tuple(self.values[name] for name in arguments))
+            case Condition(time=time, label=label, time_scale=time_scale):
+                labels = None if label is None else self.values[label]
+                self._leaf(op, "conditioning", (self.values[time], labels, time_scale))
             case NoEstimate(like=like):
                 self._call(op, scaling.no_estimate, (self.values[like],))
             case Partition():

@@ -120,7 +120,7 @@ class BatchMaker:
 
     def _sigma(self, position: int) -> float:
         drawn = stream(self.seed, Purpose.NOISE_LEVEL, position).standard_normal()
-        return edm.noise_level(float(drawn), self.shape.diffusion)
+        return edm.noise_level(float(drawn), self.shape.edm)
 
     def _labels(self, indices: Sequence[int], positions: range) -> NDArray[np.int64] | None:
         if self.shape.classes is None:

@@ -45,7 +45,7 @@ class Trainer:
         self.state = state
         self.maker = BatchMaker(dataset, manifest.shape, settings.seed, manifest.label_dropout, settings.flip)
         self._stack = stack
-        self._sigma_data = manifest.shape.diffusion.sigma_data
+        self._sigma_data = manifest.shape.edm.sigma_data
         self._bricks = manifest.shape.ids
         weights = shares([brick.loss_weight for brick in manifest.shape.bricks])
         self._shares = torch.tensor(weights, device=state.store.device)

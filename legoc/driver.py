@@ -25,7 +25,7 @@ from legoc.version import __version__
 from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME, TRAINING, Manifest, read_manifest
 from legoc_runtime.contract.policy import Configuration, Policy, tabulate
 from legoc_runtime.contract.program import Program
-from legoc_runtime.contract.schedule import edm_levels
+from legoc_runtime.contract.schedule import noise_levels
 from legoc_runtime.contract.verify import verify_program
 from legoc_runtime.errors import RunError, UsageError
 
@@ -60,8 +60,32 @@ def compile_spec(
         The manifest, and the resolved spec's text.
 
     Raises:
-        UsageError: a policy does not exist or leaves no brick.
+        UsageError: a policy does not exist or leaves no brick, or the spec has what cannot be built yet (DDPM, a
+            pretrained brick).
     """
+    manifest, spec_text = describe_spec(spec)
+    _ = spec.shape.edm  # refuses other diffusions in words
+    spans = _brick_spans(spec)
+    programs = [
+        _verified(lower_sampling(spec.shape, configuration, spans, observe), manifest)
+        for configuration in reachable(manifest, policies, steps)
+    ]
+    programs.append(_verified(lower_training(spec.shape, spec.train, spans, observe), manifest))
+    return replace(manifest, programs=tuple(programs)), spec_text
+
+
+def describe_spec(spec: StackSpec) -> tuple[Manifest, str]:
+    """The manifest of a spec without its programs: what pricing and drawing need. And the resolved spec's text.
+
+    Raises:
+        UsageError: the spec has a pretrained brick, whose cost and weights its files do not tell.
+    """
+    if spec.pretrained:
+        raise UsageError(
+            f"brick `{next(iter(spec.pretrained))}` of `{spec.name}` is a pretrained model: this version checks such "
+            "stacks, but does not build, price or draw them",
+            help="`legoc check` works on it; without the brick all commands do",
+        )
     spec_text = resolved_yaml(spec)
     manifest = Manifest(
         name=spec.name,
@@ -76,13 +100,7 @@ def compile_spec(
         sample=spec.sample,
         programs=(),
     )
-    spans = _brick_spans(spec)
-    programs = [
-        _verified(lower_sampling(spec.shape, configuration, spans, observe), manifest)
-        for configuration in reachable(manifest, policies, steps)
-    ]
-    programs.append(_verified(lower_training(spec.shape, spec.train, spans, observe), manifest))
-    return replace(manifest, programs=tuple(programs)), spec_text
+    return manifest, spec_text
 
 
 def reachable(manifest: Manifest, policies: Sequence[str] = (), steps: int | None = None) -> tuple[Configuration, ...]:
@@ -94,7 +112,7 @@ def reachable(manifest: Manifest, policies: Sequence[str] = (), steps: int | Non
     found: dict[Configuration, None] = {}
     for policy in (*builtin, *manifest.policies, *named):
         for guided in (False, True):
-            levels = edm_levels(steps or manifest.sample.steps, manifest.shape.diffusion, guided=guided)
+            levels = noise_levels(steps or manifest.sample.steps, manifest.shape.diffusion, guided=guided)
             found.update(dict.fromkeys(tabulate(policy, manifest.shape.ids, levels).distinct()))
     return tuple(found)
 
@@ -104,17 +122,32 @@ def lower_configuration(manifest: Manifest, configuration: Configuration) -> Pro
     return _verified(lower_sampling(manifest.shape, configuration), manifest)
 
 
-def compile_path(path: Path) -> tuple[Manifest, str]:
+def describe_path(path: Path, overrides: Sequence[str] = ()) -> Manifest:
+    """The manifest of a spec file, without its programs, or of a build directory.
+
+    Raises:
+        SpecError: the spec does not check.
+        UsageError: there is nothing at `path`, a directory that is not a build, or a spec with a pretrained brick.
+        RunError: the build is damaged.
+    """
+    if path.is_dir():
+        return compile_path(path, overrides)[0]
+    return describe_spec(load_spec(path, overrides))[0]
+
+
+def compile_path(path: Path, overrides: Sequence[str] = ()) -> tuple[Manifest, str]:
     """The manifest and resolved spec of a spec file (compiled now) or a build directory (read).
 
     Raises:
         SpecError: the spec does not check.
-        UsageError: there is nothing at `path`, or a directory that is not a build.
+        UsageError: there is nothing at `path`, a directory that is not a build, or a spec that cannot be built yet.
         RunError: the build is damaged.
     """
     if not path.is_dir():
-        return compile_spec(load_spec(path))
+        return compile_spec(load_spec(path, overrides))
     manifest = read_manifest(path)
+    if overrides:
+        raise UsageError(f"--set changes a spec, and {path} is a build", help="give the spec that it was built from")
     try:
         spec_text = (path / SPEC_NAME).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -157,6 +190,37 @@ def write_build(manifest: Manifest, spec_text: str, directory: Path) -> None:
             os.replace(temporary, directory / name)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise RunError(f"the build cannot be written to {directory}: {error.strerror}") from error
+
+
+def build(
+    path: Path | str,
+    out: Path | str | None = None,
+    *,
+    policies: Sequence[str] = (),
+    steps: int | None = None,
+    overrides: Sequence[str] = (),
+) -> Path:
+    """Check and compile a spec file, and write its build directory: `legoc build`, from Python.
+
+    Args:
+        path: the spec.
+        out: the build directory; `build/NAME` by default.
+        policies: further skip policies whose configurations to build, e.g. `halfway:0.4`.
+        steps: noise levels of the schedule on which policies are read; the spec's own by default.
+        overrides: as `--set`, e.g. `bricks.top.depth=8`.
+
+    Returns:
+        The build directory, ready for `legoc_runtime.load(directory, weights=...)`.
+
+    Raises:
+        SpecError: the spec does not check.
+        UsageError: a policy does not exist or leaves no brick, or the spec has what cannot be built yet.
+        RunError: the directory cannot be written.
+    """
+    manifest, spec_text = compile_spec(load_spec(path, overrides), policies=policies, steps=steps)
+    directory = Path(out) if out is not None else Path(BUILDS) / manifest.name
+    write_build(manifest, spec_text, directory)
+    return directory
 
 
 def check_build(directory: Path) -> None:

@@ -1,0 +1,51 @@
+"""`legoc estimate`: hours, memory and the largest batch of training a spec. Needs no torch."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from legoc.cli.options import Overrides, count
+
+
+class Device(StrEnum):
+    """What the stack would be trained on."""
+
+    h100 = "h100"
+    a100 = "a100"
+    cpu = "cpu"
+
+
+def command(
+    path: Annotated[Path, typer.Argument(metavar="SPEC|BUILD|RUN", help="What to train.", show_default=False)],
+    gpu: Annotated[Device, typer.Option(help="What to train on; cpu is this machine, measured for a moment.")],
+    images: Annotated[
+        str | None,
+        typer.Option(help="Images to train on in all: 50000, 10k, 350M. [default: the spec's]", show_default=False),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Images a step. [default: the spec's]", show_default=False)
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print versioned JSON instead of text.")] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Estimate training: hours, memory at the batch, the largest batch that fits, and what is assumed.
+
+    Rates of GPUs are published peaks times the share that training reached where it was measured; the CPU's rate is
+    that of a matrix product, measured now. It is an estimate: expect to be within a factor of two.
+    """
+    from legoc.driver import describe_path
+    from legoc.estimate import estimate, estimate_text, machine
+
+    manifest = describe_path(path, overrides or ())
+    wanted = None if images is None else count(images, "--images")
+    found = estimate(manifest, machine(gpu.value), images=wanted, batch=batch)
+    if json:
+        from json import dumps
+
+        typer.echo(dumps(found.to_json(), indent=1, ensure_ascii=False))
+    else:
+        typer.echo(estimate_text(found), nl=False)

@@ -1,0 +1,176 @@
+"""`legoc sample`: pictures from a trained stack, with bricks left out as a skip policy says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from legoc.cli.sample_source import StackSource
+    from legoc_runtime.contract.manifest import Manifest
+    from legoc_runtime.sampling.plan import Plan
+    from legoc_runtime.sampling.record import Source
+
+FROM_SPEC = "[default: the spec's]"
+
+
+def command(
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A run, a checkpoint in one, or a .safetensors file. [default: the newest run in runs/]",
+            show_default=False,
+        ),
+    ] = None,
+    skip_policy: Annotated[
+        str | None,
+        typer.Option(
+            help="none, halfway, halfway:SHARE, or one of the spec's. [default: the spec's `skip:` keys if it has any]",
+            show_default=False,
+        ),
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="One picture a seed: 0-63, or 1,5,9-12.")] = "0-63",
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="One class (3), a list that seeds cycle through (0,3,5), or `balanced`. [default: drawn by the seed]",
+            show_default=False,
+        ),
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(help=f"Scale of classifier-free guidance; 1 is none. {FROM_SPEC}", show_default=False),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help=f"Noise levels. {FROM_SPEC}", show_default=False)] = None,
+    churn: Annotated[
+        float | None,
+        typer.Option(help=f"S_churn of EDM; 0 is deterministic. {FROM_SPEC}", show_default=False),
+    ] = None,
+    churn_min: Annotated[
+        float | None, typer.Option(help=f"S_min: churn acts from this sigma. {FROM_SPEC}", show_default=False)
+    ] = None,
+    churn_max: Annotated[
+        float | None,
+        typer.Option(help=f"S_max: churn acts up to this sigma. {FROM_SPEC}", show_default=False),
+    ] = None,
+    churn_noise: Annotated[float | None, typer.Option(help=f"S_noise of EDM. {FROM_SPEC}", show_default=False)] = None,
+    batch: Annotated[int, typer.Option(help="Pictures at once.", min=1)] = 64,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Where they go. [default: RUN/samples/POLICY-...]", show_default=False),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace samples of another request.")] = False,
+    ema: Annotated[
+        str | None,
+        typer.Option(help="Rate of the EMA to sample, or `none`. [default: the run's first]", show_default=False),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, eager, or inductor.")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Sample a trained stack: a PNG a seed, grid.png and samples.json.
+
+    The noise of a seed is the same whatever the batch, device and policy, so sets of several policies can
+    be laid side by side. Every call of the stack is held against the policy; samples.json keeps the trace.
+    The directory is printed on stdout.
+    """
+    settings = {"guidance": guidance, "steps": steps, "churn": churn}
+    settings |= {"churn_min": churn_min, "churn_max": churn_max, "churn_noise": churn_noise}
+    say = _Talk(quiet)
+    source = _find(path, ema, say)
+    plan = _plan(source.manifest, skip_policy, seeds, classes, settings, say)
+    typer.echo(_sample(source, plan, batch, out, overwrite, device, backend, say))
+
+
+class _Talk:
+    """Lines on stderr, unless quiet."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def __call__(self, line: str) -> None:
+        if not self.quiet:
+            typer.echo(line, err=True)
+
+
+def _find(path: Path | None, ema: str | None, say: _Talk) -> StackSource:
+    from legoc.cli.sample_source import find_stack
+    from legoc.driver import newest_run
+
+    chosen = path if path is not None else newest_run(Path())
+    source = find_stack(chosen, ema)
+    which = f"{chosen}, the newest run" if path is None else f"{chosen}"
+    say(f"{which}: {source.weights.kind} after {source.weights.images:,} images")
+    return source
+
+
+def _plan(
+    manifest: Manifest,
+    skip_policy: str | None,
+    seeds: str,
+    classes: str | None,
+    given: dict[str, float | None],
+    say: _Talk,
+) -> Plan:
+    """Everything that can be refused before the weights are read."""
+    from legoc_runtime.sampling.classes import parse_classes
+    from legoc_runtime.sampling.plan import make_plan
+    from legoc_runtime.sampling.seeds import parse_seeds
+
+    policy = manifest.policy(skip_policy)
+    if skip_policy is None:
+        say(f"no --skip-policy: taking `{policy.name}`" + _why(policy.name))
+    settings = replace(manifest.sample, **{name: value for name, value in given.items() if value is not None})
+    return make_plan(manifest.shape, policy, settings, parse_seeds(seeds), parse_classes(classes))
+
+
+def _why(policy: str) -> str:
+    return ", the spec's `skip:` keys" if policy == "default" else ", as the spec has no `skip:` keys"
+
+
+def _sample(
+    source: StackSource,
+    plan: Plan,
+    batch: int,
+    out: Path | None,
+    overwrite: bool,
+    device: str,
+    backend: str,
+    say: _Talk,
+) -> Path:
+    """Load, sample and write; gives the directory."""
+    from legoc.cli.sample_talk import SamplingBar, plan_lines, result_line
+    from legoc.draw.timeline import macs_saved
+    from legoc_runtime.backends.base import choose_backend
+    from legoc_runtime.backends.device import choose_device
+    from legoc_runtime.sampling.output import SampleDirectory
+    from legoc_runtime.sampling.run import SamplingRun
+
+    saved = macs_saved(plan.shape, plan.table, plan.evaluations)
+    for line in plan_lines(plan, saved):
+        say(line)
+    choice, where = choose_backend(backend), choose_device(device)
+    record = source.record()
+    directory = SampleDirectory(out if out is not None else source.home / set_name(plan, record), plan, record)
+    directory.claim(overwrite=overwrite)
+    programs = source.missing_programs(plan.table.distinct())
+    stack = source.load(backend=choice.backend, device=where, programs=programs)
+    how = {"device": str(where), "backend": choice.backend.name}
+    say(f"{len(plan.seeds):,} seeds by {batch} on {where}, backend {choice.reason or choice.backend.name}")
+    with SamplingBar(plan, quiet=say.quiet) as bar:
+        run = SamplingRun(stack, plan, device=where)
+        done = directory.fill(run, batch=batch, how=how, macs_saved=saved, on_call=bar.advance)
+    say(result_line(done))
+    if directory.suffix == ".npy":
+        say(f"{plan.shape.channels} channels are latents, not colours: float32 .npy files and no grid")
+    return directory.path
+
+
+def set_name(plan: Plan, source: Source) -> str:
+    """The name of a set's directory by default: the policy, and what tells one request from another."""
+    from legoc_runtime.sampling.record import request_hash
+
+    return f"{plan.policy.name.replace(':', '-')}-{plan.settings.steps}-steps-{request_hash(plan, source)[:8]}"

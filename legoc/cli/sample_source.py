@@ -1,0 +1,116 @@
+"""Where `legoc sample` takes a stack from: a run, a checkpoint, or a file of weights with its spec inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from legoc_runtime.errors import RunError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from legoc_runtime.backends.base import Backend
+    from legoc_runtime.checkpoint import WeightsFile
+    from legoc_runtime.contract.manifest import Manifest
+    from legoc_runtime.contract.policy import Configuration
+    from legoc_runtime.contract.program import Program
+    from legoc_runtime.sampling.record import Source
+    from legoc_runtime.stack import BrickStack
+
+
+@dataclass(frozen=True)
+class StackSource:
+    """A stack whose weights are found and not yet read.
+
+    Attributes:
+        manifest: the build: the run's own, or compiled from the spec in the weights' header.
+        weights: the file of weights.
+        home: directory under which sets of samples go by default.
+    """
+
+    manifest: Manifest
+    weights: WeightsFile
+    home: Path
+
+    def missing_programs(self, configurations: Sequence[Configuration]) -> list[Program]:
+        """Programs, lowered now, of the configurations that the build did not foresee."""
+        from legoc.driver import lower_configuration
+
+        unforeseen = [found for found in configurations if found not in self.manifest.configurations]
+        return [lower_configuration(self.manifest, configuration) for configuration in unforeseen]
+
+    def load(self, *, backend: Backend, device: torch.device, programs: Sequence[Program]) -> BrickStack:
+        """Read the weights.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        from legoc_runtime.checkpoint import read_tensors
+        from legoc_runtime.stack import BrickStack
+        from legoc_runtime.store import WeightStore
+
+        store = WeightStore(self.manifest.shape, device=device)
+        store.load(read_tensors(self.weights))
+        return BrickStack(self.manifest, store, backend=backend, extra_programs=programs)
+
+    def record(self) -> Source:
+        """What samples.json says of it. Reads the whole file of weights for its checksum."""
+        from legoc_runtime.checkpoint.tensorfile import sha256
+        from legoc_runtime.sampling.record import Source
+
+        return Source(
+            stack=self.manifest.name,
+            spec_hash=self.manifest.spec_hash,
+            weights_file=str(self.weights.path),
+            weights_sha256=sha256(self.weights.path),
+            images=self.weights.images,
+            kind=self.weights.kind,
+            legoc_version=self.manifest.legoc_version,
+        )
+
+
+def find_stack(path: Path, ema: str | None) -> StackSource:
+    """Find a stack's build and weights.
+
+    Args:
+        path: a run, a checkpoint directory in one, or a .safetensors file of legoc's.
+        ema: None takes the first EMA if there is one, `none` the raw weights, a rate that EMA.
+
+    Raises:
+        UsageError: there is nothing to sample from.
+        RunError: what is there is damaged, or the weights belong to another spec.
+    """
+    from legoc_runtime.checkpoint import find_weights
+
+    if path.is_file():
+        weights = find_weights(path, ema=ema)
+        return StackSource(_compiled(weights), weights, Path("samples") / path.stem)
+    from legoc_runtime.contract.manifest import read_manifest
+    from legoc_runtime.stack import build_directory
+
+    if not path.is_dir():
+        raise UsageError(f"there is nothing at {path}", help="give a run, a checkpoint or a .safetensors file")
+    directory = build_directory(path)
+    manifest = read_manifest(directory)
+    weights = find_weights(path, ema=ema)
+    if weights.spec_hash != manifest.spec_hash:
+        raise RunError(
+            f"{weights.path} was trained under another spec than that of {directory}",
+            help="sample the file itself (its spec is inside), or the run that it came from",
+        )
+    return StackSource(manifest, weights, directory / "samples")
+
+
+def _compiled(weights: WeightsFile) -> Manifest:
+    """The build of the spec in a file's header."""
+    from legoc.diagnostics import SpecError
+    from legoc.driver import compile_spec
+    from legoc.spec import check_text
+
+    found = check_text(weights.spec_text, f"{weights.path} (spec in its header)")
+    if found.spec is None:
+        raise SpecError(found.diagnostics)
+    return compile_spec(found.spec)[0]

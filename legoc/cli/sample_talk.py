@@ -1,0 +1,105 @@
+"""What `legoc sample` says on stderr: what it is about to do, how far it is, what it did."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from legoc.draw.timeline import breaks_by_step, sigma_text
+from legoc_runtime.contract.policy import configuration_name
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from legoc_runtime.sampling.plan import Plan
+
+BAR_AFTER_SECONDS = 2.0
+SHOWN_BREAKS = 6
+
+
+def plan_lines(plan: Plan, macs_saved: float) -> list[str]:
+    """The policy with its breaks, the configurations and what they save, the schedule."""
+    table, settings = plan.table, plan.settings
+    lines = [f"{settings.steps} steps, {len(plan.evaluations)} evaluations, guidance {settings.guidance:g}"]
+    if settings.churn:
+        lines[0] += f", churn {settings.churn:g} from sigma {settings.churn_min:g} to {settings.churn_max:g}"
+    if plan.skips_nothing:
+        lines.append(f"policy `{table.policy}` skips nothing on this schedule: every brick runs at every step")
+        return lines
+    lines.append(f"policy `{table.policy}` saves {macs_saved:.1%} of the multiply-accumulates")
+    lines += [f"  {line}" for line in _break_lines(plan)]
+    for configuration in table.distinct():
+        levels = table.configurations.count(configuration)
+        lines.append(f"  {configuration_name(configuration)} at {levels} of {len(table.levels)} noise levels")
+    return lines
+
+
+def _break_lines(plan: Plan) -> list[str]:
+    breaks = breaks_by_step(plan.table.breaks())
+    lines = [f"{what} from step {step} (sigma {sigma_text(sigma)})" for step, sigma, what in breaks[:SHOWN_BREAKS]]
+    if len(breaks) > SHOWN_BREAKS:
+        lines.append(f"and {len(breaks) - SHOWN_BREAKS} further breaks, all in samples.json")
+    return lines
+
+
+def result_line(record: dict[str, Any]) -> str:
+    """Pictures, time, and the shares of work and time that the policy saved."""
+    timing = record["timing"]
+    line = (
+        f"{len(record['pictures']):,} pictures in {timing['seconds']:.1f} s "
+        f"({timing['images_per_second']:.3g} images a second)"
+    )
+    if not timing["macs_saved"]:
+        return line
+    if timing["time_saved"] is None:
+        return f"{line}; the whole stack never ran, so there is no time to compare with"
+    shares = f"{timing['macs_saved']:.1%} of the MACs and {timing['time_saved']:.1%} of the time"
+    return f"{line}; skipping saved {shares}"
+
+
+class SamplingBar:
+    """A progress bar in images and images a second: only on a terminal, and only past two seconds."""
+
+    def __init__(self, plan: Plan, *, quiet: bool) -> None:
+        self._evaluations = len(plan.evaluations)
+        self._total = len(plan.seeds)
+        self._done = 0
+        self._shown = not quiet and sys.stderr.isatty()
+        self._began = time.perf_counter()
+        self._bar: tuple[Progress, TaskID] | None = None
+
+    def __enter__(self) -> SamplingBar:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar[0].stop()
+
+    def advance(self, images: int) -> None:
+        """Count one evaluation of so many images."""
+        self._done += images
+        if not self._shown:
+            return
+        if self._bar is None and time.perf_counter() - self._began > BAR_AFTER_SECONDS:
+            self._bar = self._start()
+        if self._bar is not None:
+            progress, task = self._bar
+            images_done = self._done / self._evaluations
+            rate = images_done / (time.perf_counter() - self._began)
+            progress.update(task, completed=images_done, rate=f"{rate:.3g}")
+
+    def _start(self) -> tuple[Progress, TaskID]:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        progress = Progress(
+            TextColumn("sampling"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} images, {task.fields[rate]} a second"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        progress.start()
+        return progress, progress.add_task("sampling", total=self._total, rate="-")

@@ -1,0 +1,90 @@
+"""`legoc timeline`: which brick runs at which noise level, and what that saves. Needs no torch."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from legoc.cli.options import Overrides
+from legoc_runtime.errors import RunError, UsageError
+
+if TYPE_CHECKING:
+    from legoc.draw.timeline import Timeline
+
+
+def command(
+    path: Annotated[Path, typer.Argument(help="A spec, a build directory or a run.", show_default=False)],
+    skip_policy: Annotated[
+        str | None,
+        typer.Option(
+            help="none, halfway, halfway:SHARE, or one of the spec's. [default: the spec's `skip:` keys if it has any]",
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Noise levels. [default: the spec's]", show_default=False)] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(help="Scale of guidance, which policies may ask about. [default: the spec's]", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Write an SVG file instead of text.", show_default=False),
+    ] = None,
+    ascii: Annotated[bool, typer.Option("--ascii", help="Text in ASCII characters only.")] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Draw a skip policy over the sampling schedule: one row a brick, filled where it runs.
+
+    Text goes to stdout; with -o FILE.svg the picture goes to the file and its path to stdout.
+    """
+    if out is not None and out.suffix.lower() != ".svg":
+        raise UsageError(f"{out} is not an SVG file", help="give -o a name that ends in .svg")
+    if out is not None and ascii:
+        raise UsageError("--ascii is about text, and -o writes an SVG", help="leave one of them out")
+    timeline = _timeline(path, overrides or (), skip_policy, steps, guidance)
+    if out is None:
+        typer.echo(_text(timeline, ascii), nl=False)
+        return
+    from legoc.draw.svg import timeline_svg
+
+    try:
+        out.write_text(timeline_svg(timeline), encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{out} cannot be written: {error.strerror}", help="choose another -o") from error
+    typer.echo(out)
+
+
+def _timeline(
+    path: Path, overrides: Sequence[str], skip_policy: str | None, steps: int | None, guidance: float | None
+) -> Timeline:
+    from legoc.draw.timeline import make_timeline
+    from legoc.driver import describe_path
+    from legoc_runtime.contract.policy import tabulate
+    from legoc_runtime.contract.schedule import evaluations, noise_levels
+
+    manifest = describe_path(path, overrides)
+    guided = (manifest.sample.guidance if guidance is None else guidance) != 1
+    if guided and manifest.shape.classes is None:
+        raise UsageError("this stack is unconditional: guidance has no class to guide to", help="leave --guidance out")
+    steps = manifest.sample.steps if steps is None else steps
+    levels = noise_levels(steps, manifest.shape.diffusion, guided=guided)
+    table = tabulate(manifest.policy(skip_policy), manifest.shape.ids, levels)
+    return make_timeline(manifest.name, manifest.shape, table, evaluations(manifest.sample.sampler, steps))
+
+
+def _text(timeline: Timeline, ascii: bool) -> str:
+    """Blocks where the output's encoding has them, ASCII where it has not or was asked for."""
+    from legoc.draw.text import ASCII, BLOCKS, timeline_text
+
+    width = shutil.get_terminal_size().columns
+    text = timeline_text(timeline, width=width, marks=ASCII if ascii else BLOCKS)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return timeline_text(timeline, width=width, marks=ASCII)
+    return text

@@ -1,0 +1,313 @@
+"""How long training takes and what fits, before anything is trained: an estimate with its assumptions.
+
+takes: Manifest, the name of a machine
+gives: `Estimate`, as text and JSON
+may import: `legoc.cost`, `legoc_runtime.contract`, numpy (only to measure the CPU it runs on); never torch
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass
+from textwrap import wrap
+from typing import Any
+
+from legoc.cost.counts import FLOPS_PER_MAC, executed_training_macs, parameters, window_macs
+from legoc.cost.memory import BYTES, Precision, training_numbers, training_state_bytes
+from legoc.cost.table import byte_count, quantity
+from legoc_runtime.contract.manifest import Manifest
+from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.errors import UsageError
+
+ESTIMATE_VERSION = 1
+"""Version of the JSON form."""
+
+FULL_WIDTH = 512
+"""Width from which a GPU reaches the assumed shares of its peak; below it, they fall in proportion.
+
+Fitted to one run on an H100: a prototype of 7.2 M parameters and width 192 trained 20,000 images a second.
+"""
+
+SHORT_WINDOW = 16
+"""Windows of up to so many tokens reach the lower share: their attention is bound by memory, not by products."""
+
+USABLE = 0.9
+"""Share of a device's memory that a batch may fill; the rest is context, workspaces and fragmentation."""
+
+PROBE_SIDE, PROBE_SECONDS = 1024, 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How fast a machine trains in one precision.
+
+    Attributes:
+        peak: floating-point operations a second that it can do at best.
+        share: share of them that training reaches in wide bricks, 0 to 1.
+        short_share: the same for bricks whose windows have up to `SHORT_WINDOW` tokens.
+        source: where the two come from.
+    """
+
+    peak: float
+    share: float
+    short_share: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A device to train on.
+
+    Attributes:
+        name: what it is.
+        memory: bytes.
+        rates: precision -> rate.
+        narrow: whether narrow stacks reach less (kernel launches and memory traffic dominate).
+    """
+
+    name: str
+    memory: int
+    rates: dict[Precision, Rate]
+    narrow: bool
+
+
+H100 = Machine(
+    "one NVIDIA H100 80GB (SXM)",
+    80 * 10**9,
+    {
+        "float32": Rate(
+            67e12,
+            0.65,
+            0.45,
+            "peak published; shares measured on forward passes of 128 rows (DiT-XL/2 698 ms, "
+            "LEGO-XL-PG 511 ms, public code, eager), assumed for training",
+        ),
+        "bfloat16": Rate(
+            989e12,
+            0.37,
+            0.16,
+            "dense peak published; shares measured on training, autocast, compiled, batch 64 (DiT-XL/2 511 images/s, "
+            "LEGO-XL-PG 596, public code)",
+        ),
+    },
+    narrow=True,
+)
+A100 = Machine(
+    "one NVIDIA A100 80GB (SXM)",
+    80 * 10**9,
+    {
+        "float32": Rate(
+            19.5e12,
+            0.67,
+            0.46,
+            "peak published; share from DiT-XL/2 sampling at 512x512 (320 s for 8 images, DiT issue 25); "
+            "short windows in the proportion of an H100",
+        ),
+        "bfloat16": Rate(
+            312e12,
+            0.25,
+            0.11,
+            "dense peak published; share from fast-DiT's README (DiT-XL/2, 0.84 steps/s of 128 images); "
+            "short windows in the proportion of an H100",
+        ),
+    },
+    narrow=True,
+)
+CPU_SHARE = 0.7
+"""Share of a large product's rate that training reaches on a CPU: assumed, from two-core runs of small stacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionEstimate:
+    """The estimate for one precision.
+
+    Attributes:
+        precision: type of weights in the products, and of activations.
+        images_per_second: training images a second.
+        hours: for all images.
+        share: share of peak assumed for this stack's widths and windows, 0 to 1.
+        memory: bytes at the chosen batch.
+        fits: whether that is within `USABLE` of the device's memory.
+        largest_batch: images a step that fit; 0 where not even one does.
+        assumption: share of peak.
+        source: where the two come from.
+    """
+
+    precision: Precision
+    images_per_second: float
+    hours: float
+    share: float
+    memory: int
+    fits: bool
+    largest_batch: int
+    assumption: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What training would take on one device.
+
+    Attributes:
+        name: the stack's name.
+        machine: what the device is.
+        machine_memory: its memory, bytes.
+        images: images to train on.
+        batch: images a step.
+        macs: MACs that a training image really takes, forward and backward.
+        state: bytes of weights, gradients, moments and averages.
+        precisions: one estimate a precision.
+    """
+
+    name: str
+    machine: str
+    machine_memory: int
+    images: int
+    batch: int
+    macs: int
+    state: int
+    precisions: tuple[PrecisionEstimate, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready data, with its version."""
+        return {"estimate_version": ESTIMATE_VERSION, "flops_per_mac": FLOPS_PER_MAC, **asdict(self)}
+
+
+def machine(name: str) -> Machine:
+    """A machine by name; `cpu` is the one that this runs on, measured now by a matrix product (under a second).
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    match name:
+        case "h100":
+            return H100
+        case "a100":
+            return A100
+        case "cpu":
+            return this_cpu()
+        case _:
+            raise UsageError(f"no figures for a machine `{name}`", help="choose h100, a100 or cpu")
+
+
+def this_cpu() -> Machine:
+    """The CPU that this runs on."""
+    rate = Rate(
+        matrix_product_rate(),
+        CPU_SHARE,
+        CPU_SHARE,
+        f"rate of a {PROBE_SIDE}x{PROBE_SIDE} product measured now; {CPU_SHARE:.0%} assumed, as small stacks trained",
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Machine(f"this CPU ({platform.machine()}, {os.cpu_count()} cores)", memory, {"float32": rate}, narrow=False)
+
+
+def matrix_product_rate() -> float:
+    """Floating-point operations a second of a float32 matrix product in numpy: the best of `PROBE_SECONDS`."""
+    import numpy as np
+
+    a = np.ones((PROBE_SIDE, PROBE_SIDE), dtype=np.float32)
+    best, begun = float("inf"), time.perf_counter()
+    while time.perf_counter() - begun < PROBE_SECONDS:
+        start = time.perf_counter()
+        _ = a @ a
+        best = min(best, time.perf_counter() - start)
+    return FLOPS_PER_MAC * PROBE_SIDE**3 / best
+
+
+def estimate(manifest: Manifest, device: Machine, *, images: int | None = None, batch: int | None = None) -> Estimate:
+    """Estimate training.
+
+    Args:
+        manifest: the build, or the description of a spec.
+        device: what it trains on.
+        images: images to train on; None takes the spec's.
+        batch: images a step; None takes the spec's.
+
+    Raises:
+        UsageError: images or batch below 1.
+    """
+    images = manifest.train.images if images is None else images
+    batch = manifest.train.batch if batch is None else batch
+    if images < 1 or batch < 1:
+        raise UsageError("images and batch are 1 or more", help="for example --images 350M --batch 256")
+    shape = manifest.shape
+    macs = executed_training_macs(shape, manifest.train.gradient)
+    state = training_state_bytes(parameters(shape), len(manifest.train.ema))
+    found: list[PrecisionEstimate] = []
+    for precision, rate in device.rates.items():
+        share = share_of_peak(shape, rate, narrow=device.narrow)
+        speed = rate.peak * share / (FLOPS_PER_MAC * macs)
+        fixed = state + _cast_weights(shape, precision)
+        each = BYTES[precision] * training_numbers(shape)
+        usable = int(USABLE * device.memory)
+        found.append(
+            PrecisionEstimate(
+                precision=precision,
+                images_per_second=speed,
+                hours=images / speed / 3600,
+                share=share,
+                memory=fixed + batch * each,
+                fits=fixed + batch * each <= usable,
+                largest_batch=max(0, (usable - fixed) // each),
+                assumption=f"{share:.0%} of {quantity(round(rate.peak))}FLOP/s",
+                source=rate.source,
+            )
+        )
+    return Estimate(manifest.name, device.name, device.memory, images, batch, macs, state, tuple(found))
+
+
+def share_of_peak(shape: StackShape, rate: Rate, *, narrow: bool) -> float:
+    """Share of a machine's peak that a stack is assumed to reach: the bricks' shares, averaged over their time."""
+    work = time_needed = 0.0
+    for brick in shape.bricks:
+        share = rate.short_share if brick.tokens <= SHORT_WINDOW else rate.share
+        if narrow:
+            share *= min(1.0, brick.width / FULL_WIDTH)
+        macs = brick.windows_trained * window_macs(brick)
+        work += macs
+        time_needed += macs / share
+    return work / time_needed
+
+
+def _cast_weights(shape: StackShape, precision: Precision) -> int:
+    """Bytes of the weights' copies in the precision of the products, where it is not float32."""
+    return 0 if precision == "float32" else BYTES[precision] * parameters(shape)
+
+
+def estimate_text(found: Estimate) -> str:
+    """The estimate for people; ends with a newline."""
+    lines = [
+        f"{found.name} on {found.machine}: an estimate, not a measurement",
+        "",
+        f"{found.images:,} images, batch {found.batch:,}; {found.macs / 1e9:.2f} G MACs a training image; "
+        f"{byte_count(found.state)} of weights, gradients, moments and averages",
+    ]
+    for each in found.precisions:
+        fits = "fits" if each.fits else "does NOT fit"
+        lines += [
+            "",
+            f"{each.precision}:",
+            f"  time           {duration(each.hours)} at {each.images_per_second:,.0f} images/s",
+            f"  memory         {byte_count(each.memory)} at batch {found.batch:,}: {fits} "
+            f"({USABLE:.0%} of {byte_count(found.machine_memory)})",
+            f"  largest batch  {each.largest_batch:,}",
+            f"  assumed        {each.assumption}",
+            *wrap(each.source, width=100, initial_indent=17 * " ", subsequent_indent=17 * " "),
+        ]
+    lines += ["", "Also assumed: one device, data that is never waited for, nothing but training; 1 MAC = 2 FLOPs."]
+    if len(found.precisions) > 1:
+        lines.append("bfloat16 is autocast with float32 weights and compiled blocks; this version trains in float32.")
+    return "\n".join(lines) + "\n"
+
+
+def duration(hours: float) -> str:
+    """Hours as people say them: `42 s`, `35 min`, `7.5 hours`, `1,234 hours (51 days)`."""
+    if hours < 1 / 60:
+        return f"{3600 * hours:.0f} s"
+    if hours < 1:
+        return f"{60 * hours:.0f} min"
+    days = f" ({hours / 24:,.0f} days)" if hours >= 72 else ""
+    return f"{hours:,.{1 if hours < 100 else 0}f} hours{days}"

@@ -1,0 +1,80 @@
+"""Finding out what stands at a path. Reads headers and checksums; opens no pickle and loads no tensor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from legoc.driver import MODULES
+from legoc.inspection.checkpoints import Progress, checkpoint_facts, no_progress
+from legoc.inspection.report import FileFacts, Inspection
+from legoc.inspection.stacks import stack_of_build, stack_of_spec
+from legoc.inspection.tensors import inspect_tensors
+from legoc.spec import load_spec
+from legoc_runtime.checkpoint import checkpoints, is_checkpoint
+from legoc_runtime.checkpoint.layout import CHECKPOINTS
+from legoc_runtime.checkpoint.tensorfile import SUFFIX, is_pickle
+from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME
+from legoc_runtime.errors import UsageError
+
+METRICS = "metrics.jsonl"
+
+_PICKLE_SUFFIXES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
+_KINDS = "give a spec, a build, a run, a checkpoint or a .safetensors file"
+
+
+def inspect_path(path: Path, *, checksums: bool = True, progress: Progress = no_progress) -> Inspection:
+    """What stands at a path.
+
+    Args:
+        path: a spec, a build or run directory, a checkpoint directory, or a .safetensors file.
+        checksums: whether to read checkpoints whole and compare their SHA-256.
+        progress: called before a file is read whole, with its path and its size in bytes.
+
+    Raises:
+        UsageError: nothing is there, or nothing that legoc knows; a pickle is named and never opened.
+        SpecError: a spec does not check.
+        RunError: a build or a file is damaged so that it cannot be said what it is.
+    """
+    if path.is_dir():
+        return _directory(path, checksums, progress)
+    if not path.exists():
+        raise UsageError(f"there is nothing at {path}", help=_KINDS)
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file", help=_KINDS)
+    if path.suffix.lower() == SUFFIX:
+        return inspect_tensors(path, checksums=checksums, progress=progress)
+    if path.suffix.lower() in _PICKLE_SUFFIXES or is_pickle(path):
+        raise UsageError(
+            f"{path} is, by its name or first bytes, a pickle or an archive, which legoc never opens: "
+            "loading a pickle may run code",
+            help=f"where you trust it, convert it to {SUFFIX} with the tool that wrote it",
+        )
+    if path.suffix.lower() in (".json", ".jsonl"):
+        raise UsageError(f"{path} is one file of a build or run", help=f"inspect its directory, {path.parent}")
+    stack, _ = stack_of_spec(load_spec(path))
+    return Inspection("spec", str(path), stack, (FileFacts(path.name, path.stat().st_size),))
+
+
+def _directory(path: Path, checksums: bool, progress: Progress) -> Inspection:
+    if is_checkpoint(path):
+        run = path.parent.parent
+        known = path.parent.name == CHECKPOINTS and (run / MANIFEST_NAME).is_file()
+        stack = stack_of_build(run) if known else None
+        return Inspection("checkpoint", str(path), stack, checkpoints=(checkpoint_facts(path, checksums, progress),))
+    if not (path / MANIFEST_NAME).is_file():
+        inside = " (samples lie in it: see its samples.json)" if (path / "samples.json").is_file() else ""
+        raise UsageError(f"{path} is neither a build, a run nor a checkpoint{inside}", help=_KINDS)
+    stack = stack_of_build(path)
+    found = tuple(checkpoint_facts(checkpoint, checksums, progress) for checkpoint in checkpoints(path))
+    is_run = bool(found) or (path / METRICS).is_file() or (path / CHECKPOINTS).is_dir()
+    return Inspection("run" if is_run else "build", str(path), stack, _files(path), found)
+
+
+def _files(directory: Path) -> tuple[FileFacts, ...]:
+    named = [directory / name for name in (MANIFEST_NAME, SPEC_NAME, METRICS)]
+    modules = sorted((directory / MODULES).glob("*.py"))
+    return tuple(
+        FileFacts(file.relative_to(directory).as_posix(), file.stat().st_size)
+        for file in (*named, *modules)
+        if file.is_file()
+    )

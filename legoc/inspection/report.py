@@ -1,0 +1,147 @@
+"""An inspection as data: what was found at a path."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from legoc.hashes import SpecHashes
+
+INSPECT_VERSION = 1
+"""Version of the JSON form."""
+
+Kind = Literal["spec", "build", "run", "checkpoint", "weights", "tensors"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """One file.
+
+    Attributes:
+        name: its path within what is inspected.
+        bytes: its size; None where it is missing.
+        checksum: whether it has the SHA-256 that its checkpoint recorded; None where none is recorded or none was read.
+    """
+
+    name: str
+    bytes: int | None
+    checksum: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StackFacts:
+    """The stack that a spec, build or checkpoint is of.
+
+    Attributes:
+        name: its name.
+        description: one line for people.
+        spec_hash: SHA-256 of the resolved spec.
+        hashes: of the architecture, of training and of sampling; None where the spec does not check under this version.
+        legoc_version: version of the compiler that wrote the build, or this one for a spec.
+        grid: height and width, in pixels.
+        channels: channels of the image.
+        classes: number of classes, or None.
+        parameters: trainable parameters.
+        macs: multiply-accumulates of one image through all bricks.
+        bricks: ids, bottom to top.
+        configurations: names of those in the build, or of those that building would make; bricks joined by `+`.
+        policies: names of the skip policies that can be asked for.
+        training_images: images that the spec trains on in all.
+    """
+
+    name: str
+    description: str
+    spec_hash: str
+    hashes: SpecHashes | None
+    legoc_version: str
+    grid: tuple[int, int]
+    channels: int
+    classes: int | None
+    parameters: int
+    macs: int
+    bricks: tuple[str, ...]
+    configurations: tuple[str, ...]
+    policies: tuple[str, ...]
+    training_images: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFacts:
+    """One checkpoint.
+
+    Attributes:
+        path: its directory.
+        images: images trained on.
+        final: whether the run ended with it.
+        weights: kinds of weights in it: `weights`, `ema-RATE`.
+        files: its files, with whether they have their checksums.
+        checked: whether the checksums were compared.
+        damage: what is wrong with it, or None.
+    """
+
+    path: str
+    images: int | None
+    final: bool
+    weights: tuple[str, ...]
+    files: tuple[FileFacts, ...]
+    checked: bool
+    damage: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFacts:
+    """The tensors of one file, by its header.
+
+    Attributes:
+        count: how many tensors.
+        numbers: numbers in all of them.
+        dtypes: numbers by type, e.g. `F32`.
+        kind: `weights`, `ema-RATE` or `optimizer` in a file of legoc's, else None.
+        images: images trained on, in a file of legoc's, else None.
+        misfits: tensors that are missing for, or unknown to, the stack in the header, up to the first few.
+        metadata: keys of the header's metadata.
+    """
+
+    count: int
+    numbers: int
+    dtypes: dict[str, int]
+    kind: str | None
+    images: int | None
+    misfits: tuple[str, ...]
+    metadata: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What stands at a path.
+
+    Attributes:
+        kind: what it is; `weights` is a file of legoc's, `tensors` a safetensors file of something else.
+        path: where.
+        stack: the stack that it is of, where it says so.
+        files: its files besides checkpoints.
+        checkpoints: its checkpoints, oldest first.
+        tensors: what the file holds, for `weights` and `tensors`.
+    """
+
+    kind: Kind
+    path: str
+    stack: StackFacts | None = None
+    files: tuple[FileFacts, ...] = ()
+    checkpoints: tuple[CheckpointFacts, ...] = ()
+    tensors: TensorFacts | None = None
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What is wrong, a sentence each; empty when nothing is."""
+        found = [checkpoint.damage for checkpoint in self.checkpoints if checkpoint.damage is not None]
+        found += [
+            f"{self.path}: {file.name} does not have its checksum" for file in self.files if file.checksum is False
+        ]
+        if self.tensors is not None and self.tensors.misfits:
+            found.append(f"{self.path} does not fit the spec in its header: {'; '.join(self.tensors.misfits)}")
+        return tuple(found)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready data, with its version."""
+        return {"inspect_version": INSPECT_VERSION, **asdict(self), "damage": list(self.damage)}

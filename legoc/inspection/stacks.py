@@ -1,0 +1,69 @@
+"""The stack that something is of, from its spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from legoc.cost import macs, parameters
+from legoc.diagnostics import SpecError
+from legoc.driver import compile_path, describe_spec, reachable
+from legoc.hashes import spec_hashes
+from legoc.inspection.report import StackFacts
+from legoc.spec import check_text
+from legoc.spec.resolved import StackSpec
+from legoc_runtime.contract.manifest import SPEC_NAME, Manifest
+from legoc_runtime.contract.policy import Configuration, configuration_name
+
+
+def stack_of_spec(spec: StackSpec) -> tuple[StackFacts, Manifest]:
+    """The stack of a spec that was not built: its configurations are those that `legoc build` would compile.
+
+    Raises:
+        UsageError: a pretrained brick, whose cost its spec does not tell.
+    """
+    manifest, _ = describe_spec(spec)
+    return _facts(manifest, reachable(manifest), spec), manifest
+
+
+def stack_of_build(directory: Path) -> StackFacts:
+    """The stack of a build or run directory.
+
+    Raises:
+        UsageError: the directory is not a build.
+        RunError: the build is damaged.
+    """
+    manifest, spec_text = compile_path(directory)
+    return _facts(manifest, manifest.configurations, check_text(spec_text, str(directory / SPEC_NAME)).spec)
+
+
+def resolved_spec(text: str, where: str) -> StackSpec:
+    """A spec from its text, e.g. one in the header of a file of weights.
+
+    Raises:
+        SpecError: it does not check under this version.
+    """
+    found = check_text(text, where)
+    if found.spec is None:
+        raise SpecError(found.diagnostics)
+    return found.spec
+
+
+def _facts(manifest: Manifest, configurations: tuple[Configuration, ...], spec: StackSpec | None) -> StackFacts:
+    shape = manifest.shape
+    builtin = ("none", "halfway") if len(shape.bricks) > 1 else ("none",)
+    return StackFacts(
+        name=manifest.name,
+        description=manifest.description,
+        spec_hash=manifest.spec_hash,
+        hashes=None if spec is None else spec_hashes(spec),
+        legoc_version=manifest.legoc_version,
+        grid=shape.grid,
+        channels=shape.channels,
+        classes=shape.classes,
+        parameters=parameters(shape),
+        macs=macs(shape),
+        bricks=shape.ids,
+        configurations=tuple(configuration_name(found) for found in configurations),
+        policies=(*builtin, *(policy.name for policy in manifest.policies)),
+        training_images=manifest.train.images,
+    )

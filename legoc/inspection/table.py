@@ -1,0 +1,105 @@
+"""An inspection as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from legoc.cost.table import parameter_count, quantity
+from legoc.inspection.report import CheckpointFacts, FileFacts, Inspection, StackFacts, TensorFacts
+
+_TITLES = {
+    "spec": "a spec",
+    "build": "a build",
+    "run": "a run",
+    "checkpoint": "a checkpoint",
+    "weights": "a file of legoc's",
+    "tensors": "a safetensors file, not of legoc's",
+}
+_SHOWN_METADATA = 8
+_UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+def table(found: Inspection) -> str:
+    """The whole report, ends with a newline."""
+    rows = [("path", found.path), ("kind", _TITLES[found.kind])]
+    if found.stack is not None:
+        rows += _stack(found.stack)
+    if found.tensors is not None:
+        rows += _tensors(found.tensors)
+    if found.kind in ("run", "checkpoint"):
+        rows.append(("trained", _trained(found)))
+    width = max(len(name) for name, _ in rows) + 2
+    lines = [f"{name:<{width}}{words}" for name, words in rows]
+    if found.files:
+        lines += ["", *_files(found.files)]
+    for checkpoint in found.checkpoints:
+        lines += ["", *_checkpoint(checkpoint)]
+    return "\n".join(lines) + "\n"
+
+
+def size(count: int | None) -> str:
+    """A number of bytes: `1.2 GiB`, `912 B`; `missing` for None."""
+    if count is None:
+        return "missing"
+    for unit, name in _UNITS:
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} B"
+
+
+def _stack(stack: StackFacts) -> Iterator[tuple[str, str]]:
+    yield "name", f"{stack.name}: {stack.description}" if stack.description else stack.name
+    height, width = stack.grid
+    classes = "unconditional" if stack.classes is None else f"{stack.classes} classes"
+    yield "image", f"{height}x{width}x{stack.channels}, {classes}"
+    yield "bricks", ", ".join(stack.bricks)
+    yield "parameters", f"{parameter_count(stack.parameters)} ({stack.parameters:,})"
+    yield "MACs", f"{quantity(stack.macs)} an evaluation of one image"
+    yield "configurations", ", ".join(stack.configurations)
+    yield "policies", ", ".join(stack.policies)
+    yield "spec hash", stack.spec_hash
+    if stack.hashes is not None:
+        yield "architecture", stack.hashes.architecture
+        yield "training", stack.hashes.training
+        yield "sampling", stack.hashes.sampling
+    yield "legoc", stack.legoc_version
+
+
+def _tensors(tensors: TensorFacts) -> Iterator[tuple[str, str]]:
+    if tensors.kind is not None:
+        yield "holds", f"{tensors.kind}, after {tensors.images:,} images"
+    types = ", ".join(f"{count:,} {name}" for name, count in tensors.dtypes.items())
+    yield "tensors", f"{tensors.count:,} with {types or 'no'} numbers"
+    if tensors.kind is None:
+        more = len(tensors.metadata) - _SHOWN_METADATA
+        keys = ", ".join(tensors.metadata[:_SHOWN_METADATA]) + (f" and {more} more" if more > 0 else "")
+        yield "metadata", keys or "none"
+
+
+def _trained(found: Inspection) -> str:
+    images = max((c.images for c in found.checkpoints if c.images is not None), default=None)
+    if images is None:
+        return "no checkpoint that can be read" if found.checkpoints else "no checkpoint yet"
+    if found.stack is None:
+        return f"{images:,} images"
+    return f"{images:,} of {found.stack.training_images:,} images"
+
+
+def _files(files: tuple[FileFacts, ...]) -> Iterator[str]:
+    width = max(len(file.name) for file in files)
+    for file in files:
+        checksum = {True: "  checksum holds", False: "  CHECKSUM DIFFERS", None: ""}[file.checksum]
+        yield f"  {file.name:<{width}}  {size(file.bytes):>10}{checksum}"
+
+
+def _checkpoint(checkpoint: CheckpointFacts) -> Iterator[str]:
+    if checkpoint.images is None:
+        yield f"checkpoint {checkpoint.path}: {checkpoint.damage}"
+        return
+    if checkpoint.damage is not None:
+        state = "DAMAGED"
+    else:
+        state = "every checksum holds" if checkpoint.checked else "checksums not compared"
+    final = ", the final one" if checkpoint.final else ""
+    yield f"checkpoint at {checkpoint.images:,} images{final}: {', '.join(checkpoint.weights)}; {state}"
+    yield from _files(checkpoint.files)

@@ -1,0 +1,42 @@
+"""The format github: workflow commands, which a job's log turns into annotations on the changed files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from legoc.diagnostics import Diagnostic
+
+
+def render_github(diagnostics: Sequence[Diagnostic]) -> str:
+    """One `::error` or `::warning` command a line, with the place, the code and title, the message and the help.
+
+    Source: GitHub's "Workflow commands for GitHub Actions". Columns are left out where a place spans several lines:
+    the runner takes them for one line only.
+    """
+    return "".join(_command(diagnostic) + "\n" for diagnostic in diagnostics)
+
+
+def _command(diagnostic: Diagnostic) -> str:
+    properties: dict[str, str] = {}
+    if diagnostic.primary:
+        span = diagnostic.primary.span
+        line, column = span.end_position
+        properties["file"] = span.file.name
+        properties["line"] = str(span.line)
+        if line == span.line:
+            properties["col"] = str(span.column)
+        properties["endLine"] = str(line)
+        if line == span.line:
+            properties["endColumn"] = str(max(column, span.column))
+    properties["title"] = f"legoc {diagnostic.code}"
+    written = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    text = diagnostic.message + (f"\nhelp: {diagnostic.help}" if diagnostic.help else "")
+    return f"::{diagnostic.severity} {written}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

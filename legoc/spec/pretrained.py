@@ -1,0 +1,146 @@
+"""Rules about a brick that is a pretrained model: where it can stand, which keys it has, whether its model fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from legoc.codes import report
+from legoc.diagnostics import Diagnostic, Label
+from legoc.spec.diffusion import check_diffusion, kind_of, resolve_diffusion
+from legoc.spec.drafts import Draft, frozen, grid_of
+from legoc.spec.load import Loaded
+from legoc.spec.resolved import Path
+from legoc.spec.written import Brick
+from legoc_runtime.contract.settings import PretrainedSettings
+from legoc_runtime.contract.stack import DdpmConstants
+
+if TYPE_CHECKING:
+    from legoc.spec.model_files import ModelFacts
+
+TOLERANCE = 0.01
+"""How far, as a share, the spec's noise levels may reach past those that a model was trained for."""
+
+_CONVERTIBLE = ("x0", "sample", "epsilon", "v_prediction")
+"""Predictions that an estimate of the clean image follows from: all linear in it and the noisy image."""
+
+_OWN_KEYS = ("id", "pretrained", "skip")
+
+
+def check_pretrained(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
+    """LG209 to LG212 for every pretrained brick."""
+    for draft in drafts:
+        if draft.is_pretrained and not loaded.is_broken("bricks", draft.index, "pretrained"):
+            yield from _place(loaded, draft, drafts)
+            yield from _keys(loaded, draft)
+            yield from _model(loaded, draft)
+
+
+def _place(loaded: Loaded, draft: Draft, drafts: list[Draft]) -> Iterator[Diagnostic]:
+    span = loaded.tree.head(("bricks", draft.index, "pretrained"))
+    if draft.index > 0:
+        message = f"{draft.name} is a pretrained model, which reads no estimate from below"
+        bottom = [Label(loaded.tree.head(("bricks", 0)), "the bottom brick")]
+        help = "put it first: only the bottom brick can be a pretrained model"
+        yield report("LG209", message, span, secondary=bottom, help=help)
+    elif len(drafts) == 1:
+        message = f"{draft.name} is the only brick, and a pretrained model"
+        yield report("LG209", message, span, help="add a brick above it: that is what legoc makes")
+
+
+def _keys(loaded: Loaded, draft: Draft) -> Iterator[Diagnostic]:
+    brick = (loaded.written.bricks or [])[draft.index]
+    own = _OWN_KEYS if frozen(brick) else (*_OWN_KEYS, "loss_weight")
+    for key in Brick.model_fields:
+        path = ("bricks", draft.index, key)
+        if key in own or not loaded.tree.has(path) or loaded.is_broken(*path):
+            continue
+        message = f"{draft.name} is a pretrained model and has no `{key}`"
+        help = "remove it: the model's own files say what it is"
+        if key == "loss_weight":
+            message, help = f"{draft.name} is frozen and has no loss", "remove it, or write `frozen: false`"
+        place = [Label(loaded.tree.head(("bricks", draft.index, "pretrained")), "it is pretrained")]
+        yield report("LG210", message, loaded.tree.key(path) or loaded.span(*path), secondary=place, help=help)
+
+
+def _model(loaded: Loaded, draft: Draft) -> Iterator[Diagnostic]:
+    # specs without such a brick, nearly all, need not import what reads manifests
+    from legoc.spec.model_files import UnreadableModelError, read_model
+
+    brick = (loaded.written.bricks or [])[draft.index]
+    written, at = brick.pretrained, ("bricks", draft.index, "pretrained", "path")
+    if written is None or written.kind is None or written.path is None:
+        return
+    try:
+        facts = read_model(PretrainedSettings(written.kind, written.path, frozen(brick)))
+    except UnreadableModelError as error:
+        yield report("LG211", f"the model of {draft.name}: {error}", loaded.span(*at), help=error.help)
+        return
+    yield from _image(loaded, draft, facts, at)
+    yield from _classes(loaded, draft, facts, at)
+    if facts.predicts not in _CONVERTIBLE:
+        message = f"the model of {draft.name} predicts `{facts.predicts}`, which gives no estimate of the clean image"
+        yield report("LG212", message, loaded.span(*at), help=f"it must predict {', '.join(_CONVERTIBLE[1:])}")
+    else:
+        yield from _noise(loaded, draft, facts, at)
+
+
+def _image(loaded: Loaded, draft: Draft, facts: ModelFacts, at: Path) -> Iterator[Diagnostic]:
+    channels = loaded.written.grid.channels if loaded.written.grid else None
+    if channels is not None and channels != facts.channels:
+        message = f"the model of {draft.name} has {facts.channels} channels, the grid has {channels}"
+        place = [Label(loaded.span("grid", "channels"), f"{channels} channels")]
+        help = f"{facts.source} says so: use another model, or `channels: {facts.channels}`"
+        yield report("LG212", message, loaded.span(*at), secondary=place, help=help)
+    grid = grid_of(loaded)
+    if grid is not None and facts.size is not None and grid != facts.size:
+        message = f"the model of {draft.name} is for {_times(facts.size)} images, the grid is {_times(grid)}"
+        place = [Label(loaded.tree.head(("grid",)), f"the grid is {_times(grid)}")]
+        help = f"{facts.source} says so: use another model, or a grid of {_times(facts.size)}"
+        yield report("LG212", message, loaded.span(*at), secondary=place, help=help)
+
+
+def _classes(loaded: Loaded, draft: Draft, facts: ModelFacts, at: Path) -> Iterator[Diagnostic]:
+    conditioning = loaded.written.conditioning
+    if facts.classes is None or conditioning is None or loaded.is_broken("conditioning", "classes"):
+        return  # a model without classes fits every stack
+    if conditioning.classes != facts.classes:
+        have = "none" if conditioning.classes is None else f"{conditioning.classes:,}"
+        message = f"the model of {draft.name} has {facts.classes:,} classes, the stack has {have}"
+        place = [Label(loaded.span("conditioning", "classes"), "the classes of the stack")]
+        help = f"{facts.source} says so: use another model, or `classes: {facts.classes}`"
+        yield report("LG212", message, loaded.span(*at), secondary=place, help=help)
+
+
+def _noise(loaded: Loaded, draft: Draft, facts: ModelFacts, at: Path) -> Iterator[Diagnostic]:
+    if kind_of(loaded) is None or any(place[0] == "diffusion" for place in loaded.broken if place):
+        return
+    if any(check_diffusion(loaded)):
+        return  # a schedule that does not exist is one finding
+    from legoc.spec.model_files import sigma_range
+
+    diffusion = resolve_diffusion(loaded)
+    (low, high), (model_low, model_high) = sigma_range(diffusion), facts.sigmas
+    below, above = low < model_low * (1 - TOLERANCE), high > model_high * (1 + TOLERANCE)
+    if not below and not above:
+        return
+    message = (
+        f"sampling goes over noise levels {_sigma(low)} to {_sigma(high)}; the model of {draft.name} "
+        f"was trained for {_sigma(model_low)} to {_sigma(model_high)}"
+    )
+    if isinstance(diffusion, DdpmConstants):
+        help = "give the diffusion the constants that the model was trained with"
+    else:
+        bounds = [f"sigma_min: {model_low:.3g}"] * below + [f"sigma_max: {model_high:.3g}"] * above
+        help = f"write `diffusion: {{kind: edm, {', '.join(bounds)}}}`"
+    place = [Label(loaded.tree.head(("diffusion",)), "the schedule comes from here")]
+    secondary = place if loaded.tree.has(("diffusion",)) else []
+    yield report("LG212", message, loaded.span(*at), secondary=secondary, help=help)
+
+
+def _sigma(sigma: float) -> str:
+    return f"{sigma:.3g}"
+
+
+def _times(sides: tuple[int, int]) -> str:
+    return f"{sides[0]}x{sides[1]}"

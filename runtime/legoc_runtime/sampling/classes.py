@@ -1,0 +1,74 @@
+"""Which class a seed's picture shows: a function of the seed and the rule, never of batch or list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from legoc_runtime.errors import UsageError
+from legoc_runtime.randomness import Purpose, stream
+
+
+@dataclass(frozen=True, slots=True)
+class RandomClass:
+    """A class drawn evenly by the seed's own stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class BalancedClass:
+    """Class `seed mod classes`: consecutive seeds show every class equally often."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedClass:
+    """The list's entry `seed mod length`: one class, or several that consecutive seeds cycle through."""
+
+    classes: tuple[int, ...]
+
+
+ClassRule: TypeAlias = RandomClass | BalancedClass | ListedClass
+
+
+def parse_classes(text: str | None) -> ClassRule:
+    """`balanced`, a class such as `3`, a list such as `0,3,5`, or None for a class drawn by the seed.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if text is None:
+        return RandomClass()
+    if text.strip() == "balanced":
+        return BalancedClass()
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise UsageError(f"`{text}` does not name classes", help="write one class (3), a list (0,3,5) or balanced")
+    return ListedClass(tuple(int(part) for part in parts))
+
+
+def labels_of(rule: ClassRule, seeds: Sequence[int], classes: int | None) -> tuple[int, ...] | None:
+    """The class of every seed, or None for an unconditional stack.
+
+    Args:
+        rule: how classes are chosen.
+        seeds: the seeds.
+        classes: number of classes of the stack, None for an unconditional one.
+
+    Raises:
+        UsageError: classes are asked of an unconditional stack, or a class does not exist.
+    """
+    if classes is None:
+        if not isinstance(rule, RandomClass):
+            raise UsageError("this stack is unconditional: it has no classes to choose", help="leave --classes out")
+        return None
+    match rule:
+        case RandomClass():
+            return tuple(int(stream(seed, Purpose.CLASS).integers(classes)) for seed in seeds)
+        case BalancedClass():
+            return tuple(seed % classes for seed in seeds)
+        case ListedClass(listed):
+            if absent := [label for label in listed if label >= classes]:
+                raise UsageError(f"there is no class {absent[0]}", help=f"this stack has classes 0 to {classes - 1}")
+            return tuple(listed[seed % len(listed)] for seed in seeds)
+        case _:
+            assert_never(rule)

@@ -1,0 +1,112 @@
+"""A sampling request made concrete, before any weight is read: schedule, truth table, evaluations, classes.
+
+Torch-free: what can be refused is refused here, and pictures and cost stand on the same plan as the sampler.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from legoc_runtime.contract.policy import Configuration, Policy, TruthTable, tabulate
+from legoc_runtime.contract.schedule import Evaluation, evaluations, noise_levels
+from legoc_runtime.contract.settings import SampleSettings
+from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.errors import UsageError
+from legoc_runtime.sampling.classes import ClassRule, RandomClass, labels_of
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be sampled.
+
+    Attributes:
+        shape: the stack.
+        policy: the skip policy.
+        settings: sampler, steps, guidance, churn.
+        seeds: one picture each.
+        labels: the class of every seed, None for an unconditional stack.
+        table: the policy over the schedule.
+        evaluations: the calls of the stack for one batch, in order.
+    """
+
+    shape: StackShape
+    policy: Policy
+    settings: SampleSettings
+    seeds: tuple[int, ...]
+    labels: tuple[int, ...] | None
+    table: TruthTable
+    evaluations: tuple[Evaluation, ...]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width of a picture."""
+        return (self.shape.channels, *self.shape.grid)
+
+    @property
+    def skips_nothing(self) -> bool:
+        """Whether every brick runs at every level, whatever the policy is called."""
+        return all(configuration == self.table.bricks for configuration in self.table.configurations)
+
+    def configuration_at(self, evaluation: Evaluation) -> Configuration:
+        """What runs at an evaluation: the configuration of the level that it evaluates."""
+        return self.table.configurations[evaluation.level]
+
+
+def make_plan(
+    shape: StackShape,
+    policy: Policy,
+    settings: SampleSettings,
+    seeds: Sequence[int],
+    classes: ClassRule | None = None,
+) -> Plan:
+    """Check a request and make it concrete.
+
+    Args:
+        shape: the stack.
+        policy: from `Manifest.policy(name)`.
+        settings: the spec's `sample:` section with the request's changes.
+        seeds: from `seeds.parse_seeds`.
+        classes: from `classes.parse_classes`; None draws each seed's class from its own stream.
+
+    Raises:
+        UsageError: a setting out of range, guidance or classes for an unconditional stack, a policy that does
+            not fit the stack or leaves no brick, a diffusion that has no sampler here.
+    """
+    check_settings(settings, shape.classes)
+    labels = labels_of(classes or RandomClass(), seeds, shape.classes)
+    levels = noise_levels(settings.steps, shape.edm, guided=settings.guidance != 1)
+    table = tabulate(policy, shape.ids, levels)
+    return Plan(shape, policy, settings, tuple(seeds), labels, table, evaluations(settings.sampler, settings.steps))
+
+
+def check_settings(settings: SampleSettings, classes: int | None) -> None:
+    """Refuse settings that mean nothing, and guidance where there is no class to guide to.
+
+    Raises:
+        UsageError: naming the setting.
+    """
+    if not (settings.guidance >= 0 and math.isfinite(settings.guidance)):
+        raise UsageError(
+            f"guidance must be 0 or more, got {settings.guidance:g}",
+            help="1 is none, 0 ignores the class, 1.5 to 4 is usual",
+        )
+    if classes is None and settings.guidance != 1:
+        raise UsageError(
+            f"this stack is unconditional: guidance {settings.guidance:g} has no class to guide to",
+            help="leave --guidance out, or set it to 1",
+        )
+    for name, value in (
+        ("churn", settings.churn),
+        ("churn-min", settings.churn_min),
+        ("churn-max", settings.churn_max),
+        ("churn-noise", settings.churn_noise),
+    ):
+        if not (value >= 0 and math.isfinite(value)):
+            raise UsageError(f"--{name} must be 0 or more, got {value:g}")
+    if settings.churn_min > settings.churn_max:
+        raise UsageError(
+            f"--churn-min {settings.churn_min:g} lies above --churn-max {settings.churn_max:g}",
+            help="swap them, or leave --churn out",
+        )

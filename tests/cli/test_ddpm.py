@@ -1,0 +1,77 @@
+"""A DDPM spec is checked, priced and drawn; what cannot run it yet says so, and what works instead."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from legoc.__main__ import main
+
+SPEC = """\
+legoc: 1
+name: two
+grid: {height: 8, width: 8, channels: 3}
+conditioning: {classes: 4}
+diffusion: {kind: ddpm, variance: learned_range}
+bricks:
+  - {id: low, size: 4, depth: 1, width: 16, heads: 2}
+  - {id: top, size: image, depth: 1, width: 16, heads: 2, skip: "t < 300"}
+sample: {steps: 10, guidance: 2}
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "two.yaml"
+    path.write_text(SPEC, encoding="utf-8")
+    return path
+
+
+def test_cost_counts_one_evaluation_a_level(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", str(spec), "--json"]) == 0
+    cost = json.loads(capsys.readouterr().out)
+    assert (cost["sampler"], cost["steps"], cost["evaluations"]) == ("ddpm", 10, 10)
+    none, _, default = cost["policies"]
+    assert none["macs"] == 2 * 10 * cost["macs"]
+    assert default["skipped"] == {"top": 3}  # of the timesteps 999, 888, ..., 111, 0
+    assert main(["cost", str(spec)]) == 0
+    assert "sampling: DDPM over 10 noise levels, 10 evaluations" in capsys.readouterr().out
+
+
+def test_timeline_draws_its_levels(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["timeline", str(spec), "--ascii"]) == 0
+    out = capsys.readouterr().out
+    assert "10 steps, 10 evaluations" in out
+    assert "step 7" in out
+    assert main(["timeline", str(spec), "--steps", "2000"]) == 2
+    assert "diffusion of 1,000 timesteps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["build"], ["build", "--dry-run"], ["train", "--out", "run"]])
+def test_what_needs_a_build_refuses_and_says_what_works(
+    command: list[str], spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, *options = command
+    assert main([name, str(spec), *options]) == 2
+    error = capsys.readouterr().err
+    assert "`ddpm`" in error
+    assert "`legoc cost`" in error
+    assert sorted(path.name for path in spec.parent.iterdir()) == ["two.yaml"]
+
+
+def test_a_pretrained_brick_is_checked_and_not_built(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = spec.parent / "model"
+    model.mkdir()
+    (model / "config.json").write_text(
+        json.dumps({"_class_name": "UNet2DModel", "sample_size": 8, "in_channels": 3, "out_channels": 3}), "utf-8"
+    )
+    (model / "scheduler_config.json").write_text(json.dumps({"_class_name": "DDPMScheduler"}), "utf-8")
+    brick = "bricks:\n  - {id: base, pretrained: {kind: diffusers_unet, path: model}}"
+    spec.write_text(SPEC.replace("bricks:", brick), encoding="utf-8")
+    assert main(["check", str(spec)]) == 0
+    for command in ("build", "train", "cost", "timeline"):
+        assert main([command, str(spec)]) == 2
+        assert "brick `base` of `two` is a pretrained model" in capsys.readouterr().err
