@@ -22,7 +22,7 @@ from legoc.source import Span
 from legoc.spec import check_text, load_spec, resolved_yaml
 from legoc.spec.resolved import StackSpec
 from legoc.version import __version__
-from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME, TRAINING, Manifest, read_manifest
+from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME, TRAINING, Manifest, is_build, read_manifest
 from legoc_runtime.contract.policy import Configuration, Policy, tabulate
 from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.schedule import noise_levels
@@ -34,6 +34,7 @@ MODULES = "modules"
 
 BUILDS = "build"
 RUNS = "runs"
+CHECKPOINTS = "checkpoints"
 
 
 def spec_hash(spec_text: str) -> str:
@@ -159,6 +160,21 @@ def compile_path(path: Path, overrides: Sequence[str] = ()) -> tuple[Manifest, s
     return manifest, spec_text
 
 
+def check_free(directory: Path) -> None:
+    """Refuse to build over what is no build of ours.
+
+    Raises:
+        UsageError: `directory` is a file, or holds files and is not a build.
+    """
+    help = "build into another directory with -o"
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory} is not a directory", help=help)
+    if not directory.is_dir() or not any(directory.iterdir()) or is_build(directory):
+        return
+    other = next(path.name for path in sorted(directory.iterdir()))
+    raise UsageError(f"{directory} is no build and holds other files ({other})", help=help)
+
+
 def write_build(manifest: Manifest, spec_text: str, directory: Path) -> None:
     """Write manifest, resolved spec and readable sources, byte-identical for the same spec.
 
@@ -214,11 +230,13 @@ def build(
 
     Raises:
         SpecError: the spec does not check.
-        UsageError: a policy does not exist or leaves no brick, or the spec has what cannot be built yet.
+        UsageError: a policy does not exist or leaves no brick, the spec has what cannot be built yet, or `out` holds
+            files and is not a build.
         RunError: the directory cannot be written.
     """
     manifest, spec_text = compile_spec(load_spec(path, overrides), policies=policies, steps=steps)
     directory = Path(out) if out is not None else Path(BUILDS) / manifest.name
+    check_free(directory)
     write_build(manifest, spec_text, directory)
     return directory
 
@@ -263,23 +281,23 @@ def newest_build(root: Path) -> Path:
 
 
 def newest_run(root: Path) -> Path:
-    """The run directory under `root`/runs whose manifest or checkpoints are newest.
+    """The run directory under `root`/runs with the newest checkpoint.
 
     Raises:
         UsageError: there is none.
     """
-    return _newest(root / RUNS, "run", "make one with `legoc train`")
+    return _newest(root / RUNS, "run", "make one with `legoc train`", holds=CHECKPOINTS)
 
 
-def _newest(folder: Path, kind: str, help: str) -> Path:
-    found = [path.parent for path in folder.glob(f"*/{MANIFEST_NAME}")]
+def _newest(folder: Path, kind: str, help: str, *, holds: str = MANIFEST_NAME) -> Path:
+    found = [path.parent for path in folder.glob(f"*/{MANIFEST_NAME}") if (path.parent / holds).exists()]
     if not found:
         raise UsageError(f"there is no {kind} under {folder}", help=help)
     return max(found, key=lambda directory: (_last_change(directory), directory.name))
 
 
 def _last_change(directory: Path) -> int:
-    checkpoints = directory / "checkpoints"
+    checkpoints = directory / CHECKPOINTS
     marks = [directory / MANIFEST_NAME, *([checkpoints] if checkpoints.is_dir() else [])]
     return max(mark.stat().st_mtime_ns for mark in marks)
 

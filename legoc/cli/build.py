@@ -46,7 +46,7 @@ def command(
     The directory's path is printed on stdout.
     """
     from legoc.cli.build_summary import summary
-    from legoc.driver import BUILDS, check_build, compile_spec, write_build
+    from legoc.driver import BUILDS, check_build, check_free, compile_spec, write_build
     from legoc.spec import load_spec
     from legoc_runtime.errors import UsageError
 
@@ -58,8 +58,9 @@ def command(
         return
     manifest, spec_text = compile_spec(load_spec(spec, overrides or ()), policies=policy or (), steps=steps)
     typer.echo(summary(manifest), err=True, nl=False)
+    directory = out if out is not None else Path(BUILDS) / manifest.name
+    check_free(directory)
     if dry_run:
         return
-    directory = out if out is not None else Path(BUILDS) / manifest.name
     write_build(manifest, spec_text, directory)
     typer.echo(directory)

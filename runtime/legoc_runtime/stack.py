@@ -122,10 +122,11 @@ class BrickStack:
             [N, C, H, W], in the store's dtype.
 
         Raises:
-            UsageError: the stack has no such configuration, has no classes but got labels, or `x` has another shape.
+            UsageError: the stack has no such configuration, has no classes but got labels, a label is none of its
+                classes, or an argument has another shape.
         """
-        module = self._module(configuration or self.shape.ids)
-        self._check(x, labels)
+        module = self._module(self.shape.ids if configuration is None else configuration)
+        self._check(x, sigma, labels)
         levels = sigma.to(device=x.device, dtype=self.store.dtype).expand(x.shape[0])
         arguments = [x.to(self.store.dtype), levels]
         if self.shape.classes is not None:
@@ -133,14 +134,28 @@ class BrickStack:
             arguments.append(cast("Tensor", given))
         return module.run(*arguments)
 
-    def _check(self, x: Tensor, labels: Tensor | None) -> None:
+    def _check(self, x: Tensor, sigma: Tensor, labels: Tensor | None) -> None:
         expected = (self.shape.channels, *self.shape.grid)
         if tuple(x.shape[1:]) != expected:
             raise UsageError(f"`x` is {tuple(x.shape)}; this stack takes [N, {', '.join(map(str, expected))}]")
-        if labels is not None and self.shape.classes is None:
+        if sigma.ndim > 0 and tuple(sigma.shape) != (x.shape[0],):
+            raise UsageError(f"`sigma` is {tuple(sigma.shape)}; {x.shape[0]} images take one number or [{x.shape[0]}]")
+        if labels is None:
+            return
+        classes = self.shape.classes
+        if classes is None:
             raise UsageError("this stack is unconditional and takes no labels")
+        if tuple(labels.shape) != (x.shape[0],):
+            raise UsageError(f"`labels` is {tuple(labels.shape)}; {x.shape[0]} images take [{x.shape[0]}]")
+        # on a GPU the look would wait for the device at every evaluation
+        if labels.device.type == "cpu" and not 0 <= int(labels.min()) <= int(labels.max()) <= classes:
+            raise UsageError(f"a label is outside 0 to {classes}", help=f"{classes} is the null label")
 
     def _module(self, configuration: Configuration) -> _Linked:
+        if isinstance(configuration, str):
+            raise UsageError("a configuration is a tuple of brick ids", help=f'for example ("{configuration}",)')
+        if not configuration:
+            raise UsageError("the configuration has no brick", help="let at least one brick run")
         if configuration not in self._linked:
             program = self._programs.get(configuration)
             if program is None:

@@ -13,6 +13,7 @@ import pytest
 
 import legoc
 from legoc import driver as build
+from legoc.__main__ import main
 from legoc.driver import check_build, compile_path, compile_spec, lower_configuration, newest_build, write_build
 from legoc.spec import load_spec
 from legoc_runtime.contract.manifest import manifest_from_json, read_manifest
@@ -153,3 +154,31 @@ def test_a_failed_write_leaves_the_last_build(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         build_to(directory, "lego_u_xl.yaml")
     assert contents(directory) == before
+
+
+def test_files_that_are_no_build_are_never_built_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "mine"
+    (mine / "modules").mkdir(parents=True)
+    text = (SPECS / "emoji_32.yaml").read_text()
+    (mine / "spec.yaml").write_text(text)
+    (mine / "modules" / "own.py").write_text("precious")
+    before = contents(mine)
+    with pytest.raises(UsageError, match="is no build and holds other files"):
+        legoc.build(mine / "spec.yaml", mine)
+    assert main(["build", "mine/spec.yaml", "-o", "mine"]) == 2
+    assert main(["build", "mine/spec.yaml", "-o", "mine", "--dry-run"]) == 2
+    assert main(["build", "mine/spec.yaml", "-o", "mine/spec.yaml"]) == 2
+    assert contents(mine) == before
+    (tmp_path / "empty").mkdir()
+    assert main(["build", "mine/spec.yaml", "-o", "empty"]) == 0
+    assert main(["build", "mine/spec.yaml", "-o", "empty"]) == 0
+
+
+def test_a_run_without_a_checkpoint_does_not_stand_in_for_one_with(tmp_path):
+    for name in ("trained", "refused"):
+        build_to(tmp_path / build.RUNS / name)
+    (tmp_path / build.RUNS / "trained" / "checkpoints").mkdir()
+    os.utime(tmp_path / build.RUNS / "trained" / "checkpoints", ns=(1, 1))
+    os.utime(tmp_path / build.RUNS / "trained" / "manifest.json", ns=(1, 1))
+    assert build.newest_run(tmp_path).name == "trained"

@@ -133,6 +133,7 @@ def test_bad_usage_ends_with_two_and_a_sentence(here: Path, read: Read, argument
     out, err = read()
     assert (out, said in err) == ("", True), err
     assert not checkpoints(here / "runs" / "tiny")
+    assert not (here / "runs" / "tiny" / "manifest.json").exists()
 
 
 def test_full_disk_ends_with_three_and_the_last_checkpoint_stands(

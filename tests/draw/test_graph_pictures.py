@@ -14,10 +14,10 @@ PAGE = (ROOT / "docs" / "pictures.md").read_text(encoding="utf-8")
 COMMANDS = [line.split()[1:] for line in PAGE.splitlines() if line.startswith("    legoc ")]
 
 
-def test_the_page_shows_every_picture_and_no_other():
+def test_the_page_shows_every_drawing_and_no_other():
     made = {command[-1].removeprefix("docs/") for command in COMMANDS}
     assert made == set(re.findall(r"\]\((pictures/.*?\.svg)\)", PAGE))
-    assert made == {f"pictures/{path.name}" for path in (ROOT / "docs" / "pictures").iterdir()}
+    assert made == {f"pictures/{path.name}" for path in (ROOT / "docs" / "pictures").glob("*.svg")}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: Path(command[-1]).stem)

@@ -58,7 +58,18 @@ def find_weights(path: Path, *, ema: str | None = None) -> WeightsFile:
                 f"{path} is one file of weights, there is no EMA to choose",
                 help="give the run, or leave out --ema",
             )
-        return read_header(path)
+        if path.suffix != tensorfile.SUFFIX and not tensorfile.is_pickle(path):
+            raise UsageError(
+                f"{path} is no weights file: those end in {tensorfile.SUFFIX}",
+                help="give a run, a checkpoint or a .safetensors file",
+            )
+        found = read_header(path)
+        if found.kind != WEIGHTS and not found.kind.startswith(EMA_PREFIX):
+            raise UsageError(
+                f"{path} holds the {found.kind}'s state, not weights",
+                help=f"give {WEIGHTS}{tensorfile.SUFFIX} or an {EMA_PREFIX}* file beside it",
+            )
+        return found
     checkpoint = path if is_checkpoint(path) else _newest(path)
     names = cast("dict[str, str]", read_state(checkpoint)["files"])
     kinds = [name.removesuffix(tensorfile.SUFFIX) for name in names]

@@ -114,6 +114,15 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
     return codec.decode(Manifest, body, where=where)
 
 
+def is_build(directory: Path) -> bool:
+    """Whether a directory has a manifest of ours, of whatever version and however damaged otherwise."""
+    try:
+        with (directory / MANIFEST_NAME).open(encoding="utf-8") as file:
+            return '"manifest_version"' in file.read(200)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def read_manifest(directory: Path) -> Manifest:
     """Read the manifest of a build directory or run.
 

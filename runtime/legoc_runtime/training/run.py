@@ -6,7 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from legoc_runtime.backends.base import choose_backend
+import torch
+
+from legoc_runtime.backends.base import Backend, choose_backend
 from legoc_runtime.backends.device import choose_device
 from legoc_runtime.checkpoint import Header
 from legoc_runtime.contract.manifest import Manifest
@@ -65,18 +67,23 @@ def train(
     dataset.check_fits(manifest.shape)
     now = record(manifest, settings, dataset)
     check_free(run)
+    place, choice = choose_device(device), choose_backend(backend)
     with locked(run):
         start = find_start(run, resume)
         for note in check_continues(start, now) if start else ():
             progress.say(note)
         put_build = partial(_put_build, write_build, manifest, spec_text, run)
         same_spec = start is None or start.state["spec_hash"] == manifest.spec_hash
-        if same_spec:
-            put_build()
         if start and start.images >= settings.images:
             progress.say(f"{start.checkpoint} has seen {start.images:,} images: ask for more with --images")
             return Outcome(start.checkpoint, start.images, finished=True)
-        trainer = _trainer(manifest, dataset, settings, start, device, backend, progress)
+        if choice.reason:
+            progress.say(choice.reason)
+        if start:
+            progress.say(f"continuing from {start.checkpoint}")
+        trainer = _trainer(manifest, dataset, settings, start, place, choice.backend)
+        if same_spec:
+            put_build()
         # build and newest checkpoint of a run say the same spec: another one comes with its first checkpoint
         first = None if same_spec else put_build
         session = Session(run, trainer, progress, Header(spec_text, manifest.spec_hash, 0), now, start, first)
@@ -99,19 +106,14 @@ def _trainer(
     dataset: ImageDataset,
     settings: TrainSettings,
     start: Start | None,
-    device: str,
-    backend: str,
-    progress: Progress,
+    device: torch.device,
+    backend: Backend,
 ) -> Trainer:
-    choice = choose_backend(backend)
-    if choice.reason:
-        progress.say(choice.reason)
-    store = WeightStore(manifest.shape, device=choose_device(device))
+    store = WeightStore(manifest.shape, device=device)
     if start is None:
         store.initialise(settings.seed)
     state = TrainState(store, settings)
     if start is not None:
         state.restore(start.checkpoint, start.state)
-        progress.say(f"continuing from {start.checkpoint}")
-    stack = TrainingStack(manifest, store, backend=choice.backend)
+    stack = TrainingStack(manifest, store, backend=backend)
     return Trainer(manifest, dataset, settings, state, stack)
