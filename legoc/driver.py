@@ -8,12 +8,14 @@ may import: every room of the compiler but `cli`; torch only to write readable m
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from legoc.diagnostics import SpecError
 from legoc.lower.program import lower_sampling, lower_training
@@ -35,6 +37,10 @@ MODULES = "modules"
 BUILDS = "build"
 RUNS = "runs"
 CHECKPOINTS = "checkpoints"
+
+BUILD_AGAIN = "build it again with `legoc build`"
+SHOWN_DIFFERENCES = 4
+"""Values that a message names where a manifest and its spec disagree."""
 
 
 def spec_hash(spec_text: str) -> str:
@@ -110,10 +116,11 @@ def reachable(manifest: Manifest, policies: Sequence[str] = (), steps: int | Non
     builtin = [manifest.policy("none")]
     if len(manifest.shape.bricks) > 1:
         builtin.append(manifest.policy("halfway"))
+    count = manifest.sample.steps if steps is None else steps
     found: dict[Configuration, None] = {}
     for policy in (*builtin, *manifest.policies, *named):
         for guided in (False, True):
-            levels = noise_levels(steps or manifest.sample.steps, manifest.shape.diffusion, guided=guided)
+            levels = noise_levels(count, manifest.shape.diffusion, guided=guided)
             found.update(dict.fromkeys(tabulate(policy, manifest.shape.ids, levels).distinct()))
     return tuple(found)
 
@@ -124,16 +131,19 @@ def lower_configuration(manifest: Manifest, configuration: Configuration) -> Pro
 
 
 def describe_path(path: Path, overrides: Sequence[str] = ()) -> Manifest:
-    """The manifest of a spec file, without its programs, or of a build directory.
+    """The manifest of a spec file, without its programs, or of a build directory whose spec says the same.
 
     Raises:
         SpecError: the spec does not check.
         UsageError: there is nothing at `path`, a directory that is not a build, or a spec with a pretrained brick.
-        RunError: the build is damaged.
+        RunError: the build is damaged, or its manifest and its spec disagree.
     """
-    if path.is_dir():
-        return compile_path(path, overrides)[0]
-    return describe_spec(load_spec(path, overrides))[0]
+    if not path.is_dir():
+        return describe_spec(load_spec(path, overrides))[0]
+    manifest, spec_text = compile_path(path, overrides)
+    if faults := manifest_faults(manifest, _checked_spec(spec_text, path), path):
+        raise RunError("; ".join(faults), help=BUILD_AGAIN)
+    return manifest
 
 
 def compile_path(path: Path, overrides: Sequence[str] = ()) -> tuple[Manifest, str]:
@@ -148,7 +158,9 @@ def compile_path(path: Path, overrides: Sequence[str] = ()) -> tuple[Manifest, s
         return compile_spec(load_spec(path, overrides))
     manifest = read_manifest(path)
     if overrides:
-        raise UsageError(f"--set changes a spec, and {path} is a build", help="give the spec that it was built from")
+        raise UsageError(
+            f"--set changes a spec, and {path} is a {_what(path)}", help="give the spec that it was made from"
+        )
     try:
         spec_text = (path / SPEC_NAME).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -158,6 +170,10 @@ def compile_path(path: Path, overrides: Sequence[str] = ()) -> tuple[Manifest, s
             f"{path / SPEC_NAME} was changed after the build", help="edit the spec itself and build it again"
         )
     return manifest, spec_text
+
+
+def _what(directory: Path) -> str:
+    return "run" if (directory / CHECKPOINTS).is_dir() or (directory / "metrics.jsonl").is_file() else "build"
 
 
 def check_free(directory: Path) -> None:
@@ -246,29 +262,84 @@ def check_build(directory: Path) -> None:
 
     Raises:
         UsageError: `directory` is not a build.
-        RunError: something differs; the message names it.
+        SpecError: its spec does not check under this version.
+        RunError: something differs; the message names everything that does.
     """
-    from legoc.sources import module_sources
-
     manifest, spec_text = compile_path(directory)
+    faults = build_faults(manifest, _checked_spec(spec_text, directory), directory)
+    if not faults:
+        from legoc.sources import module_sources
+
+        for name, text in module_sources(manifest).items():
+            path = directory / MODULES / name
+            if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
+                faults.append(f"{path} is not what its program links to (or another torch wrote it)")
+    if faults:
+        raise RunError("; ".join(faults), help=BUILD_AGAIN)
+
+
+def build_faults(manifest: Manifest, spec: StackSpec, directory: Path) -> list[str]:
+    """Where manifest and programs of a build are not what its spec says, a sentence each. Needs no torch.
+
+    Args:
+        manifest: of the build.
+        spec: the build's own.
+        directory: how sentences call the build.
+
+    Raises:
+        UsageError: the spec has what cannot be built.
+    """
+    fresh, _ = describe_spec(spec)
+    faults = manifest_faults(manifest, spec, directory)
+    if TRAINING not in (program.name for program in manifest.programs):
+        faults.append(f"{directory}: program `{TRAINING}` is missing")
+    for program in manifest.programs:
+        ids = tuple(id for id in fresh.shape.ids if id in program.bricks)
+        if program.name == TRAINING:
+            expected = _verified(lower_training(fresh.shape, fresh.train), fresh)
+        else:
+            expected = lower_configuration(fresh, ids) if ids else None
+        if program != expected:
+            faults.append(f"{directory}: program `{program.name}` is not what the spec compiles to")
+    return faults
+
+
+def manifest_faults(manifest: Manifest, spec: StackSpec, directory: Path) -> list[str]:
+    """Where a build's manifest, programs aside, says other things than its spec: a sentence, or none.
+
+    The version that wrote the build is no fault: what it wrote may still be what this one would write.
+    """
+    fresh, _ = describe_spec(spec)
+    written, expected = (
+        json.loads(replace(m, programs=(), legoc_version=__version__).to_json()) for m in (manifest, fresh)
+    )
+    found = list(_differences(written, expected, ""))
+    if not found:
+        return []
+    more = f" and {len(found) - SHOWN_DIFFERENCES} more" if len(found) > SHOWN_DIFFERENCES else ""
+    return [f"{directory}: the manifest and the spec disagree: {', '.join(found[:SHOWN_DIFFERENCES])}{more}"]
+
+
+def _differences(written: object, expected: object, path: str) -> Iterator[str]:
+    """`shape.bricks[0].width is 96 instead of 192`, for every value that differs."""
+    if isinstance(written, dict) and isinstance(expected, dict):
+        ours, theirs = cast("dict[str, object]", written), cast("dict[str, object]", expected)
+        for key in {**theirs, **ours}:
+            yield from _differences(ours.get(key), theirs.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(written, list) and isinstance(expected, list) and len(written) == len(expected):  # pyright: ignore[reportUnknownArgumentType]
+        pairs = zip(cast("list[object]", written), cast("list[object]", expected), strict=True)
+        for i, (mine, other) in enumerate(pairs):
+            yield from _differences(mine, other, f"{path}[{i}]")
+    elif written != expected:
+        mine, other = json.dumps(written, ensure_ascii=False), json.dumps(expected, ensure_ascii=False)
+        yield f"{path} is {mine:.60} instead of {other:.60}"
+
+
+def _checked_spec(spec_text: str, directory: Path) -> StackSpec:
     checked = check_text(spec_text, str(directory / SPEC_NAME))
     if checked.spec is None:
         raise SpecError(checked.diagnostics)
-    fresh, _ = compile_spec(checked.spec)
-    again = "build it again with `legoc build`"
-    for program in manifest.programs:
-        if program.name == TRAINING:
-            expected = fresh.training
-        else:
-            expected = lower_configuration(fresh, program.bricks)
-        if program != expected:
-            raise RunError(f"{directory}: program `{program.name}` is not what the spec compiles to", help=again)
-    if replace(manifest, programs=()) != replace(fresh, programs=()):
-        raise RunError(f"{directory}: the manifest and the spec disagree", help=again)
-    for name, text in module_sources(manifest).items():
-        path = directory / MODULES / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            raise RunError(f"{path} is not what its program links to (or another torch wrote it)", help=again)
+    return checked.spec
 
 
 def newest_build(root: Path) -> Path:

@@ -11,6 +11,7 @@ import os
 import platform
 import time
 from dataclasses import asdict, dataclass
+from statistics import quantiles
 from textwrap import wrap
 from typing import Any
 
@@ -25,10 +26,9 @@ ESTIMATE_VERSION = 1
 """Version of the JSON form."""
 
 FULL_WIDTH = 512
-"""Width from which a GPU reaches the assumed shares of its peak; below it, they fall in proportion.
+"""Width from which a GPU reaches the assumed shares of its peak; below it, they fall in proportion."""
 
-Fitted to one run on an H100: a prototype of 7.2 M parameters and width 192 trained 20,000 images a second.
-"""
+NARROW_SOURCE = "fitted to one run on an H100: a prototype of width 192 and 7.2 M parameters, 20,000 images/s"
 
 SHORT_WINDOW = 16
 """Windows of up to so many tokens reach the lower share: their attention is bound by memory, not by products."""
@@ -36,7 +36,11 @@ SHORT_WINDOW = 16
 USABLE = 0.9
 """Share of a device's memory that a batch may fill; the rest is context, workspaces and fragmentation."""
 
-PROBE_SIDE, PROBE_SECONDS = 1024, 0.3
+PROBE_SIDE, PROBE_SECONDS = 1024, 1.5
+
+NOISY_SPREAD, NOISY_LOAD = 0.2, 0.5
+"""A probe is noisy where the middle half of its products spreads further than this share of their median, or where
+other work occupies more than this share of the cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +52,14 @@ class Rate:
         share: share of them that training reaches in wide bricks, 0 to 1.
         short_share: the same for bricks whose windows have up to `SHORT_WINDOW` tokens.
         source: where the two come from.
+        warning: what makes the figures doubtful, or None.
     """
 
     peak: float
     share: float
     short_share: float
     source: str
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,22 +134,28 @@ class PrecisionEstimate:
         images_per_second: training images a second.
         hours: for all images.
         share: share of peak assumed for this stack's widths and windows, 0 to 1.
-        memory: bytes at the chosen batch.
+        narrow_width_factor: what narrow bricks leave of that share, contained in it; 1 where none is narrow.
+        narrow_width_source: where the factor comes from; None where it is 1.
+        memory_bytes: at the chosen batch.
         fits: whether that is within `USABLE` of the device's memory.
         largest_batch: images a step that fit; 0 where not even one does.
         assumption: share of peak.
         source: where the two come from.
+        warning: what makes the figures doubtful, or None.
     """
 
     precision: Precision
     images_per_second: float
     hours: float
     share: float
-    memory: int
+    narrow_width_factor: float
+    narrow_width_source: str | None
+    memory_bytes: int
     fits: bool
     largest_batch: int
     assumption: str
     source: str
+    warning: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,21 +165,21 @@ class Estimate:
     Attributes:
         name: the stack's name.
         machine: what the device is.
-        machine_memory: its memory, bytes.
+        machine_memory_bytes: its memory.
         images: images to train on.
         batch: images a step.
-        macs: MACs that a training image really takes, forward and backward.
-        state: bytes of weights, gradients, moments and averages.
+        executed_training_macs: MACs that a training image really takes, as `legoc cost` has them.
+        state_bytes: of weights, gradients, moments and averages.
         precisions: one estimate a precision.
     """
 
     name: str
     machine: str
-    machine_memory: int
+    machine_memory_bytes: int
     images: int
     batch: int
-    macs: int
-    state: int
+    executed_training_macs: int
+    state_bytes: int
     precisions: tuple[PrecisionEstimate, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -176,7 +188,7 @@ class Estimate:
 
 
 def machine(name: str) -> Machine:
-    """A machine by name; `cpu` is the one that this runs on, measured now by a matrix product (under a second).
+    """A machine by name; `cpu` is the one that this runs on, measured now by matrix products (about two seconds).
 
     Raises:
         UsageError: there is none of that name.
@@ -194,27 +206,60 @@ def machine(name: str) -> Machine:
 
 def this_cpu() -> Machine:
     """The CPU that this runs on."""
+    probe, cores = probe_cpu(), os.cpu_count() or 1
     rate = Rate(
-        matrix_product_rate(),
+        probe.rate,
         CPU_SHARE,
         CPU_SHARE,
-        f"rate of a {PROBE_SIDE}x{PROBE_SIDE} product measured now; {CPU_SHARE:.0%} assumed, as small stacks trained",
+        f"median rate of {probe.products} products of {PROBE_SIDE}x{PROBE_SIDE} measured now, at a load of "
+        f"{probe.load:.1f} on {cores} cores; {CPU_SHARE:.0%} assumed, as small stacks trained",
+        noise(probe, cores),
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Machine(f"this CPU ({platform.machine()}, {os.cpu_count()} cores)", memory, {"float32": rate}, narrow=False)
+    return Machine(f"this CPU ({platform.machine()}, {cores} cores)", memory, {"float32": rate}, narrow=False)
 
 
-def matrix_product_rate() -> float:
-    """Floating-point operations a second of a float32 matrix product in numpy: the best of `PROBE_SECONDS`."""
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Matrix products on this CPU.
+
+    Attributes:
+        rate: floating-point operations a second of the median product.
+        spread: time between the quartiles over the median's.
+        products: how many were timed.
+        load: processes that wanted a core in the last minute, before the probe; NaN where the system does not say.
+    """
+
+    rate: float
+    spread: float
+    products: int
+    load: float
+
+
+def probe_cpu(seconds: float = PROBE_SECONDS) -> Probe:
+    """Time float32 products in numpy for so many seconds, five at least."""
     import numpy as np
 
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     a = np.ones((PROBE_SIDE, PROBE_SIDE), dtype=np.float32)
-    best, begun = float("inf"), time.perf_counter()
-    while time.perf_counter() - begun < PROBE_SECONDS:
+    _ = a @ a  # the first one wakes threads up
+    times: list[float] = []
+    begun = time.perf_counter()
+    while len(times) < 5 or time.perf_counter() - begun < seconds:
         start = time.perf_counter()
         _ = a @ a
-        best = min(best, time.perf_counter() - start)
-    return FLOPS_PER_MAC * PROBE_SIDE**3 / best
+        times.append(time.perf_counter() - start)
+    low, median, high = quantiles(times, n=4)
+    return Probe(FLOPS_PER_MAC * PROBE_SIDE**3 / median, (high - low) / median, len(times), load)
+
+
+def noise(probe: Probe, cores: int) -> str | None:
+    """What makes a probe doubtful, in words; None where nothing does."""
+    if probe.load > NOISY_LOAD * cores:
+        return f"other work keeps this machine busy (load {probe.load:.1f} on {cores} cores): try again when it rests"
+    if probe.spread > NOISY_SPREAD:
+        return f"the products' times spread by {probe.spread:.0%}: something disturbs them, try again later"
+    return None
 
 
 def estimate(manifest: Manifest, device: Machine, *, images: int | None = None, batch: int | None = None) -> Estimate:
@@ -239,21 +284,25 @@ def estimate(manifest: Manifest, device: Machine, *, images: int | None = None, 
     found: list[PrecisionEstimate] = []
     for precision, rate in device.rates.items():
         share = share_of_peak(shape, rate, narrow=device.narrow)
-        speed = rate.peak * share / (FLOPS_PER_MAC * macs)
+        narrow = share / share_of_peak(shape, rate, narrow=False)
+        images_per_second = rate.peak * share / (FLOPS_PER_MAC * macs)
         fixed = state + _cast_weights(shape, precision)
         each = BYTES[precision] * training_numbers(shape)
         usable = int(USABLE * device.memory)
         found.append(
             PrecisionEstimate(
                 precision=precision,
-                images_per_second=speed,
-                hours=images / speed / 3600,
+                images_per_second=images_per_second,
+                hours=images / images_per_second / 3600,
                 share=share,
-                memory=fixed + batch * each,
+                narrow_width_factor=narrow,
+                narrow_width_source=NARROW_SOURCE if narrow < 1 else None,
+                memory_bytes=fixed + batch * each,
                 fits=fixed + batch * each <= usable,
                 largest_batch=max(0, (usable - fixed) // each),
                 assumption=f"{share:.0%} of {quantity(round(rate.peak))}FLOP/s",
                 source=rate.source,
+                warning=rate.warning,
             )
         )
     return Estimate(manifest.name, device.name, device.memory, images, batch, macs, state, tuple(found))
@@ -282,25 +331,42 @@ def estimate_text(found: Estimate) -> str:
     lines = [
         f"{found.name} on {found.machine}: an estimate, not a measurement",
         "",
-        f"{found.images:,} images, batch {found.batch:,}; {found.macs / 1e9:.2f} G MACs a training image; "
-        f"{byte_count(found.state)} of weights, gradients, moments and averages",
+        f"{found.images:,} images, batch {found.batch:,}; "
+        f"{quantity(found.executed_training_macs)} MACs a training image; "
+        f"{byte_count(found.state_bytes)} of weights, gradients, moments and averages",
     ]
     for each in found.precisions:
         fits = "fits" if each.fits else "does NOT fit"
         lines += [
             "",
             f"{each.precision}:",
-            f"  time           {duration(each.hours)} at {each.images_per_second:,.0f} images/s",
-            f"  memory         {byte_count(each.memory)} at batch {found.batch:,}: {fits} "
-            f"({USABLE:.0%} of {byte_count(found.machine_memory)})",
-            f"  largest batch  {each.largest_batch:,}",
+            f"  time           {duration(each.hours)} at {speed(each.images_per_second)} images/s",
+            f"  memory         {byte_count(each.memory_bytes)} at batch {found.batch:,}: {fits} "
+            f"({USABLE:.0%} of {byte_count(found.machine_memory_bytes)})",
+            f"  largest batch  {f'{each.largest_batch:,}' if each.largest_batch else 'not even one image fits'}",
             f"  assumed        {each.assumption}",
-            *wrap(each.source, width=100, initial_indent=17 * " ", subsequent_indent=17 * " "),
+            *_paragraph(each.source),
         ]
+        if each.narrow_width_source is not None:
+            lines += _paragraph(
+                f"in it a factor of {each.narrow_width_factor:.3g}, as widths below {FULL_WIDTH} reach less in "
+                f"proportion: {each.narrow_width_source}"
+            )
+        if each.warning is not None:
+            lines.append(f"  warning        {each.warning}")
     lines += ["", "Also assumed: one device, data that is never waited for, nothing but training; 1 MAC = 2 FLOPs."]
     if len(found.precisions) > 1:
         lines.append("bfloat16 is autocast with float32 weights and compiled blocks; this version trains in float32.")
     return "\n".join(lines) + "\n"
+
+
+def _paragraph(text: str) -> list[str]:
+    return wrap(text, width=100, initial_indent=17 * " ", subsequent_indent=17 * " ")
+
+
+def speed(images_per_second: float) -> str:
+    """Images a second with three significant digits or all before the point: `1,234`, `0.0321`."""
+    return f"{images_per_second:,.0f}" if images_per_second >= 100 else f"{images_per_second:.3g}"
 
 
 def duration(hours: float) -> str:

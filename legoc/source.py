@@ -11,13 +11,22 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 
+BYTE_ORDER_MARK = "\ufeff"
+COMMAND_LINE = "--set "
+"""What the names of texts begin with that are options, not files."""
+
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A named text. Lines end at a line feed alone; columns count characters."""
+    """A named text. Lines end at a line feed alone; columns count characters, a byte order mark not among them."""
 
     name: str
     text: str = field(repr=False)
+
+    @property
+    def is_command_line(self) -> bool:
+        """Whether the text was given on the command line: no file that a service could open."""
+        return self.name.startswith(COMMAND_LINE)
 
     @cached_property
     def line_starts(self) -> list[int]:
@@ -30,12 +39,17 @@ class SourceFile:
             return ""
         start = self.line_starts[number - 1]
         end = self.text.find("\n", start)
+        if number == 1 and self.text.startswith(BYTE_ORDER_MARK):
+            start = 1
         return self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
 
     def position(self, offset: int) -> tuple[int, int]:
         """1-based line and column of an offset."""
         line = bisect_right(self.line_starts, offset)
-        return line, offset - self.line_starts[line - 1] + 1
+        start = self.line_starts[line - 1]
+        if line == 1 and self.text.startswith(BYTE_ORDER_MARK):
+            start = min(1, offset)  # no editor shows it
+        return line, offset - start + 1
 
 
 @dataclass(frozen=True)

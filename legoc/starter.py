@@ -21,6 +21,9 @@ SAMPLE_IMAGES = 1000
 MIN_TOKENS, MAX_TOKENS = 16, 1024
 """Tokens of an image-brick: fewer see no picture, and the cost of attention grows with the square of more."""
 
+FLAT_SIGMA = 0.02
+"""Standard deviation below which images are almost of one colour: two or three of 256 levels."""
+
 SMALL_GRID = 32 * 32
 
 
@@ -96,7 +99,8 @@ def _lines(facts: ImageFacts, bricks: list[_Brick], width: int) -> Iterator[str]
     yield "#"
     yield "#   legoc check FILE      every problem of this file"
     yield "#   legoc cost FILE       what it costs, brick by brick"
-    yield "#   legoc build FILE && legoc train && legoc sample"
+    data = " --data FOLDER" if facts.path is None else ""
+    yield f"#   legoc build FILE && legoc train{data} && legoc sample"
     yield "legoc: 1"
     yield f"name: {facts.name}"
     yield ""
@@ -114,7 +118,7 @@ def _lines(facts: ImageFacts, bricks: list[_Brick], width: int) -> Iterator[str]
     if len(bricks) > 1:
         yield "  train_patches: 0.75   # a step trains three quarters of a patch-brick's windows"
     yield ""
-    yield from _brick_lines(bricks)
+    yield from _brick_lines(bricks, facts.height * facts.width <= SMALL_GRID)
     if len(bricks) > 1:
         yield ""
         yield "# `legoc sample --skip-policy late`; `halfway` is always there, and so is `none`"
@@ -128,9 +132,17 @@ def _lines(facts: ImageFacts, bricks: list[_Brick], width: int) -> Iterator[str]
     yield f"sample: {{sampler: heun, steps: 18{guidance}}}"
 
 
-def _brick_lines(bricks: list[_Brick]) -> Iterator[str]:
+def _brick_lines(bricks: list[_Brick], small: bool) -> Iterator[str]:
     yield "# Bottom to top. A brick cuts the grid into windows of `size`, those into tokens of `receptive_field`,"
-    yield "# and refines the estimate from below. Depth: about as much for every brick, and more for the image-brick."
+    yield "# and refines the estimate from below."
+    if len(bricks) == 1:
+        yield "# This grid has no smaller windows, so that one brick has all the depth."
+    elif small:
+        yield "# Depth grows with the window; these depths are ours, measured against no others."
+        yield "# How to divide depth over bricks is the subject of the paper's Appendix D.2."
+    else:
+        yield "# Depth grows with the window, as in the paper's LEGO-S (Table 5: 2, 4 and 6 blocks)."
+        yield "# How to divide depth over bricks is the subject of its Appendix D.2."
     yield "bricks:"
     for brick in bricks:
         keys = f"id: {brick.id}, size: {brick.size}, receptive_field: {brick.receptive_field}, depth: {brick.depth}"

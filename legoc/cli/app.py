@@ -117,7 +117,7 @@ def _call(command: Command, arguments: list[str]) -> int:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     # a docstring's `Args:` are for readers of the code; typer shows the parameters itself
     text = (inspect.getdoc(function) or command.help).split("\n\nArgs:")[0]
-    app.command(command.name, help=text)(_guarded(function))
+    app.command(command.name, help=text, context_settings={"help_option_names": ["--help", "-h"]})(_guarded(function))
     try:
         typer.main.get_command(app).main(arguments, prog_name=f"legoc {command.name}")
     except _EscapedError as escaped:

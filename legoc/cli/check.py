@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from legoc.cli.options import Overrides
+from legoc.cli.options import STDIN, STDIN_NAME, Overrides, read_spec
 
 if TYPE_CHECKING:
     from legoc.diagnostics import Diagnostic
@@ -30,7 +30,9 @@ FORMAT_HELP = "full: with the source; concise: a line each; json; github: annota
 
 
 def command(
-    specs: Annotated[list[Path], typer.Argument(metavar="SPEC...", help="Spec files.", show_default=False)],
+    specs: Annotated[
+        list[Path], typer.Argument(metavar="SPEC...", help="Spec files; - is standard input.", show_default=False)
+    ],
     format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.full,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what is certain to be a slip, in place.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="With --fix: print what would change, write nothing.")] = False,
@@ -43,24 +45,29 @@ def command(
     exit code is 1 when there is one.
     """
     from legoc.render import summary
-    from legoc.spec import check_file
+    from legoc.source import SourceFile
+    from legoc.spec import check_text
     from legoc_runtime.errors import UsageError
 
     if diff and not fix:
         raise UsageError("--diff shows what --fix would change", help="give both: `legoc check --fix --diff SPEC`")
     if fix and overrides:
         raise UsageError("--fix mends files, and --set changes what they say", help="leave one of them out")
+    if fix and STDIN in specs:
+        raise UsageError("--fix mends files, and - is standard input", help="name a file")
     paths = list(dict.fromkeys(specs))
     findings: list[Diagnostic] = []
     changed = False
     for path in paths:
-        found = check_file(path, overrides or ()).diagnostics
+        source = read_spec(path)
+        is_text = isinstance(source, SourceFile)
+        found = check_text(source.text, source.name, overrides or ()).diagnostics if is_text else (source,)
         if fix and any(finding.fix for finding in found):
             found, this_changed = _mend(path, found, diff=diff)
             changed |= this_changed
         findings += found
     if not diff:
-        sys.stdout.write(_rendered(findings, format, [str(path) for path in paths]))
+        sys.stdout.write(_rendered(findings, format, [STDIN_NAME if path == STDIN else str(path) for path in paths]))
     sys.stdout.flush()
     sys.stderr.write(summary(findings, len(paths)) + "\n")
     if (diff and changed) or any(finding.severity == "error" for finding in findings):

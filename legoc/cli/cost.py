@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from legoc.cli.options import Overrides
+from legoc.cli.options import Overrides, overridden
 
 
 def command(
@@ -16,6 +16,7 @@ def command(
         list[str] | None,
         typer.Option(
             "--skip-policy",
+            "--policy",
             help="Price this policy: none, halfway, halfway:SHARE, or one of the spec's. May be repeated. "
             "[default: all that the spec declares]",
             show_default=False,
@@ -37,17 +38,19 @@ def command(
 
     Counts are exact and for one image; 1 MAC is 2 FLOPs. What a policy saves is said twice: against the same stack
     without skips, and against DiT-XL/2 on the same grid at as many evaluations. Memory is by formula; --batch says
-    for how many images (JSON has it for one).
+    for how many images.
     """
     from legoc.cost.report import price
     from legoc.driver import describe_path
 
     manifest = describe_path(path, overrides or ())
+    for notice in overridden(manifest.sample, {"steps": steps, "guidance": guidance}, overrides or ())[1]:
+        typer.echo(notice, err=True)
     cost = price(manifest, policies=skip_policy or (), steps=steps, guidance=guidance)
     if json:
         from json import dumps
 
-        typer.echo(dumps(cost.to_json(), indent=1, ensure_ascii=False))
+        typer.echo(dumps(cost.to_json(batch), indent=1, ensure_ascii=False))
     else:
         from legoc.cost.table import table
 

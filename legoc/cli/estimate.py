@@ -21,7 +21,7 @@ class Device(StrEnum):
 
 def command(
     path: Annotated[Path, typer.Argument(metavar="SPEC|BUILD|RUN", help="What to train.", show_default=False)],
-    gpu: Annotated[Device, typer.Option(help="What to train on; cpu is this machine, measured for a moment.")],
+    gpu: Annotated[Device, typer.Option(help="What to train on; cpu is this machine, measured for two seconds.")],
     images: Annotated[
         str | None,
         typer.Option(help="Images to train on in all: 50000, 10k, 350M. [default: the spec's]", show_default=False),
@@ -35,7 +35,8 @@ def command(
     """Estimate training: hours, memory at the batch, the largest batch that fits, and what is assumed.
 
     Rates of GPUs are published peaks times the share that training reached where it was measured; the CPU's rate is
-    that of a matrix product, measured now. It is an estimate: expect to be within a factor of two.
+    the median of matrix products, measured now, with a warning where the machine was busy. It is an estimate from few
+    measurements: the shape of a stack, its data and its kernels can move it by a factor of two or more.
     """
     from legoc.driver import describe_path
     from legoc.estimate import estimate, estimate_text, machine

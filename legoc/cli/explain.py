@@ -9,7 +9,9 @@ import typer
 
 
 def command(
-    code: Annotated[str | None, typer.Argument(help="A diagnostic code, e.g. LG201.", show_default=False)] = None,
+    code: Annotated[
+        str | None, typer.Argument(help="A diagnostic code, e.g. LG201 or 201.", show_default=False)
+    ] = None,
 ) -> None:
     """Explain a diagnostic code: what is wrong, why it matters, an example and its fix. Without a code, list all."""
     from legoc.codes import CODES
@@ -19,7 +21,7 @@ def command(
         rows = (f"{entry.id}  {entry.severity:<7}  {entry.title}\n" for entry in CODES.values())
         sys.stdout.writelines(rows)
         return
-    entry = CODES.get(code.upper())
+    entry = CODES.get(f"LG{code}" if code.isdecimal() else code.upper())
     if entry is None:
         raise UsageError(f"there is no diagnostic code `{code}`", help="`legoc explain` lists the codes")
     sys.stdout.write(entry.page)

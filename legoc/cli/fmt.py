@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from legoc.cli.options import STDIN, read_spec
+
 if TYPE_CHECKING:
     from legoc.diagnostics import Diagnostic
 
 
 def command(
-    specs: Annotated[list[Path], typer.Argument(metavar="SPEC...", help="Spec files.", show_default=False)],
+    specs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SPEC...", help="Spec files; - reads standard input and writes to stdout.", show_default=False
+        ),
+    ],
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 if a file would change.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Like --check, and print what would change.")] = False,
 ) -> None:
@@ -27,13 +34,12 @@ def command(
     from legoc.render import render_full, wants_colour
     from legoc.render.lines import counted, unified_diff
     from legoc.source import SourceFile
-    from legoc.spec.read import read_source
 
     findings: list[Diagnostic] = []
     changed = 0
     paths = list(dict.fromkeys(specs))
     for path in paths:
-        source = read_source(path)
+        source = read_spec(path)
         if not isinstance(source, SourceFile):
             findings.append(source)
             continue
@@ -42,14 +48,16 @@ def command(
         except SpecError as error:
             findings += error.diagnostics
             continue
+        if path == STDIN and not (check or diff):
+            sys.stdout.write(formatted)
         if formatted == source.text:
             continue
         changed += 1
         if diff:
             sys.stdout.write(unified_diff(source.text, formatted, source.name))
-        elif not check:
+        elif not check and path != STDIN:
             replace_file(path, formatted)
-        sys.stderr.write(f"{'would format' if check or diff else 'formatted'} {path}\n")
+        sys.stderr.write(f"{'would format' if check or diff else 'formatted'} {source.name}\n")
     sys.stdout.flush()
     if findings:
         sys.stderr.write(render_full(findings, colour=wants_colour(sys.stderr)))

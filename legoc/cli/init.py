@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -15,24 +16,39 @@ def command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="The file to write. [default: NAME.yaml]", show_default=False),
+        typer.Option(
+            "-o", "--out", help="The .yaml file to write; - is stdout. [default: NAME.yaml]", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Write a first spec: grid, classes, sigma_data and bricks that fit the images, with comments.
 
-    The path of the file is printed on stdout. A file that is there already is left alone.
+    The path of the file is printed on stdout, or with `-o -` the spec itself. A file that is there
+    already is left alone.
     """
     from legoc.diagnostics import SpecError
     from legoc.spec import check_text
-    from legoc.starter import ImageFacts, measure, starter_spec
+    from legoc.starter import FLAT_SIGMA, ImageFacts, measure, starter_spec
     from legoc_runtime.errors import RunError, UsageError
 
+    to_stdout = out is not None and str(out) == "-"
+    if out is not None and not to_stdout and out.suffix.lower() not in (".yaml", ".yml"):
+        raise UsageError(f"{out} is not named as a spec", help="end the name of -o in .yaml, or give - for stdout")
     facts = ImageFacts() if source is None else measure(source)
     path = out if out is not None else Path(f"{facts.name}.yaml")
     text = starter_spec(facts)
     result = check_text(text, str(path))
     if result.spec is None:  # a grid that the language has no stack for, such as one pixel
         raise SpecError(result.diagnostics)
+    if facts.sigma_data < FLAT_SIGMA:
+        typer.echo(
+            f"warning: the images are almost of one colour (sigma_data {facts.sigma_data:g}, where pictures have about "
+            "0.5): see that they are the right ones before training on them",
+            err=True,
+        )
+    if to_stdout:
+        typer.echo(text, nl=False)
+        return
     try:
         with path.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
@@ -41,4 +57,5 @@ def command(
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}", help="choose another -o") from error
     typer.echo(path)
-    typer.echo(f"next: legoc build {path} && legoc train", err=True)
+    data = " --data FOLDER" if facts.path is None else ""
+    typer.echo(f"next: legoc build {quote(str(path))} && legoc train{data}", err=True)

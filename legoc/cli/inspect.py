@@ -28,8 +28,11 @@ def command(
 ) -> None:
     """Say what stands at a path: its stack, hashes, configurations, policies, images trained on, files and their state.
 
-    Pickles are never opened. When something is damaged the report says what, and the exit code is 3.
+    The manifest and programs of a build are held against its spec; the text of its modules is not, which is what
+    `legoc build --check` does. Pickles are never opened. When something is damaged the report says
+    what, and the exit code is 3.
     """
+    from legoc.driver import BUILD_AGAIN
     from legoc.inspection.find import inspect_path
 
     with _talk() as progress:
@@ -43,7 +46,8 @@ def command(
 
         typer.echo(table(found), nl=False)
     if found.damage:
-        raise RunError("; ".join(found.damage), help="take another checkpoint, or copy it afresh from where it came")
+        help = BUILD_AGAIN if found.faults else "take another checkpoint, or copy it afresh from where it came"
+        raise RunError("; ".join(found.damage), help=help)
 
 
 @contextmanager

@@ -2,22 +2,81 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import typer
 
+from legoc_runtime.contract.settings import SampleSettings, TrainSettings
 from legoc_runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from legoc.diagnostics import Diagnostic
+    from legoc.source import SourceFile
+
+_Settings = TypeVar("_Settings", SampleSettings, TrainSettings)
 
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
-        help="Set a value of the spec for this call: bricks.top.depth=8, sample.steps=40. May be repeated.",
+        help="Set a value of the spec for this call: bricks.top.depth=8, sample.steps=40. May be repeated. "
+        "Mappings and bricks are merged with what is there; every other value replaces it.",
         show_default=False,
     ),
 ]
 """`--set PATH=VALUE`, for `legoc.spec.load_spec(path, overrides)`."""
+
+
+def overridden(
+    settings: _Settings, flags: Mapping[str, object], overrides: Sequence[str] = ()
+) -> tuple[_Settings, list[str]]:
+    """Settings of a spec under the flags of a command, and what to say of it: a line a changed value.
+
+    Args:
+        settings: the spec's section.
+        flags: field -> value; None where the flag was not given.
+        overrides: those of `--set`, which stand in the spec's place where they set the same key.
+    """
+    from dataclasses import replace
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    section = "sample" if isinstance(settings, SampleSettings) else "train"
+    return replace(settings, **given), list(_said(settings, given, section, overrides))
+
+
+def _said(settings: object, given: Mapping[str, object], section: str, overrides: Sequence[str]) -> Iterator[str]:
+    for name, value in given.items():
+        before: object = getattr(settings, name)
+        if before != value:
+            key = {"learning_rate": "optimizer.lr"}.get(name, name)
+            was_set = any(text.partition("=")[0].strip() == f"{section}.{key}" for text in overrides)
+            source = f"{_shown(before)}, as --set said" if was_set else f"the spec's {_shown(before)}"
+            yield f"{name}: {_shown(value)} instead of {source}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(map(str, cast("tuple[object, ...]", value)))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "what the seed draws" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+STDIN = Path("-")
+"""The argument that means standard input."""
+
+STDIN_NAME = "<stdin>"
+
+
+def read_spec(path: Path) -> SourceFile | Diagnostic:
+    """The text of a spec file, or of standard input for `-`; or the diagnostic that says why there is none."""
+    from legoc.spec.read import MAX_BYTES, read_source, source_of
+
+    return source_of(sys.stdin.buffer.read(MAX_BYTES + 1), STDIN_NAME) if path == STDIN else read_source(path)
 
 
 def count(text: str, flag: str) -> int:

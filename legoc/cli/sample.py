@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from legoc.cli.options import overridden
 
 if TYPE_CHECKING:
     from legoc.cli.sample_source import StackSource
@@ -74,7 +75,8 @@ def command(
     """Sample a trained stack: a PNG a seed, grid.png and samples.json.
 
     The noise of a seed is the same whatever the batch, device and policy, so sets of several policies can
-    be laid side by side. Every call of the stack is held against the policy; samples.json keeps the trace.
+    be laid side by side. There is no --set: what a run was trained with is fixed, and flags change the rest.
+    Every call of the stack is held against the policy; samples.json keeps the trace.
     The directory is printed on stdout.
     """
     settings = {"guidance": guidance, "steps": steps, "churn": churn}
@@ -123,7 +125,9 @@ def _plan(
     policy = manifest.policy(skip_policy)
     if skip_policy is None:
         say(f"no --skip-policy: taking `{policy.name}`" + _why(policy.name))
-    settings = replace(manifest.sample, **{name: value for name, value in given.items() if value is not None})
+    settings, notices = overridden(manifest.sample, given)
+    for notice in notices:
+        say(notice)
     return make_plan(manifest.shape, policy, settings, parse_seeds(seeds), parse_classes(classes))
 
 

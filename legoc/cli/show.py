@@ -12,7 +12,7 @@ from legoc.cli.options import Overrides
 if TYPE_CHECKING:
     from legoc.spec import StackSpec
 
-JSON_VERSION = 1
+SHOW_VERSION = 1
 
 
 def command(
@@ -43,7 +43,7 @@ def command(
     if json:
         from json import dumps
 
-        text = dumps({"version": JSON_VERSION, "name": spec.name, **body}, indent=1, ensure_ascii=False) + "\n"
+        text = dumps({"show_version": SHOW_VERSION, "name": spec.name, **body}, indent=1, ensure_ascii=False) + "\n"
     typer.echo(text, nl=False)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from legoc.cli.options import Overrides
+from legoc.cli.options import Overrides, overridden
 from legoc_runtime.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def command(
     skip_policy: Annotated[
         str | None,
         typer.Option(
+            "--skip-policy",
+            "--policy",
             help="none, halfway, halfway:SHARE, or one of the spec's. [default: the spec's `skip:` keys if it has any]",
             show_default=False,
         ),
@@ -65,13 +67,17 @@ def _timeline(
     from legoc.draw.timeline import make_timeline
     from legoc.driver import describe_path
     from legoc_runtime.contract.policy import tabulate
-    from legoc_runtime.contract.schedule import evaluations, noise_levels
+    from legoc_runtime.contract.schedule import check_guidance, evaluations, noise_levels
 
     manifest = describe_path(path, overrides)
-    guided = (manifest.sample.guidance if guidance is None else guidance) != 1
+    settings, notices = overridden(manifest.sample, {"steps": steps, "guidance": guidance}, overrides)
+    for notice in notices:
+        typer.echo(notice, err=True)
+    steps, guidance = settings.steps, settings.guidance
+    check_guidance(guidance)
+    guided = guidance != 1
     if guided and manifest.shape.classes is None:
         raise UsageError("this stack is unconditional: guidance has no class to guide to", help="leave --guidance out")
-    steps = manifest.sample.steps if steps is None else steps
     levels = noise_levels(steps, manifest.shape.diffusion, guided=guided)
     table = tabulate(manifest.policy(skip_policy), manifest.shape.ids, levels)
     return make_timeline(manifest.name, manifest.shape, table, evaluations(manifest.sample.sampler, steps))

@@ -5,18 +5,16 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from legoc.cli.options import Overrides, count
+from legoc.cli.options import Overrides, count, overridden
 
 if TYPE_CHECKING:
     from legoc_runtime.contract.manifest import Manifest
-    from legoc_runtime.contract.settings import TrainSettings
     from legoc_runtime.training import Outcome, Progress
     from legoc_runtime.training.resume import Resume
 
@@ -73,7 +71,9 @@ def command(
         name: count(text, f"--{name.replace('_', '-')}") for name, text in counts.items() if text is not None
     }
     flags |= {"learning_rate": lr, "seed": seed, "ema": tuple(ema) if ema else None}
-    settings = _override(manifest.train, flags, progress)
+    settings, notices = overridden(manifest.train, flags, overrides or ())
+    for notice in notices:
+        progress.say(notice)
     run = out if out is not None else _default_run(source, manifest)
     dataset = open_dataset(_data(data, manifest))
     progress.say(dataset.describe())
@@ -160,21 +160,6 @@ def _data(data: Path | None, manifest: Manifest) -> Path:
     if manifest.data_path is None:
         raise UsageError("there are no images to train on", help="give --data, or the spec a `data: {path: ...}`")
     return Path(manifest.data_path)
-
-
-def _override(settings: TrainSettings, flags: dict[str, Any], progress: Progress) -> TrainSettings:
-    """The spec's settings under the flags; says what they change."""
-    given = {name: value for name, value in flags.items() if value is not None}
-    for name, value in given.items():
-        if (before := getattr(settings, name)) != value:
-            progress.say(f"{name}: {_shown(value)} instead of the spec's {_shown(before)}")
-    return replace(settings, **given)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, tuple):
-        return " and ".join(map(str, cast("tuple[object, ...]", value)))
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _resume(text: str) -> Resume:

@@ -11,13 +11,27 @@ from legoc.cost.memory import MemoryCost, memory
 from legoc.cost.peer import PEER_NAME, dit_xl_2
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Break, Configuration, Policy, TruthTable, tabulate
-from legoc_runtime.contract.schedule import Evaluation, Level, evaluations, noise_levels
+from legoc_runtime.contract.schedule import Evaluation, Level, check_guidance, evaluations, noise_levels
 from legoc_runtime.contract.settings import Sampler
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import UsageError
 
 COST_VERSION = 1
 """Version of the JSON form."""
+
+UNITS = {
+    "parameters": "numbers",
+    "macs": "multiply-accumulates for one image: a forward pass; of a policy, all its evaluations",
+    "flops": "floating-point operations of a forward pass for one image",
+    "training_macs": "multiply-accumulates for one training image",
+    "memory": "bytes; activations of sampling are for one row, of training for one image",
+    "batch": "images",
+    "rows": "rows of a forward pass while sampling `batch` images: with guidance two an image",
+    "batch_memory": "bytes, for `rows` and `batch`",
+    "share": "0 to 1",
+    "saving": "share of the multiply-accumulates, 0 to 1",
+}
+"""What the numbers of the JSON form count, by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +167,35 @@ class Cost:
     configurations: tuple[ConfigurationCost, ...]
     sampler: Sampler = "heun"
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready data, with its version and the unit's meaning."""
-        return {"cost_version": COST_VERSION, "flops_per_mac": counts.FLOPS_PER_MAC, **asdict(self)}
+    @property
+    def flops(self) -> int:
+        """FLOPs of a forward pass: two a MAC."""
+        return counts.FLOPS_PER_MAC * self.macs
+
+    def rows(self, batch: int) -> int:
+        """Rows that sampling runs at once for so many images: guidance runs two for each."""
+        return batch * (counts.GUIDED_ROWS if self.guided else 1)
+
+    def to_json(self, batch: int = 1) -> dict[str, Any]:
+        """JSON-ready data, with its version and the units' meaning.
+
+        Args:
+            batch: images whose activations `batch_memory` counts.
+        """
+        memory, rows = self.memory, self.rows(batch)
+        return {
+            "cost_version": COST_VERSION,
+            "units": UNITS,
+            "flops_per_mac": counts.FLOPS_PER_MAC,
+            "flops": self.flops,
+            **asdict(self),
+            "batch": batch,
+            "rows": rows,
+            "batch_memory": {
+                "sampling_activations": {p: rows * size for p, size in memory.sampling_activations.items()},
+                "training_activations": {p: batch * size for p, size in memory.training_activations.items()},
+            },
+        }
 
 
 def price(
@@ -175,11 +215,13 @@ def price(
         guidance: scale of classifier-free guidance; 1 is none; None takes the spec's.
 
     Raises:
-        UsageError: no such policy or schedule, or guidance of a stack without classes.
+        UsageError: no such policy, schedule or scale of guidance, or guidance of a stack without classes.
     """
     shape = manifest.shape
     steps = manifest.sample.steps if steps is None else steps
-    guided = (manifest.sample.guidance if guidance is None else guidance) != 1
+    guidance = manifest.sample.guidance if guidance is None else guidance
+    check_guidance(guidance)
+    guided = guidance != 1
     if guided and shape.classes is None:
         raise UsageError(
             f"`{manifest.name}` has no classes, so guidance has nothing to guide by",
@@ -213,7 +255,8 @@ def price(
 
 def _chosen(manifest: Manifest, names: Sequence[str]) -> list[Policy]:
     builtin = ["none", "halfway"] if len(manifest.shape.bricks) > 1 else ["none"]
-    return [manifest.policy(name) for name in names or [*builtin, *(p.name for p in manifest.policies)]]
+    chosen = dict.fromkeys(names or [*builtin, *(policy.name for policy in manifest.policies)])
+    return [manifest.policy(name) for name in chosen]
 
 
 def _price_bricks(shape: StackShape) -> tuple[BrickCost, ...]:

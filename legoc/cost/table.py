@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from legoc.cost.counts import FLOPS_PER_MAC
 from legoc.cost.memory import BYTES
 from legoc.cost.report import BrickCost, Cost, PolicyCost
 from legoc_runtime.contract.policy import configuration_name
@@ -55,15 +56,18 @@ def _heading(cost: Cost) -> str:
 
 
 def _bricks(cost: Cost) -> str:
-    head = ("brick", "window", "windows", "token", "tokens", "depth", "width", "parameters", "MACs", "share")
+    head = ("brick", "window", "windows", "token", "tokens", "depth", "width", "parameters", "MACs", "FLOPs", "share")
     rows = [_brick_row(brick) for brick in cost.bricks]
     shared = (
         parameter_count(cost.shared_parameters),
         quantity(cost.shared_macs),
+        quantity(FLOPS_PER_MAC * cost.shared_macs),
         f"{cost.shared_macs / cost.macs:.1%}",
     )
     rows.append(("shared", *[""] * 6, *shared))
-    rows.append(("all", *[""] * 6, parameter_count(cost.parameters), quantity(cost.macs), "100.0%"))
+    rows.append(
+        ("all", *[""] * 6, parameter_count(cost.parameters), quantity(cost.macs), quantity(cost.flops), "100.0%")
+    )
     return _align(head, rows, left=1)
 
 
@@ -78,16 +82,18 @@ def _brick_row(brick: BrickCost) -> tuple[str, ...]:
         str(brick.width),
         parameter_count(brick.parameters),
         quantity(brick.macs),
+        quantity(FLOPS_PER_MAC * brick.macs),
         f"{brick.share:.1%}",
     )
 
 
 def _training(cost: Cost) -> str:
     sampled = [f"{b.id} {b.windows_trained} of {b.windows}" for b in cost.bricks if b.windows_trained < b.windows]
+    labels = "" if cost.classes is None else " (labels are looked up)"
     windows = f"; windows trained: {', '.join(sampled)}" if sampled else ""
     return (
         f"training: {quantity(cost.training_macs)} MACs an image (3 x a forward{windows})\n"
-        f"really executed: {quantity(cost.executed_macs)} a forward (labels are looked up), "
+        f"really executed: {quantity(cost.executed_macs)} a forward{labels}, "
         f"{quantity(cost.executed_training_macs)} a training image (no gradient for inputs that need none)"
     )
 
@@ -126,7 +132,7 @@ def _configurations(cost: Cost) -> str:
 
 def _memory(cost: Cost, batch: int) -> str:
     memory = cost.memory
-    rows = batch * (2 if cost.guided else 1)
+    rows = cost.rows(batch)
     lines = [
         ("weights", memory.weights, 1),
         (f"sampling, {rows} row{'s' if rows > 1 else ''}", memory.sampling_activations, rows),
@@ -136,7 +142,8 @@ def _memory(cost: Cost, batch: int) -> str:
     return (
         "memory, by formula\n"
         f"{_align(('', *BYTES), body, left=1)}\n"
-        f"a training run keeps {byte_count(memory.training_state)} beside: weights, gradients, moments, averages"
+        f"a training run keeps {byte_count(memory.training_state)} in all of weights, gradients, moments and averages, "
+        "beside its activations"
     )
 
 

@@ -25,6 +25,9 @@ AXES = 62
 MAX_STEP_LINES = 80
 """Schedules up to so many steps show a line between steps."""
 
+SHARES = " · shares are of one evaluation with all bricks"
+"""What the percentages beside the rows are of."""
+
 CHARACTER = 6.3
 """Width of a character of the small type, in pixels, for keeping labels apart."""
 
@@ -89,7 +92,7 @@ def timeline_svg(timeline: Timeline) -> str:
     svg = elements.document(WIDTH, height, title=title, description=description(timeline), style=STYLE)
     _hatch(svg)
     elements.text(svg, 20, 30, timeline.heading, "title")
-    elements.text(svg, 20, 50, timeline.summary + _unlabelled(timeline, len(labels)), "small")
+    elements.text(svg, 20, 50, timeline.summary + SHARES + _unlabelled(timeline, len(labels)), "small")
     top = frame.top
     for row, row_height in reversed(list(zip(timeline.rows, frame.heights, strict=True))):
         _row(svg, frame, row, top, row_height)
@@ -104,7 +107,10 @@ def timeline_svg(timeline: Timeline) -> str:
 
 def description(timeline: Timeline) -> str:
     """The timeline in words, for those who do not see it: every brick with its share, and the first breaks."""
-    rows = [f"{row.brick}: {row.share:.1%} of the MACs, runs at {sum(row.runs)} steps" for row in timeline.rows]
+    rows = [
+        f"{row.brick}: {row.share:.1%} of the MACs of an evaluation, runs at {sum(row.runs)} steps"
+        for row in timeline.rows
+    ]
     found = breaks_by_step(timeline.breaks)
     breaks = [f"step {step}, σ {sigma_text(sigma)}: {text}" for step, sigma, text in found[:MAX_LANES]]
     more = [f"{len(found) - MAX_LANES} further breaks"] if len(found) > MAX_LANES else []
@@ -121,11 +127,13 @@ def row_heights(shares: list[float]) -> list[float]:
 
 def _row(svg: Element, frame: _Frame, row: Row, top: float, height: float) -> None:
     middle = top + height / 2
-    elements.text(svg, LEFT - 12, middle - (2 if height > 30 else -4), row.brick, "", anchor="end")
+    share = f"{row.share:.1%}"
     if height > 30:
-        elements.text(svg, LEFT - 12, middle + 14, f"{row.share:.1%} of MACs", "small", anchor="end")
+        elements.text(svg, LEFT - 12, middle - 2, row.brick, "", anchor="end")
+        elements.text(svg, LEFT - 12, middle + 14, f"{share} of MACs", "small", anchor="end")
     else:
-        elements.text(svg, 20, middle + 4, f"{row.share:.1%}", "small")
+        elements.text(svg, LEFT - 12, middle + 4, share, "small", anchor="end")
+        elements.text(svg, LEFT - 18 - CHARACTER * len(share), middle + 4, row.brick, "", anchor="end")
     for start, stop, runs in row.spans:
         x, width = frame.x(start), frame.x(stop) - frame.x(start)
         inset = 0 if runs else 0.5  # a stroke straddles the edge

@@ -11,6 +11,11 @@ from legoc.spec.compose import compose
 from legoc.spec.tree import MappingNode, Node, ScalarNode, SequenceNode
 from legoc_runtime.errors import RunError
 
+_PLAINLY = (
+    "write it more plainly: no anchors, no text in blocks, a line a comment, "
+    "no key of more than 1,024 characters (YAML has no `key: value` for it)"
+)
+
 
 def format_text(text: str, name: str) -> str:
     """The canonical layout of a spec; formatting that again changes nothing.
@@ -38,7 +43,7 @@ def format_text(text: str, name: str) -> str:
     is_same = again is not None and not findings and _is_same(again.root, tree.root)
     if not is_same or _said(before) != _said(after):
         message = f"{name} uses YAML that cannot be laid out anew without changing what it says; it was left as it is"
-        raise RunError(message, help="write it more plainly: no anchors, no text in blocks, a line a comment")
+        raise RunError(message, help=_PLAINLY)
     return formatted
 
 

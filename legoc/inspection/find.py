@@ -7,13 +7,13 @@ from pathlib import Path
 from legoc.driver import MODULES
 from legoc.inspection.checkpoints import Progress, checkpoint_facts, no_progress
 from legoc.inspection.report import FileFacts, Inspection
-from legoc.inspection.stacks import stack_of_build, stack_of_spec
+from legoc.inspection.stacks import source_faults, stack_of_build, stack_of_spec
 from legoc.inspection.tensors import inspect_tensors
 from legoc.spec import load_spec
 from legoc_runtime.checkpoint import checkpoints, is_checkpoint
 from legoc_runtime.checkpoint.layout import CHECKPOINTS
-from legoc_runtime.checkpoint.tensorfile import SUFFIX, is_pickle
-from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME
+from legoc_runtime.checkpoint.tensorfile import SUFFIX, is_pickle, is_safetensors
+from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME, TRAINING
 from legoc_runtime.errors import UsageError
 
 METRICS = "metrics.jsonl"
@@ -41,7 +41,7 @@ def inspect_path(path: Path, *, checksums: bool = True, progress: Progress = no_
         raise UsageError(f"there is nothing at {path}", help=_KINDS)
     if not path.is_file():
         raise UsageError(f"{path} is not a file", help=_KINDS)
-    if path.suffix.lower() == SUFFIX:
+    if path.suffix.lower() == SUFFIX or is_safetensors(path):
         return inspect_tensors(path, checksums=checksums, progress=progress)
     if path.suffix.lower() in _PICKLE_SUFFIXES or is_pickle(path):
         raise UsageError(
@@ -59,15 +59,17 @@ def _directory(path: Path, checksums: bool, progress: Progress) -> Inspection:
     if is_checkpoint(path):
         run = path.parent.parent
         known = path.parent.name == CHECKPOINTS and (run / MANIFEST_NAME).is_file()
-        stack = stack_of_build(run) if known else None
-        return Inspection("checkpoint", str(path), stack, checkpoints=(checkpoint_facts(path, checksums, progress),))
+        stack, faults = stack_of_build(run) if known else (None, [])
+        found = (checkpoint_facts(path, checksums, progress),)
+        return Inspection("checkpoint", str(path), stack, checkpoints=found, faults=tuple(faults))
     if not (path / MANIFEST_NAME).is_file():
         inside = " (samples lie in it: see its samples.json)" if (path / "samples.json").is_file() else ""
         raise UsageError(f"{path} is neither a build, a run nor a checkpoint{inside}", help=_KINDS)
-    stack = stack_of_build(path)
+    stack, faults = stack_of_build(path)
     found = tuple(checkpoint_facts(checkpoint, checksums, progress) for checkpoint in checkpoints(path))
     is_run = bool(found) or (path / METRICS).is_file() or (path / CHECKPOINTS).is_dir()
-    return Inspection("run" if is_run else "build", str(path), stack, _files(path), found)
+    faults += source_faults(path, (*stack.configurations, TRAINING), needed=not is_run)
+    return Inspection("run" if is_run else "build", str(path), stack, _files(path), found, faults=tuple(faults))
 
 
 def _files(directory: Path) -> tuple[FileFacts, ...]:

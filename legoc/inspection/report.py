@@ -122,6 +122,7 @@ class Inspection:
         files: its files besides checkpoints.
         checkpoints: its checkpoints, oldest first.
         tensors: what the file holds, for `weights` and `tensors`.
+        faults: where a build is not what its spec says, a sentence each.
     """
 
     kind: Kind
@@ -130,11 +131,13 @@ class Inspection:
     files: tuple[FileFacts, ...] = ()
     checkpoints: tuple[CheckpointFacts, ...] = ()
     tensors: TensorFacts | None = None
+    faults: tuple[str, ...] = ()
 
     @property
     def damage(self) -> tuple[str, ...]:
         """What is wrong, a sentence each; empty when nothing is."""
-        found = [checkpoint.damage for checkpoint in self.checkpoints if checkpoint.damage is not None]
+        found = list(self.faults)
+        found += [checkpoint.damage for checkpoint in self.checkpoints if checkpoint.damage is not None]
         found += [
             f"{self.path}: {file.name} does not have its checksum" for file in self.files if file.checksum is False
         ]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from legoc.cost import macs, parameters
 from legoc.diagnostics import SpecError
-from legoc.driver import compile_path, describe_spec, reachable
+from legoc.driver import MODULES, build_faults, compile_path, describe_spec, reachable
 from legoc.hashes import spec_hashes
 from legoc.inspection.report import StackFacts
 from legoc.spec import check_text
 from legoc.spec.resolved import StackSpec
+from legoc.version import __version__
 from legoc_runtime.contract.manifest import SPEC_NAME, Manifest
 from legoc_runtime.contract.policy import Configuration, configuration_name
 
@@ -25,15 +27,38 @@ def stack_of_spec(spec: StackSpec) -> tuple[StackFacts, Manifest]:
     return _facts(manifest, reachable(manifest), spec), manifest
 
 
-def stack_of_build(directory: Path) -> StackFacts:
-    """The stack of a build or run directory.
+def stack_of_build(directory: Path) -> tuple[StackFacts, list[str]]:
+    """The stack of a build or run directory, and where its manifest and programs are not what its spec says.
 
     Raises:
         UsageError: the directory is not a build.
         RunError: the build is damaged.
     """
     manifest, spec_text = compile_path(directory)
-    return _facts(manifest, manifest.configurations, check_text(spec_text, str(directory / SPEC_NAME)).spec)
+    checked = check_text(spec_text, str(directory / SPEC_NAME))
+    if checked.spec is not None:
+        faults = build_faults(manifest, checked.spec, directory)
+    else:
+        codes = ", ".join(dict.fromkeys(error.code for error in checked.errors))
+        faults = [f"{directory / SPEC_NAME} does not check under legoc {__version__} ({codes}): nothing holds it"]
+    return _facts(manifest, manifest.configurations, checked.spec), faults
+
+
+def source_faults(directory: Path, programs: Iterable[str], *, needed: bool) -> list[str]:
+    """Readable sources that are missing or of no program. What they say is for `legoc build --check`.
+
+    Args:
+        directory: the build or run.
+        programs: names of its programs.
+        needed: whether there must be sources at all; a run that was trained without the compiler has none.
+    """
+    folder = directory / MODULES
+    if not folder.is_dir() and not needed:
+        return []
+    expected = {f"{name}.py" for name in programs}
+    found = {path.name for path in folder.glob("*.py")}
+    faults = [f"{folder / name} is missing" for name in sorted(expected - found)]
+    return faults + [f"{folder / name} is of no program of the build" for name in sorted(found - expected)]
 
 
 def resolved_spec(text: str, where: str) -> StackSpec:

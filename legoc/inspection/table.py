@@ -32,6 +32,10 @@ def table(found: Inspection) -> str:
     lines = [f"{name:<{width}}{words}" for name, words in rows]
     if found.files:
         lines += ["", *_files(found.files)]
+    if any(file.name.startswith("modules/") for file in found.files):
+        lines += ["  what stands in modules/ is compared by `legoc build --check`, which needs torch"]
+    if found.faults:
+        lines += ["", *(f"DAMAGED: {fault}" for fault in found.faults)]
     for checkpoint in found.checkpoints:
         lines += ["", *_checkpoint(checkpoint)]
     return "\n".join(lines) + "\n"

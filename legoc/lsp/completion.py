@@ -9,22 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Literal
 
 from lsprotocol.types import CompletionItem, CompletionItemKind, MarkupContent, MarkupKind, TextEdit
 
 from legoc.lsp.cursor import PLACEMENT, is_predicate
-from legoc.lsp.documents import Document
+from legoc.lsp.documents import Document, plain_path
 from legoc.lsp.hover import brick_card, key_card, yaml_text
 from legoc.lsp.vocabulary import FUNCTIONS, NAMES, OPERATORS
 from legoc.schema import choices_at, key_at, keys_at
 from legoc.source import SourceFile
 from legoc.spec.compose import compose
-from legoc.spec.resolved import Path
+from legoc.spec.resolved import Path as SpecPath
 from legoc.spec.tree import LocatedTree, MappingNode
 from legoc_runtime.contract.predicate import TIMESTEP_NAMES
 
 PROBE = "legocprobe"
+MAX_FILES = 500
+"""Entries of a folder that are looked at for what `extends:` may name."""
 
 _WORD_BEFORE = re.compile(r"[A-Za-z0-9_$]*\Z")
 _WORD_AFTER = re.compile(r"[A-Za-z0-9_]*")
@@ -43,12 +47,14 @@ class Spot:
         path: of a key, the section that it goes into; of a value, its place.
         text: the text with the probe in it, which is YAML.
         siblings: the keys that the section has already.
+        written: of a value, what stands in it before the word at the cursor.
     """
 
     part: Literal["key", "value"]
-    path: Path
+    path: SpecPath
     text: str
     siblings: frozenset[str] = frozenset()
+    written: str = ""
 
 
 def complete(document: Document, offset: int) -> list[CompletionItem]:
@@ -122,7 +128,7 @@ def _find(tree: LocatedTree, text: str) -> Spot | None:
             if PROBE in keys:
                 return Spot("key", path, text, frozenset(keys) - {PROBE})
         elif (scalar := tree.scalar(path)) is not None and PROBE in scalar.text:
-            return Spot("value", path, text)
+            return Spot("value", path, text, written=scalar.text.partition(PROBE)[0])
     return None
 
 
@@ -135,6 +141,8 @@ def _items(document: Document, spot: Spot, colon: str) -> Iterator[CompletionIte
             yield from _bricks(document, (id for id in _ids(document, spot) if id not in spot.siblings), colon)
         case "key", path:
             yield from _keys(path, spot.siblings, colon)
+        case "value", ("extends",) | ("extends", int()):
+            yield from _files(Path(document.name), spot.written)
         case "value", path if is_predicate(path):
             yield from _predicate_words(has_timesteps=_is_ddpm(document, spot))
         case "value", ("bricks", int(), key) if key in PLACEMENT:
@@ -151,7 +159,7 @@ def _ids(document: Document, spot: Spot) -> list[str]:
     return repaired or list(dict.fromkeys(_ID_ENTRY.findall(document.text)))
 
 
-def _keys(section: Path, written: Iterable[str], colon: str) -> Iterator[CompletionItem]:
+def _keys(section: SpecPath, written: Iterable[str], colon: str) -> Iterator[CompletionItem]:
     taken = set(written)
     for key, entry in keys_at(section).items():
         if key not in taken:
@@ -164,7 +172,7 @@ def _keys(section: Path, written: Iterable[str], colon: str) -> Iterator[Complet
             )
 
 
-def _choices(path: Path) -> Iterator[CompletionItem]:
+def _choices(path: SpecPath) -> Iterator[CompletionItem]:
     entry = key_at(path)
     for choice in choices_at(path):
         text = yaml_text(choice)
@@ -182,6 +190,28 @@ def _bricks(document: Document, ids: Iterable[str], colon: str) -> Iterator[Comp
             documentation=_markdown(card) if card else None,
             insert_text=id + colon,
         )
+
+
+def _files(spec: Path, written: str) -> Iterator[CompletionItem]:
+    """The specs that a spec may extend, and the folders on the way to them, beside it or where the path leads so far.
+
+    Args:
+        spec: the file that is being written.
+        written: what stands before the word at the cursor, which the completion leaves alone.
+    """
+    folder, _, begun = written.rpartition("/")
+    base = spec.parent / (f"{folder}/" if "/" in written else "")
+    try:
+        entries = sorted(islice(base.iterdir(), MAX_FILES), key=lambda path: (path.is_dir(), path.name))
+    except OSError:
+        return
+    for path in entries:
+        is_folder = path.is_dir()
+        wanted = is_folder or (path.suffix in (".yaml", ".yml") and plain_path(path) != plain_path(spec))
+        if wanted and path.name.startswith(begun) and not path.name.startswith("."):
+            rest = path.name.removeprefix(begun) + ("/" if is_folder else "")
+            kind = CompletionItemKind.Folder if is_folder else CompletionItemKind.File
+            yield CompletionItem(path.name + ("/" if is_folder else ""), kind=kind, filter_text=rest, insert_text=rest)
 
 
 def _is_ddpm(document: Document, spot: Spot) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +19,13 @@ from legoc.spec.tree import LocatedTree, MappingNode, ScalarNode, SequenceNode
 
 MAX_BASE_BYTES = 1_000_000
 MAX_BASES = 64
+
+_KEYS = r"(?:legoc|extends|bricks|brick_defaults|skip_policies)"
+_OURS = re.compile(
+    rf"""^(?:["']?{_KEYS}["']?[ \t]*:|\{{(?:[^\n]*[ ,{{])?["']?{_KEYS}["']?[ \t]*:|#.*legoc-v[0-9]+\.json)""",
+    re.MULTILINE,
+)
+"""A key at the top, or a schema, that only specs and their bases have."""
 
 
 @dataclass
@@ -64,6 +73,11 @@ class Document:
         return self.tree is not None and not any(self.tree.has((key,)) for key in ("legoc", "name", "extends"))
 
     @property
+    def is_ours(self) -> bool:
+        """Whether this is a spec or a base by what it says, and no other YAML: half-written texts too."""
+        return _OURS.search(self.text) is not None
+
+    @property
     def spec(self) -> StackSpec | None:
         """The resolved spec, or None while there are errors."""
         return self.checked.spec
@@ -86,7 +100,7 @@ class Document:
 
     def location(self, span: Span) -> Location:
         """A place for the editor, in this file or in another one."""
-        uri = self.uri if span.file.name == self.name else Path(span.file.name).absolute().as_uri()
+        uri = self.uri if span.file.name == self.name else plain_path(Path(span.file.name)).as_uri()
         return Location(uri, span_range(span, self.encoding))
 
 
@@ -136,10 +150,15 @@ def extended_paths(name: Path, tree: LocatedTree) -> list[tuple[ScalarNode, Path
     return [(item, name.parent / item.text) for item in items if isinstance(item, ScalarNode) and item.text]
 
 
+def plain_path(path: Path) -> Path:
+    """An absolute path without `..`, which is how editors name a file; links are not followed."""
+    return Path(os.path.abspath(path))
+
+
 def _collect_bases(name: Path, tree: LocatedTree, found: dict[Path, LocatedTree]) -> None:
     for _, path in extended_paths(name, tree):
-        path = path.absolute()
-        if path in found or path == name.absolute() or len(found) >= MAX_BASES:
+        path = plain_path(path)
+        if path in found or path == plain_path(name) or len(found) >= MAX_BASES:
             continue
         if (base := _read_tree(path)) is not None:
             found[path] = base

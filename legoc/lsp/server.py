@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcInvalidParams
@@ -66,19 +67,33 @@ class SpecServer:
         """Tell the editor what is wrong where; a file that several open specs extend gets the findings of all."""
         self.cancel()
         before = {uri for found in self.told.values() for uri in found}
-        self.told = {document.uri: findings(document) for document in self.documents.all()}
-        merged: dict[str, list[lsp.Diagnostic]] = {uri: [] for uri in before}
+        documents = self.documents.all()
+        extended = {path for document in documents for path, _ in document.bases}
+        self.told = {
+            document.uri: findings(document)
+            for document in documents
+            if document.is_ours or Path(document.name) in extended
+        }
+        merged: dict[str, dict[tuple[object, ...], lsp.Diagnostic]] = {uri: {} for uri in before}
         for found in self.told.values():
             for uri, diagnostics in found.items():
-                kept = merged.setdefault(uri, [])
-                kept += [diagnostic for diagnostic in diagnostics if diagnostic not in kept]
-        for uri, diagnostics in merged.items():
-            self.connection.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, diagnostics))
+                kept = merged.setdefault(uri, {})
+                for diagnostic in diagnostics:
+                    kept.setdefault(_identity(diagnostic), diagnostic)
+        for uri, kept in merged.items():
+            said = lsp.PublishDiagnosticsParams(uri, list(kept.values()))
+            self.connection.text_document_publish_diagnostics(said)
 
     def at(self, text: lsp.TextDocumentIdentifier, position: lsp.Position) -> tuple[Document, int] | None:
         """The document and the offset that a request is about."""
         document = self.documents.get(text.uri)
         return (document, document.positions.offset(position)) if document else None
+
+
+def _identity(diagnostic: lsp.Diagnostic) -> tuple[object, ...]:
+    """What makes two findings one for a reader; their other places depend on the spec that was being checked."""
+    start, end = diagnostic.range.start, diagnostic.range.end
+    return diagnostic.code, start.line, start.character, end.line, end.character, diagnostic.message
 
 
 def make_server() -> LanguageServer:
@@ -117,7 +132,9 @@ def _register_questions(connection: LanguageServer, server: SpecServer) -> None:
         at = server.at(params.text_document, params.position)
         return hover(*at) if at else None
 
-    @connection.feature(lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions(trigger_characters=["$", '"', "{", " "]))
+    @connection.feature(
+        lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions(trigger_characters=["$", '"', "{", " ", "/"])
+    )
     def _(params: lsp.CompletionParams) -> list[lsp.CompletionItem]:
         at = server.at(params.text_document, params.position)
         return complete(*at) if at else []

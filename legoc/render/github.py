@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from legoc.diagnostics import Diagnostic
+from legoc.render.lines import visible
 
 
 def render_github(diagnostics: Sequence[Diagnostic]) -> str:
     """One `::error` or `::warning` command a line, with the place, the code and title, the message and the help.
 
     Source: GitHub's "Workflow commands for GitHub Actions". Columns are left out where a place spans several lines:
-    the runner takes them for one line only.
+    the runner takes them for one line only. What was set on the command line has no file to be shown in.
     """
     return "".join(_command(diagnostic) + "\n" for diagnostic in diagnostics)
 
 
 def _command(diagnostic: Diagnostic) -> str:
     properties: dict[str, str] = {}
-    if diagnostic.primary:
-        span = diagnostic.primary.span
+    primary = diagnostic.primary
+    if primary and not primary.span.file.is_command_line:
+        span = primary.span
         line, column = span.end_position
         properties["file"] = span.file.name
         properties["line"] = str(span.line)
@@ -30,7 +32,8 @@ def _command(diagnostic: Diagnostic) -> str:
             properties["endColumn"] = str(max(column, span.column))
     properties["title"] = f"legoc {diagnostic.code}"
     written = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    text = diagnostic.message + (f"\nhelp: {diagnostic.help}" if diagnostic.help else "")
+    where = f" (in `{visible(primary.span.file.name)}`)" if primary and primary.span.file.is_command_line else ""
+    text = diagnostic.message + where + (f"\nhelp: {diagnostic.help}" if diagnostic.help else "")
     return f"::{diagnostic.severity} {written}::{_data(text)}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
@@ -59,5 +60,13 @@ def _location(diagnostic: Diagnostic) -> str:
 
 
 def visible(text: str) -> str:
-    """Text without control characters: what comes from a file must not steer the terminal."""
-    return "".join(character if character.isprintable() else "�" for character in text)
+    """Text without control characters, and with invisible ones by number.
+
+    What comes from a file must not steer the terminal, and nothing in it may look like something else.
+    """
+    return "".join(character if character.isprintable() else _shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    is_format = unicodedata.category(character) in ("Cf", "Zs", "Zl", "Zp")
+    return f"<U+{ord(character):04X}>" if is_format else "�"

@@ -62,16 +62,19 @@ def _result(diagnostic: Diagnostic, rule: int, fingerprint: str) -> dict[str, An
         result["locations"] = [_location(diagnostic.primary)]
     if diagnostic.secondary:
         result["relatedLocations"] = [{"id": i, **_location(label)} for i, label in enumerate(diagnostic.secondary, 1)]
-    if diagnostic.fix:
+    if diagnostic.fix and not any(edit.span.file.is_command_line for edit in diagnostic.fix):
         result["fixes"] = [_fix(diagnostic.help or "mend it", diagnostic.fix)]
     return result
 
 
 def _location(label: Label) -> dict[str, Any]:
-    physical: dict[str, Any] = {"artifactLocation": _artifact(label.span)}
-    if label.span.file.text:
-        physical["region"] = _region(label.span)
-    location: dict[str, Any] = {"physicalLocation": physical}
+    location: dict[str, Any] = {}
+    if label.span.file.is_command_line:
+        location["logicalLocations"] = [{"name": label.span.file.name, "kind": "parameter"}]
+    else:
+        location["physicalLocation"] = physical = {"artifactLocation": _artifact(label.span)}
+        if label.span.file.text:
+            physical["region"] = _region(label.span)
     if label.text:
         location["message"] = {"text": label.text}
     return location

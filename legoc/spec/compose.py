@@ -106,6 +106,7 @@ class _Frame:
     anchor: str | None
     items: list[Node] = field(default_factory=list[Node])
     entries: list[tuple[ScalarNode, Node]] = field(default_factory=list[tuple[ScalarNode, Node]])
+    keys: dict[str, ScalarNode] = field(default_factory=dict[str, ScalarNode])
     key: ScalarNode | None = None
 
 
@@ -201,13 +202,14 @@ class _Builder:
     def _entry(self, frame: _Frame, key: ScalarNode, value: Node) -> None:
         if key.text == "<<" and key.style is None:
             self._unused("a merge key", key.span, "write what bricks share under `brick_defaults:`")
-        elif first := next((entry[0] for entry in frame.entries if entry[0].text == key.text), None):
+        elif first := frame.keys.get(key.text):
             message = f"the key `{key.text}` is written twice"
             place = [Label(first.span, "first written here")]
             help = "keep one of them"
             self.diagnostics.append(report("LG005", message, key.span, "again here", secondary=place, help=help))
         elif key.text or not key.broken:  # an empty key is unknown like any other; what was reported is left out
             frame.entries.append((key, value))
+            frame.keys[key.text] = key
 
     def _check_tag(self, event: YamlEvent, span: Span) -> None:
         if event.tag is not None:

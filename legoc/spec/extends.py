@@ -119,6 +119,9 @@ class _Gathering:
             return
         root, version, findings = migrate(root, version)
         self.findings += findings
+        if version > LANGUAGE_VERSION:
+            self.unread = True  # what its words mean is not known
+            return
         if entry := root.get("extends"):
             real = _real(file.name)
             self.seen.add(real)

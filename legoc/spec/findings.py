@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import isfinite
-from typing import Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic_core import ErrorDetails
 
@@ -40,6 +40,11 @@ _PATTERNS: dict[Path, str] = {
     ("name",): "letters, digits, `.`, `_` and `-`, beginning with a letter or digit, at most 64",
     ("bricks", "*", "id"): "lower-case letters, digits and `_`, beginning with a letter, at most 64",
 }
+
+_NOT_YET: dict[Path, str] = {
+    ("train", "fill", "model"): "filling from the model itself does not exist yet; `noisy`, `x0` and `zeros` do",
+}
+"""Choices that the language will have, or that a reader of the paper expects: what there is instead."""
 
 _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
@@ -119,7 +124,29 @@ def expected_at(path: Path) -> str:
         return "a list of bricks"
     model, key = sections().get(pattern(path[:-1])), str(path[-1]) if path else ""
     about = model.model_fields[key].description if model and key in model.model_fields else None
-    return f"a value ({about})" if about else "a value"
+    kind = _kind(model.model_fields[key].annotation) if model and key in model.model_fields else "a value"
+    return f"{kind} ({about})" if about else kind
+
+
+def _kind(annotation: Any) -> str:
+    """The type of a key in words; `a value` where it is several."""
+    if get_origin(annotation) is Literal:
+        return _listed(get_args(annotation))
+    if get_origin(annotation) is Annotated:
+        return _kind(get_args(annotation)[0])
+    kind: Any = get_origin(annotation) or annotation
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    words |= {list: "a list", dict: "a mapping"}
+    if kind in words:
+        return words[kind]
+    inner = [argument for argument in get_args(annotation) if argument is not type(None)]
+    return _kind(inner[0]) if len(inner) == 1 else "a value"
+
+
+def _listed(choices: Iterable[str]) -> str:
+    """`a`, `b` or `c`."""
+    *others, last = (f"`{choice}`" for choice in choices)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _wrong_type(tree: LocatedTree, path: Path, node: Node, expected: str) -> Diagnostic:
@@ -151,6 +178,8 @@ def _type_help(path: Path, node: Node, expected: str, *, nullable: bool) -> str 
         return f"write `{_YES_NO[text.lower()]}`" if text.lower() in _YES_NO else "write `true` or `false`"
     if expected == "text":
         return f'for the text, write it in quotes: "{shorten(text)}"'
+    if path == ("bricks",):
+        return "write a list: `- {id: ..., size: ..., depth: ...}`"
     if expected == "a list":
         return f"write `[{shorten(text)}]`"
     if nullable and text.lower() in ("none", "nil", "nan"):
@@ -172,10 +201,10 @@ def _number_help(node: ScalarNode, *, whole: bool) -> str | None:
 
 def _wrong_choice(tree: LocatedTree, path: Path, node: Node, choices: list[str]) -> Diagnostic:
     guess = close(node.text, choices) if isinstance(node, ScalarNode) else None
-    listed = " or ".join(f"`{choice}`" for choice in choices)
+    listed = _listed(choices)
     what = f"`{shorten(node.text)}`" if isinstance(node, ScalarNode) and node.text else found(node)
     message = f"{place(tree, path)} must be {listed}, found {what}"
-    help = f"did you mean `{guess}`?" if guess else None
+    help = f"did you mean `{guess}`?" if guess else _NOT_YET.get((*path, what.strip("`")))
     is_certain = guess is not None and isinstance(node, ScalarNode) and is_misspelt(node.text, guess, choices)
     fix = [Edit(node.span, guess)] if guess is not None and is_certain else None
     return report("LG105", message, tree.span(path), help=help, fix=fix)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Label
@@ -30,9 +29,9 @@ def lint_policies(
 
 def _equal_predicates(loaded: Loaded, predicates: Predicates, table: Table) -> Iterator[Diagnostic]:
     """LG309. What holds always or never is LG308's."""
-    first: dict[tuple[bool, ...], str] = {}
+    first: dict[int, str] = {}
     for brick, held in table.held.items():
-        if all(held) or not any(held):
+        if not table.decides(brick):
             continue
         other = first.setdefault(held, brick)
         if other == brick:
@@ -41,7 +40,7 @@ def _equal_predicates(loaded: Loaded, predicates: Predicates, table: Table) -> I
             how = "by the same predicate"
             help = "if one was copied from the other, mend it; if they go together, suppress this with the reason"
         else:
-            how = f"at the same {sum(held)} of {len(held)} noise levels, said in two ways"
+            how = f"at the same {_share(table, held)} noise levels, said in two ways"
             help = "the two part on another number of steps: if they go together, say both in one way"
         message = f"policy `{table.name}` leaves `{other}` and `{brick}` out {how}"
         place = [Label(loaded.span(*table.paths[other]), f"leaves `{other}` out")]
@@ -51,12 +50,11 @@ def _equal_predicates(loaded: Loaded, predicates: Predicates, table: Table) -> I
 
 def _equal_policies(loaded: Loaded, tables: list[Table]) -> Iterator[Diagnostic]:
     """LG310: at every noise level both leave out the same bricks. Policies that leave none out are LG308's."""
-    skips = {table.name: {brick: held for brick, held in table.held.items() if any(held)} for table in tables}
-    reported: set[str] = set()
-    for first, second in combinations(tables, 2):
-        if second.name in reported or not skips[first.name] or skips[first.name] != skips[second.name]:
+    firsts: dict[frozenset[tuple[str, int]], Table] = {}
+    for second in tables:
+        skips = frozenset((brick, held) for brick, held in second.held.items() if held)
+        if not skips or (first := firsts.setdefault(skips, second)) is second:
             continue
-        reported.add(second.name)
         own = "the bricks' own `skip:` keys" if first.name == "default" else f"policy `{first.name}`"
         message = f"policy `{second.name}` leaves out the same bricks at the same noise levels as {own}"
         place = [Label(first.head(loaded), "the same here")]
@@ -67,42 +65,45 @@ def _equal_policies(loaded: Loaded, tables: list[Table]) -> Iterator[Diagnostic]
 def _bottom_skipped(loaded: Loaded, drafts: list[Draft], table: Table) -> Iterator[Diagnostic]:
     """LG311: in training the bottom brick always runs, so that no other brick has learned to begin."""
     bottom = drafts[0].id
-    if bottom is None or not any(table.held.get(bottom, ())):
+    if bottom is None or not (held := table.held.get(bottom, 0)):
         return
-    held = table.held[bottom]
-    starts = {next(d.index for d in drafts if not _is_out(table, d, i)) for i, out in enumerate(held) if out}
-    names = " or ".join(f"`{drafts[index].id}`" for index in sorted(starts))
+    starts: list[int] = []
+    without = held
+    for draft in drafts[1:]:
+        if without & ~_out(table, draft):
+            starts.append(draft.index)
+        without &= _out(table, draft)
+    names = " or ".join(f"`{drafts[index].id}`" for index in starts)
     message = (
-        f"policy `{table.name}` leaves the bottom brick `{bottom}` out at {sum(held)} of {len(held)} noise levels: "
+        f"policy `{table.name}` leaves the bottom brick `{bottom}` out at {_share(table, held)} noise levels: "
         f"{names} then begins with zeros, which training never showed it"
     )
-    places = [Label(loaded.tree.head(("bricks", index)), "begins with zeros") for index in sorted(starts)]
+    places = [Label(loaded.tree.head(("bricks", index)), "begins with zeros") for index in starts]
     help = "leave out a brick above it; if you measured that this works, suppress this with the reason"
     yield report("LG311", message, loaded.span(*table.paths[bottom]), secondary=places, help=help)
 
 
-def _is_out(table: Table, draft: Draft, level: int) -> bool:
-    held = table.held.get(draft.id or "")
-    return held is not None and held[level]
+def _out(table: Table, draft: Draft) -> int:
+    """The levels at which a brick is left out, packed."""
+    return table.held.get(draft.id or "", 0)
+
+
+def _share(table: Table, held: int) -> str:
+    return f"{held.bit_count()} of {len(table.columns.levels)}"
 
 
 def _left_without_loss(loaded: Loaded, drafts: list[Draft], table: Table) -> Iterator[Diagnostic]:
     """LG312 where a policy makes it so: it leaves out every brick above one without a loss."""
-    for draft in drafts[:-1]:
-        if not _has_no_loss(draft):
-            continue
-        above = drafts[draft.index + 1 :]
-        levels = [
-            i
-            for i in range(len(next(iter(table.held.values()), ())))
-            if not _is_out(table, draft, i) and all(_is_out(table, other, i) for other in above)
-        ]
-        if levels:
+    above_out = table.columns.everywhere
+    for draft, above in zip(reversed(drafts[:-1]), reversed(drafts[1:]), strict=True):
+        above_out &= _out(table, above)
+        levels = (above_out & ~_out(table, draft)).bit_count()
+        if levels and _has_no_loss(draft):
             message = (
-                f"policy `{table.name}` lets `{draft.id}` give the picture at {len(levels)} noise levels, "
+                f"policy `{table.name}` lets `{draft.id}` give the picture at {levels} noise levels, "
                 "and it has no loss of its own"
             )
-            span = loaded.span(*table.paths[above[0].id or ""])
+            span = loaded.span(*table.paths[above.id or ""])
             place = [Label(draft.span(loaded, "loss_weight"), f"the weight of `{draft.id}` is 0")]
             yield report("LG312", message, span, secondary=place, help=_GIVE_LOSS)
 

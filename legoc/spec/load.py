@@ -20,6 +20,9 @@ from legoc.spec.suggest import Guess, guess_key, pattern, section_name, sections
 from legoc.spec.tree import LocatedTree, MappingNode, ScalarNode, plain
 from legoc.spec.written import Section, Spec
 
+MAX_GUESSES = 100
+"""How many unknown names are told what they were meant to be; comparing thousands of words takes seconds."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -55,12 +58,14 @@ def load(tree: LocatedTree) -> tuple[Loaded, list[Diagnostic]]:
     _prune(data, broken)
     diagnostics: list[Diagnostic] = []
     guessed: dict[Path, Diagnostic] = {}
+    guesses = 0
     try:
         written = Spec.model_validate(data)
     except ValidationError as errors:
         for error in errors.errors(include_url=False):
             if error["type"] == "extra_forbidden":
-                path, guess, diagnostic = _unknown_key(tree, error["loc"])
+                path, guess, diagnostic = _unknown_key(tree, error["loc"], guesses=guesses < MAX_GUESSES)
+                guesses += 1
                 broken.add(path)
                 if guess.key is not None and guess.section is None:
                     meant = (*path[:-1], guess.key)
@@ -108,13 +113,13 @@ def _holder(data: dict[str, Any], path: Path) -> Any:
     return at
 
 
-def _unknown_key(tree: LocatedTree, path: Path) -> tuple[Path, Guess, Diagnostic]:
+def _unknown_key(tree: LocatedTree, path: Path, *, guesses: bool) -> tuple[Path, Guess, Diagnostic]:
     section, key = path[:-1], str(path[-1])
     span = tree.key(path) or tree.span(path)
     # what another file wrote can be meant: this one overrides it
     keys = {known: tree.key((*section, known)) for known in sections()[pattern(section)].model_fields}
     written = [known for known, at in keys.items() if at is not None and at.file is span.file]
-    guess = guess_key(key, section, written)
+    guess = guess_key(key, section, written) if guesses else Guess(None)
     where = "at the top level" if not section else f"in {place(tree, section)}"
     if guess.section is not None:
         help = f"`{guess.key}` belongs in {section_name(guess.section)}"

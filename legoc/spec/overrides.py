@@ -11,14 +11,13 @@ from dataclasses import dataclass
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic
-from legoc.source import SourceFile, Span
+from legoc.source import COMMAND_LINE, SourceFile, Span
 from legoc.spec.compose import compose_value
 from legoc.spec.findings import shorten
 from legoc.spec.merge import brick_id, merge
 from legoc.spec.suggest import close
 from legoc.spec.tree import MappingNode, Node, ScalarNode, SequenceNode
 
-PREFIX = "--set "
 MAX_PARTS = 8
 
 BRICKS = "bricks"
@@ -44,12 +43,12 @@ class _Part:
 
 def is_override(file: SourceFile) -> bool:
     """Whether a place in this file was set on the command line."""
-    return file.name.startswith(PREFIX)
+    return file.is_command_line
 
 
 def override_file(override: str) -> SourceFile:
     """The file that an override is a text of."""
-    return SourceFile(PREFIX + shorten(override, 100), override)
+    return SourceFile(COMMAND_LINE + shorten(override, 100), override)
 
 
 def apply_overrides(root: MappingNode, overrides: Sequence[str]) -> tuple[MappingNode, list[Diagnostic]]:
@@ -87,6 +86,8 @@ def _layer(root: MappingNode, file: SourceFile) -> MappingNode | list[Diagnostic
         findings.append(_unread(file, end, len(file.text), message, help))
     if findings:
         return findings
+    if nothing := _changes_nothing(file, parts, value, root):
+        return [nothing]
     return _nested(parts, value, value.span.end)
 
 
@@ -147,6 +148,27 @@ def _nested(parts: list[_Part], value: Node, end: int) -> MappingNode | list[Dia
             value = MappingNode(span, ((part.key, value),))
     assert isinstance(value, MappingNode), "a path has a part"
     return value
+
+
+def _changes_nothing(file: SourceFile, parts: list[_Part], value: Node, root: MappingNode) -> Diagnostic | None:
+    """LG607 for an empty list of bricks or an empty mapping: merged with what is there, it would do nothing."""
+    written = ".".join(part.text for part in parts)
+    if isinstance(value, SequenceNode) and not value.items and written == BRICKS:
+        what, help = "list of bricks", "`--set 'bricks=[{id: ID, $delete: true}]'` takes one away"
+    elif isinstance(value, MappingNode) and not value.entries and not _is_new_policy(parts, root):
+        what, help = "mapping", f"`--set '{written}={{$delete: true}}'` takes `{written}` away"
+        if len(parts) == 2 and parts[0].text == BRICKS:
+            help = f"`--set 'bricks=[{{id: {parts[1].text}, $delete: true}}]'` takes the brick away"
+    else:
+        return None
+    message = f"an empty {what} changes nothing: it is merged with what is there"
+    return _unread(file, value.span.start, value.span.end, message, help)
+
+
+def _is_new_policy(parts: list[_Part], root: MappingNode) -> bool:
+    policies = root.get("skip_policies")
+    there = policies[1].get(parts[-1].text) if policies and isinstance(policies[1], MappingNode) else None
+    return len(parts) == 2 and parts[0].text == "skip_policies" and there is None
 
 
 def _unread(file: SourceFile, start: int, end: int, message: str, help: str) -> Diagnostic:

@@ -11,13 +11,17 @@ from legoc.diagnostics import Diagnostic, Edit, Label
 from legoc.source import Span
 from legoc.spec.diffusion import kind_of
 from legoc.spec.drafts import Draft
-from legoc.spec.load import Loaded
+from legoc.spec.load import MAX_GUESSES, Loaded
 from legoc.spec.predicate import parse
 from legoc.spec.resolved import Path
 from legoc.spec.suggest import close
 from legoc_runtime.contract.policy import BUILTIN_POLICIES
-from legoc_runtime.contract.predicate import Expr, holds, names_in
+from legoc_runtime.contract.predicate import Expr, names_in
+from legoc_runtime.contract.predicate_columns import Columns, size
 from legoc_runtime.contract.schedule import Level
+
+MAX_OPERATIONS = 8_000_000
+"""Operations of all predicates of a spec over its schedule, so that checking it stays a matter of moments."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def parse_predicates(loaded: Loaded) -> tuple[Predicates, list[Diagnostic]]:
         node = loaded.tree.scalar(path)
         if node is None:
             continue
-        tree, errors = parse(node.text, timesteps=timesteps)
+        tree, errors = parse(node.text, timesteps=timesteps, guess=len(findings) < MAX_GUESSES)
         if tree is not None:
             trees[path] = tree
         for error in errors:
@@ -67,12 +71,18 @@ class Table:
     Attributes:
         name: its name; `default` for the bricks' own `skip:` keys.
         paths: brick id -> place of its predicate.
-        held: brick id -> for every noise level, whether its predicate holds.
+        held: brick id -> at which noise levels its predicate holds, packed as `Columns` does.
+        columns: the schedule.
     """
 
     name: str
     paths: Mapping[str, Path]
-    held: Mapping[str, tuple[bool, ...]]
+    held: Mapping[str, int]
+    columns: Columns
+
+    def decides(self, brick: str) -> bool:
+        """Whether the predicate of a brick holds at some levels and not at others."""
+        return self.held[brick] not in (0, self.columns.everywhere)
 
     def head(self, loaded: Loaded) -> Span:
         """Where to point to for the whole policy."""
@@ -84,10 +94,12 @@ class Table:
 def check_names(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
     """LG305 and LG306: bricks that a policy names, and the policies' own names."""
     ids = known_ids(loaded, drafts)
+    guesses = 0
     for name, skips in (loaded.written.skip_policies or {}).items():
         yield from _policy_name(loaded, name)
         for brick in [brick for brick in skips if brick not in ids] if ids else []:
-            yield _unknown_brick(loaded, name, brick, ids)
+            yield _unknown_brick(loaded, name, brick, ids, guess=guesses < MAX_GUESSES)
+            guesses += 1
 
 
 def known_ids(loaded: Loaded, drafts: list[Draft]) -> list[str]:
@@ -98,8 +110,8 @@ def known_ids(loaded: Loaded, drafts: list[Draft]) -> list[str]:
 
 def tabulate_policies(
     loaded: Loaded, drafts: list[Draft], predicates: Predicates, levels: tuple[Level, ...] | None
-) -> list[Table]:
-    """The sound policies over the schedule, `default` first.
+) -> tuple[list[Table], list[Diagnostic]]:
+    """The sound policies over the schedule, `default` first; none, and LG314, where that is too much work.
 
     Args:
         loaded: the spec.
@@ -109,7 +121,7 @@ def tabulate_policies(
     """
     ids = known_ids(loaded, drafts)
     if not ids or levels is None:
-        return []
+        return [], []
     sound: dict[str, dict[str, Path]] = {}
     default = predicates.default_skips(drafts)
     if default and _sound_default(loaded, drafts, predicates):
@@ -120,10 +132,24 @@ def tabulate_policies(
         broken = any(place[:2] == path for place in loaded.broken)
         if name != "default" and not broken and all(b in ids and p in predicates.trees for b, p in paths.items()):
             sound[name] = paths
+    trees = {predicates.trees[path] for paths in sound.values() for path in paths.values()}
+    operations = len(levels) * sum(map(size, trees))
+    if operations > MAX_OPERATIONS:
+        return [], [_too_much(loaded, operations, len(trees), len(levels))]
+    columns = Columns(levels)
     return [
-        Table(name, paths, {b: tuple(holds(predicates.trees[p], level) for level in levels) for b, p in paths.items()})
+        Table(name, paths, {brick: columns.truth(predicates.trees[path]) for brick, path in paths.items()}, columns)
         for name, paths in sound.items()
-    ]
+    ], []
+
+
+def _too_much(loaded: Loaded, operations: int, trees: int, levels: int) -> Diagnostic:
+    message = (
+        f"{trees:,} predicates over {levels:,} noise levels are {operations:,} operations; "
+        f"at most {MAX_OPERATIONS:,} are worked out"
+    )
+    help = f"write at most {max(2, levels * MAX_OPERATIONS // operations):,} `steps`, or shorter or fewer predicates"
+    return report("LG314", message, loaded.span("sample", "steps"), help=help)
 
 
 def check_tables(
@@ -150,9 +176,9 @@ def _policy_name(loaded: Loaded, name: str) -> Iterator[Diagnostic]:
         yield report("LG306", f"a policy cannot be called `{name}`", span, help=help)
 
 
-def _unknown_brick(loaded: Loaded, policy: str, brick: str, ids: list[str]) -> Diagnostic:
-    guess = close(brick, ids)
-    help = f"did you mean `{guess}`?" if guess else f"the bricks are {', '.join(ids)}"
+def _unknown_brick(loaded: Loaded, policy: str, brick: str, ids: list[str], *, guess: bool) -> Diagnostic:
+    meant = close(brick, ids) if guess else None
+    help = f"did you mean `{meant}`?" if meant else f"the bricks are {', '.join(ids)}"
     path = ("skip_policies", policy, brick)
     message = f"policy `{policy}` names the brick `{brick}`, which the stack does not have"
     return report("LG305", message, loaded.tree.key(path) or loaded.span(*path), help=help)
@@ -162,7 +188,10 @@ def levels_without_bricks(table: Table, ids: list[str]) -> list[int]:
     """The noise levels at which a policy leaves no brick."""
     if not all(brick in table.held for brick in ids):
         return []
-    return [i for i, row in enumerate(zip(*(table.held[brick] for brick in ids), strict=True)) if all(row)]
+    empty = table.columns.everywhere
+    for brick in ids:
+        empty &= table.held[brick]
+    return [i for i, is_empty in enumerate(table.columns.unpacked(empty)) if is_empty] if empty else []
 
 
 def _over_schedule(
@@ -175,10 +204,9 @@ def _over_schedule(
         message = f"policy `{table.name}` leaves no brick out, like the built-in `none`"
         yield report("LG308", message, table.head(loaded), help="give it predicates, or remove it")
     for brick, path in table.paths.items():
-        held = table.held[brick]
-        if all(held) or not any(held):
+        if not table.decides(brick):
             tree = predicates.trees[path]
-            yield _undecided(loaded, table.name, brick, path, tree, levels, always=all(held))
+            yield _undecided(loaded, table.name, brick, path, tree, levels, always=table.held[brick] != 0)
 
 
 def _no_brick(loaded: Loaded, table: Table, empty: list[int], levels: tuple[Level, ...]) -> Diagnostic:

@@ -37,6 +37,7 @@ from legoc_runtime.contract.predicate import (
     Negate,
     Not,
     Number,
+    constant,
 )
 
 MAX_CHARACTERS = 500
@@ -83,29 +84,33 @@ class Parsed:
     depth: int = 1
 
 
-def parse(text: str, *, timesteps: bool = False) -> tuple[Expr | None, list[PredicateError]]:
+def parse(text: str, *, timesteps: bool = False, guess: bool = True) -> tuple[Expr | None, list[PredicateError]]:
     """Parse and check a predicate.
 
     Args:
         text: the predicate; its value must be true or false.
         timesteps: whether the diffusion has timesteps, so that `t` is a name.
+        guess: whether unknown names are told what they were meant to be.
 
     Returns:
-        the tree, or None with what is wrong: LG301 syntax, LG302 unknown names (all of them), LG303 kinds, LG304 size.
+        The tree with what is doubtful: LG313 a constant that makes it mean nothing. Or None with what is wrong: LG301
+        syntax, LG302 unknown names (all of them), LG303 kinds, LG304 size.
     """
-    parser = _Parser(text, NUMBER_NAMES + (TIMESTEP_NAMES if timesteps else ()) + BOOL_NAMES)
+    parser = _Parser(text, NUMBER_NAMES + (TIMESTEP_NAMES if timesteps else ()) + BOOL_NAMES, guess)
     try:
         parsed = parser.whole()
     except PredicateError as error:
         return None, [*parser.errors, error]
-    return (None, parser.errors) if parser.errors else (parsed.expr, [])
+    return (None, parser.errors) if parser.errors else (parsed.expr, parser.doubts)
 
 
 class _Parser:
-    def __init__(self, text: str, names: tuple[str, ...]) -> None:
+    def __init__(self, text: str, names: tuple[str, ...], guess: bool) -> None:
         self.text = text
         self.names = names
+        self.guess = guess
         self.errors: list[PredicateError] = []
+        self.doubts: list[PredicateError] = []
         self.tokens: list[Token] = []
         self.at = 0
         self.nesting = 0
@@ -211,6 +216,9 @@ class _Parser:
             right = operand()
             for part in (left, right):
                 self.require(part, "number", f"`{op.text}` takes numbers")
+            if op.text == "/" and constant(right.expr) == 0:
+                help = "it gives an infinity, and 0 / 0 no number, with which no comparison but `!=` holds"
+                self.doubt(right, "this divides by 0", help)
             expr = Arithmetic(cast("ArithmeticOp", op.text), left.expr, right.expr)
             left = self.join(expr, "number", [left, right])
         return left
@@ -246,7 +254,7 @@ class _Parser:
             help = f"write `{token.text}(...)`"
             raise PredicateError("LG301", f"`{token.text}` is a function", token.start, token.end, help=help)
         if token.text not in self.names:
-            self.errors.append(_unknown_name(token, self.names))
+            self.errors.append(_unknown_name(token, self.names, self.guess))
             return Parsed(Number(0.0), "unknown", token.start, token.end)
         kind: Kind = "truth value" if token.text in BOOL_NAMES else "number"
         return Parsed(Name(token.text), kind, token.start, token.end)
@@ -261,7 +269,7 @@ class _Parser:
             arguments.append(self.nested(self.or_test, opened))
         closed = self.expect(")", opened)
         if function.text not in FUNCTIONS:
-            self.errors.append(_unknown_function(function))
+            self.errors.append(_unknown_function(function, self.guess))
             return Parsed(Number(0.0), "unknown", function.start, closed.end)
         for argument in arguments:
             self.require(argument, "number", f"`{function.text}` takes numbers")
@@ -271,6 +279,9 @@ class _Parser:
                 f"`{function.text}` takes {'one number' if one else 'two numbers or more'}, found {len(arguments)}"
             )
             raise PredicateError("LG301", message, function.start, closed.end)
+        if function.text == "log" and (value := constant(arguments[0].expr)) is not None and not value > 0:
+            help = "it is minus infinity at 0, and below no number, with which no comparison but `!=` holds"
+            self.doubt(arguments[0], f"this takes the logarithm of {value:g}", help)
         expr = Call(function.text, tuple(argument.expr for argument in arguments))
         parsed = self.join(expr, "number", arguments, start=function.start)
         return Parsed(parsed.expr, parsed.kind, parsed.start, closed.end, parsed.depth)
@@ -293,6 +304,10 @@ class _Parser:
             raise _too_deep(start, parts[-1].end)
         return Parsed(expr, kind, start, parts[-1].end, depth)
 
+    def doubt(self, part: Parsed, message: str, help: str) -> None:
+        """Note a constant that is legal and cannot be meant."""
+        self.doubts.append(PredicateError("LG313", message, part.start, part.end, help=help))
+
     def require(self, part: Parsed, kind: Kind, why: str) -> None:
         if part.kind in (kind, "unknown"):
             return
@@ -312,19 +327,19 @@ def _too_deep(start: int, end: int) -> PredicateError:
     return PredicateError("LG304", message, start, end, help="say it with fewer terms")
 
 
-def _unknown_name(token: Token, names: tuple[str, ...]) -> PredicateError:
+def _unknown_name(token: Token, names: tuple[str, ...], guess: bool) -> PredicateError:
     help = _NAME_HINTS.get(token.text.lower())
     if help is None:
-        guess = close(token.text, names)
-        help = f"did you mean `{guess}`?" if guess else f"the names are {', '.join(names)}"
+        meant = close(token.text, names) if guess else None
+        help = f"did you mean `{meant}`?" if meant else f"the names are {', '.join(names)}"
     return PredicateError("LG302", f"unknown name `{token.text}`", token.start, token.end, help=help)
 
 
-def _unknown_function(token: Token) -> PredicateError:
+def _unknown_function(token: Token, guess: bool) -> PredicateError:
     help = _FUNCTION_HINTS.get(token.text.lower())
     if help is None:
-        guess = close(token.text, FUNCTIONS)
-        help = f"did you mean `{guess}`?" if guess else f"the functions are {', '.join(FUNCTIONS)}"
+        meant = close(token.text, FUNCTIONS) if guess else None
+        help = f"did you mean `{meant}`?" if meant else f"the functions are {', '.join(FUNCTIONS)}"
     return PredicateError("LG302", f"unknown function `{token.text}`", token.start, token.end, help=help)
 
 

@@ -32,6 +32,19 @@ def read_source(path: Path | str, name: str | None = None) -> SourceFile | Diagn
             data = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         return _unreadable(path, error, empty)
+    return source_of(data, name)
+
+
+def source_of(data: bytes, name: str) -> SourceFile | Diagnostic:
+    """The text of bytes that were read, or why they are none.
+
+    Findings: LG002 not text, LG007 too large.
+
+    Args:
+        data: the bytes, `MAX_BYTES` and one more at most.
+        name: how diagnostics call them.
+    """
+    empty = Span(SourceFile(name, ""), 0, 0)
     if len(data) > MAX_BYTES:
         return report("LG007", f"the file has more than {MAX_BYTES:,} bytes", empty, help=_NOT_A_SPEC)
     try:

@@ -142,7 +142,8 @@ def _unused(suppressions: list[_Suppression], index: int) -> Diagnostic:
         edits = _without(this, [s for s in suppressions if s.comment is this.comment])
         return report("LG504", message, this.span, "again here", secondary=places, help="remove it", fix=edits)
     message = f"nothing in line {this.line} gives {this.code}"
-    return report("LG504", message, this.span, help="remove the suppression")
+    edits = _without(this, [s for s in suppressions if s.comment is this.comment])
+    return report("LG504", message, this.span, help="remove the suppression", fix=edits)
 
 
 def _without(this: _Suppression, all_of_comment: list[_Suppression]) -> list[Edit] | None:

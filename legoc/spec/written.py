@@ -216,7 +216,9 @@ class Data(Section):
 
     required = frozenset({"path"})
     path: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = Field(
-        None, description="a zip with dataset.json, or a folder of class folders", examples=["data/imagenet256_latents"]
+        None,
+        description="a zip with dataset.json, or a folder of class folders, from the current directory",
+        examples=["data/imagenet256_latents"],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -62,16 +63,47 @@ def test_findings_go_to_stdout_and_the_summary_to_stderr(
     assert main(["check", EMOJI, str(broken), str(warned)]) == 1
     captured = capsys.readouterr()
     assert "^^ 32 is no multiple" not in captured.err
-    assert f"--> {broken}:28:" in captured.out
+    assert f"--> {broken}:29:" in captured.out
     assert captured.err == "3 files checked: 1 error and 1 warning\n"
 
 
 def test_the_formats(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--format", "concise", str(broken)]) == 1
-    assert capsys.readouterr().out.startswith(f"{broken}:28:25: error[LG201] brick `parts` is 12x12")
+    assert capsys.readouterr().out.startswith(f"{broken}:29:25: error[LG201] brick `parts` is 12x12")
     assert main(["check", "--format", "json", str(broken), EMOJI]) == 1
     body = json.loads(capsys.readouterr().out)
     assert (body["version"], body["files"], body["errors"]) == (1, [str(broken), EMOJI], 1)
+
+
+def given(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_standard_input_is_checked(
+    broken: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given(monkeypatch, broken.read_bytes())
+    assert main(["check", "-", "--format", "concise"]) == 1
+    assert capsys.readouterr().out.startswith("<stdin>:29:25: error[LG201]")
+    given(monkeypatch, b"\xff")
+    assert main(["check", "-", "--format", "json"]) == 1
+    body = json.loads(capsys.readouterr().out)
+    assert (body["files"], body["diagnostics"][0]["code"]) == (["<stdin>"], "LG002")
+    assert main(["check", "-", "--fix"]) == 2
+    assert "- is standard input" in capsys.readouterr().err
+
+
+def test_standard_input_is_formatted_to_stdout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tidy = Path(EMOJI).read_text(encoding="utf-8")
+    for text in (tidy, tidy.replace("carry: x0 ", "carry:    x0 ")):
+        given(monkeypatch, text.encode())
+        assert main(["fmt", "-"]) == 0
+        assert capsys.readouterr().out == tidy
+    given(monkeypatch, text.encode())
+    assert main(["fmt", "-", "--check"]) == 1
+    assert capsys.readouterr() == ("", "would format <stdin>\n")
 
 
 def test_help_and_check_stay_light(broken: Path) -> None:
@@ -89,8 +121,9 @@ def test_every_command_has_its_module_and_help(capsys: pytest.CaptureFixture[str
     for name in ("check", "explain"):
         assert main([name, "--help"]) == 0
         assert main(["help", name]) == 0
-        first, second = capsys.readouterr().out.split(f"Usage: legoc {name}")[1:]
-        assert first == second
+        assert main([name, "-h"]) == 0
+        first, second, third = capsys.readouterr().out.split(f"Usage: legoc {name}")[1:]
+        assert first == second == third
         assert "Args:" not in first
 
 
@@ -99,6 +132,8 @@ def test_explain_lists_codes_and_shows_pages(capsys: pytest.CaptureFixture[str])
     assert "LG308  warning  a predicate that decides nothing\n" in capsys.readouterr().out
     assert main(["explain", "lg201"]) == 0
     assert capsys.readouterr().out.startswith("# LG201: a brick's size does not divide the grid (error)\n")
+    assert main(["explain", "201"]) == 0
+    assert capsys.readouterr().out.startswith("# LG201: ")
     assert main(["explain", "LG999"]) == 2
     assert "no diagnostic code `LG999`" in capsys.readouterr().err
 

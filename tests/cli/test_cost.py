@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,25 @@ def test_batch_multiplies_activations_and_nothing_else(capsys: pytest.CaptureFix
     assert changed == ["sampling", "training"]
 
 
+def test_json_says_batch_rows_and_units(capsys: pytest.CaptureFixture[str]) -> None:
+    shown: list[dict[str, Any]] = []
+    for batch in (1, 10):
+        assert main(["cost", str(U_XL), "--batch", str(batch), "--guidance", "2", "--json"]) == 0
+        shown.append(json.loads(capsys.readouterr().out))
+    one, ten = shown
+    assert (one["batch"], one["rows"], ten["batch"], ten["rows"]) == (1, 2, 10, 20)
+    assert ten["memory"] == one["memory"]
+    for kind in ("sampling_activations", "training_activations"):
+        assert ten["batch_memory"][kind] == {p: 10 * size for p, size in one["batch_memory"][kind].items()}
+    assert ten["units"]["rows"].startswith("rows of a forward pass")
+    assert ten["flops"] == 2 * ten["macs"]
+
+
+def test_a_policy_given_twice_is_one_row_and_has_two_spellings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", str(TINY), "--policy", "late", "--skip-policy", "late", "--json"]) == 0
+    assert [policy["policy"] for policy in json.loads(capsys.readouterr().out)["policies"]] == ["late"]
+
+
 def test_json_prices_what_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--json", "--steps", "10", "--guidance", "1", "--skip-policy", "late", "--skip-policy", "halfway:0.4"]
     assert main(["cost", str(TINY), *options]) == 0
@@ -66,6 +86,10 @@ def test_a_spec_that_does_not_check_is_shown(tmp_path: Path, capsys: pytest.Capt
         (["--skip-policy", "nope"], "there is no skip policy `nope`"),
         (["--skip-policy", "halfway:2"], "the share of steps must be a number from 0 to 1"),
         (["--steps", "1"], "a schedule needs 2 to"),
+        (["--steps", "-1"], "a schedule needs 2 to"),
+        (["--guidance", "nan"], "guidance must be 0 or more, got nan"),
+        (["--guidance", "-1"], "guidance must be 0 or more, got -1"),
+        (["--guidance", "inf"], "guidance must be 0 or more, got inf"),
         (["--batch", "0"], "--batch"),
         (["--layers", "4"], "--layers"),
     ],

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,76 @@ def test_a_build_has_no_checkpoint(run: Path, capsys: Captured):
     assert "trained" not in out
 
 
+def edit_manifest(directory: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = directory / "manifest.json"
+    body = json.loads(path.read_text())
+    change(body)
+    path.write_text(json.dumps(body))
+
+
+def widen(body: dict[str, Any]) -> None:
+    body["shape"]["bricks"][2]["width"] = 64
+
+
+def change_program(body: dict[str, Any]) -> None:
+    body["programs"][0]["ops"].pop()
+
+
+def forget_training(body: dict[str, Any]) -> None:
+    body["programs"] = [program for program in body["programs"] if program["name"] != "training"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (widen, "the manifest and the spec disagree: shape.bricks[2].width is 64 instead of 16"),
+        (change_program, "program `windows+parts+image` is not what the spec compiles to"),
+        (forget_training, "program `training` is missing"),
+    ],
+)
+def test_a_manifest_that_is_not_what_its_spec_says(
+    run: Path, capsys: Captured, change: Callable[[dict[str, Any]], None], words: str
+):
+    edit_manifest(run, change)
+    for path in (run, checkpoint(run)):
+        assert any(words in fault for fault in inspected(path, capsys, code=3)["faults"])
+    capsys.readouterr()
+    assert main(["inspect", str(run)]) == 3
+    out, err = capsys.readouterr()
+    assert words in out
+    assert words in err
+    assert "legoc build" in err
+
+
+@pytest.mark.parametrize("command", [["cost"], ["timeline"], ["graph"], ["estimate", "--gpu", "h100"]])
+def test_a_changed_manifest_is_not_priced_or_drawn(run: Path, capsys: Captured, command: list[str]):
+    assert main([*command, str(run)]) == 0
+    edit_manifest(run, widen)
+    capsys.readouterr()
+    assert main([*command, str(run)]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "shape.bricks[2].width is 64 instead of 16" in err
+
+
+def test_a_build_of_another_version_is_held_to_what_it_says(run: Path, capsys: Captured):
+    edit_manifest(run, lambda body: body.update(legoc_version="0.0.9"))
+    assert inspected(run, capsys)["faults"] == []
+
+
+def test_modules_that_are_missing_or_foreign(run: Path, capsys: Captured):
+    (run / "modules" / "training.py").rename(run / "modules" / "other.py")
+    faults = inspected(run, capsys, code=3)["faults"]
+    assert faults == [
+        f"{run / 'modules' / 'training.py'} is missing",
+        f"{run / 'modules' / 'other.py'} is of no program of the build",
+    ]
+    shutil.rmtree(run / "modules")
+    assert inspected(run, capsys)["faults"] == []  # a run that was trained without the compiler has none
+    shutil.rmtree(run / "checkpoints")
+    assert len(inspected(run, capsys, code=3)["faults"]) == 4
+
+
 def test_spec_build_and_weights_agree_on_the_hashes(run: Path, capsys: Captured):
     paths = (run / "spec.yaml", run, checkpoint(run), checkpoint(run) / "weights.safetensors")
     hashes = [
@@ -130,6 +201,12 @@ def test_tensors_of_others_are_described(tmp_path: Path, capsys: Captured):
     assert (found["kind"], found["stack"]) == ("tensors", None)
     assert found["tensors"]["dtypes"] == {"F32": 12, "I64": 5}
     assert found["tensors"]["metadata"] == ["format"]
+
+
+def test_safetensors_under_another_name_are_read(run: Path, capsys: Captured):
+    path = run.parent / "pytorch_model.bin"
+    shutil.copyfile(checkpoint(run) / "weights.safetensors", path)
+    assert inspected(path, capsys)["kind"] == "weights"
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_the_views(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     whole = json.loads(out_of(capsys, "show", EMOJI, "--json"))
-    assert (whole["version"], whole["name"], whole["spec"]["bricks"][2]["size"]) == (1, "emoji_32", "image")
+    assert (whole["show_version"], whole["name"], whole["spec"]["bricks"][2]["size"]) == (1, "emoji_32", "image")
     values = json.loads(out_of(capsys, "show", EMOJI, "--origins", "--json", "--set", "sample.steps=20"))["values"]
     by_path = {value.pop("path"): value for value in values}
     by_path["carry"].pop("line")

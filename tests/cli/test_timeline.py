@@ -22,7 +22,7 @@ def test_text_goes_to_stdout(spec: Path, capsys):
     out, err = capsys.readouterr()
     assert "small · policy late" in out
     assert "sigma 0.227: image off" in out
-    assert err == ""
+    assert err == "steps: 12 instead of the spec's 5\n"
 
 
 def test_an_svg_goes_to_its_file_and_its_name_to_stdout(spec: Path, tmp_path: Path, capsys):
@@ -43,7 +43,10 @@ def test_without_a_policy_the_skip_keys_are_drawn(tmp_path: Path, capsys):
     ("arguments", "word"),
     [
         (["--skip-policy", "lat"], "no skip policy `lat`"),
+        (["--policy", "lat"], "no skip policy `lat`"),
         (["--steps", "1"], "2 to 10,000 steps"),
+        (["--guidance", "nan"], "guidance must be 0 or more"),
+        (["--guidance", "-1"], "guidance must be 0 or more"),
         (["-o", "picture.pdf"], "not an SVG"),
         (["-o", "picture.svg", "--ascii"], "--ascii"),
     ],
@@ -70,3 +73,10 @@ def test_it_needs_no_torch_and_no_unicode(spec: Path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert "####" in done.stdout
+
+
+def test_a_flag_over_set_says_whose_value_it_replaces(spec: Path, capsys):
+    assert main(["timeline", str(spec), "--set", "sample.steps=7", "--steps", "12"]) == 0
+    assert capsys.readouterr().err == "steps: 12 instead of 7, as --set said\n"
+    assert main(["cost", str(spec), "--steps", "12"]) == 0
+    assert capsys.readouterr().err == "steps: 12 instead of the spec's 5\n"

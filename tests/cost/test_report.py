@@ -121,13 +121,18 @@ def test_requests_that_make_no_sense_are_refused() -> None:
         price(manifest(classes=None))
     with pytest.raises(UsageError, match="steps"):
         price(manifest(), steps=1)
+    for guidance in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(UsageError, match="guidance must be 0 or more"):
+            price(manifest(), guidance=guidance)
 
 
 def test_json_is_versioned_and_whole() -> None:
     cost = price(manifest())
     data = json.loads(json.dumps(cost.to_json()))
     assert (data.pop("cost_version"), data.pop("flops_per_mac")) == (1, 2)
-    assert set(data) == set(Cost.__dataclass_fields__)
+    assert data.pop("flops") == 2 * cost.macs
+    assert data["units"]["batch_memory"] == "bytes, for `rows` and `batch`"
+    assert set(data) - {"units", "batch", "rows", "batch_memory"} == set(Cost.__dataclass_fields__)
     assert sum(b["macs"] for b in data["bricks"]) + data["shared_macs"] == data["macs"]
     assert data["policies"][2]["breaks"][0]["sigma"] == pytest.approx(0.03518665, rel=1e-6)
 
@@ -142,6 +147,16 @@ def test_table_says_what_matters() -> None:
     assert late.endswith("top in 2 of 8 (stops at step 6, sigma 0.0352)")
     assert all(line == line.rstrip() for line in lines)
     assert "1 MAC = 2 FLOPs" in text
+    (head,) = [line.split() for line in lines if line.startswith("brick ")]
+    (whole,) = [line for line in lines if line.startswith("all ")]
+    assert head[-3:] == ["MACs", "FLOPs", "share"]
+    assert whole.endswith(f"{quantity(2 * price(manifest()).macs)}  100.0%")
+    assert "B in all of weights, gradients, moments and averages, beside its activations" in text
+
+
+def test_labels_are_looked_up_only_where_there_are_labels() -> None:
+    assert "(labels are looked up)" in table(price(manifest()))
+    assert "labels" not in table(price(manifest(classes=None), guidance=1))
 
 
 @pytest.mark.parametrize(

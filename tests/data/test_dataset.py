@@ -176,6 +176,9 @@ def test_images_of_another_size_than_the_stack_are_refused(tmp_path: Path) -> No
         data.check_fits(small_stack(grid=(16, 8)))
     with pytest.raises(UsageError, match="images of 3 channels, the stack has 4"):
         data.check_fits(small_stack(grid=(8, 16), channels=4))
+    # of another size too: to resize the images would not help
+    with pytest.raises(UsageError, match="latents, which this version cannot train on yet"):
+        data.check_fits(small_stack(channels=4))
 
 
 @pytest.mark.parametrize(

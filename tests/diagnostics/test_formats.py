@@ -102,3 +102,22 @@ def test_labels_in_another_file_stand_under_its_name() -> None:
         "2 | bricks: []\n"
         "  | ------ from here\n"
     )
+
+
+def test_what_was_set_on_the_command_line_has_no_file_in_annotations_and_logs() -> None:
+    typed = SourceFile("--set train.batch=x", "train.batch=x")
+    finding = Diagnostic("LG103", "error", "wrong", Label(Span(typed, 12, 13)), fix=(Edit(Span(typed, 12, 13), "1"),))
+    assert render_github([finding]) == "::error title=legoc LG103::wrong (in `--set train.batch=x`)\n"
+    (result,) = log(finding)["results"]
+    assert result["locations"] == [{"logicalLocations": [{"name": "--set train.batch=x", "kind": "parameter"}]}]
+    assert "fixes" not in result
+
+
+def test_columns_of_the_first_line_do_not_count_a_byte_order_mark() -> None:
+    file = SourceFile("bom.yaml", "\ufeffkey: 1\nkey: 2\n")
+    first, second = Span(file, 1, 4), Span(file, 8, 11)
+    assert (first.line, first.column, first.end_position) == (1, 1, (1, 4))
+    assert (second.line, second.column) == (2, 1)
+    assert Span(file, 0, 0).column == 1
+    finding = Diagnostic("LG101", "error", "wrong", Label(first))
+    assert "1 | key: 1\n  | ^^^\n" in render_full([finding])

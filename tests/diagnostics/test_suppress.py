@@ -2,6 +2,7 @@
 
 import pytest
 
+from legoc.fix import fix_text
 from legoc.spec import check_text
 
 SPEC = """\
@@ -79,6 +80,17 @@ def test_one_comment_may_name_several_codes_and_each_has_to_be_used() -> None:
     assert finding.primary is not None
     span = finding.primary.span
     assert text[span.start : span.end] == "LG109"
+
+
+@pytest.mark.parametrize(
+    "comment", ["# legoc: ignore[LG109] nothing here", "# legoc: ignore[LG109, LG311] nothing here"]
+)
+def test_an_unused_suppression_is_mended_away(comment: str) -> None:
+    plain = SPEC.replace("sigma > 100", "sigma < 0.3")
+    for text in (f"{plain}{comment}\n", plain.replace("name: example", f"name: example  {comment}")):
+        fixed = fix_text(text, "s.yaml", lambda text: check_text(text, "s.yaml").diagnostics)
+        assert (fixed.text, fixed.remaining) == (plain, check_text(plain, "s.yaml").diagnostics)
+        assert {finding.code for finding in fixed.made} == {"LG504"}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,23 @@ FLICKER = Policy(
 def draw(policy: Policy, steps: int = 18) -> Timeline:
     levels = edm_levels(steps, EdmConstants())
     return make_timeline("emoji", shape(), tabulate(policy, shape().ids, levels), heun_evaluations(steps))
+
+
+def test_the_share_of_a_thin_row_stands_beside_its_name() -> None:
+    whole = draw(LATE)
+    timeline = replace(
+        whole, rows=tuple(replace(row, share=0.01) if i == 0 else row for i, row in enumerate(whole.rows))
+    )
+    svg = ElementTree.fromstring(timeline_svg(timeline))
+    texts = {element.text: element for element in svg.iter("{http://www.w3.org/2000/svg}text")}
+    thin = [row for row in timeline.rows if f"{row.share:.1%}" in texts]
+    assert thin
+    for row in thin:
+        name, share = texts[row.brick], texts[f"{row.share:.1%}"]
+        assert name.get("text-anchor") == share.get("text-anchor") == "end"
+        assert name.get("y") == share.get("y")
+        assert 30 < float(share.get("x", 0)) - float(name.get("x", 0)) < 50
+    assert any("shares are of one evaluation" in (text or "") for text in texts)
 
 
 def test_the_saving_counts_evaluations_and_corrections_belong_to_their_level():

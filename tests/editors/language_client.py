@@ -30,7 +30,7 @@ class ServerError(Exception):
 class LanguageClient:
     """A connection to a server, from its start to its exit.
 
-    `stray` holds every byte of stdout that was not part of a message.
+    `stray` holds every byte of stdout that was not part of a message, `told` the documents that something was said of.
     """
 
     def __init__(self, command: Sequence[str], *, settings: dict[str, Any] | None = None) -> None:
@@ -47,6 +47,7 @@ class LanguageClient:
         self.answers: queue.Queue[dict[str, Any]] = queue.Queue()
         self.notes: queue.Queue[dict[str, Any]] = queue.Queue()
         self.errors: list[bytes] = []
+        self.told: set[str] = set()
         self.count = 0
         self.versions: dict[str, int] = {}
         self.threads = [threading.Thread(target=work, daemon=True) for work in (self._read, self._read_errors)]
@@ -146,6 +147,8 @@ class LanguageClient:
         elif "id" in message:
             self._send({"id": message["id"], "result": self._answer(message)})
         else:
+            if message["method"] == "textDocument/publishDiagnostics":
+                self.told.add(message["params"]["uri"])
             self.notes.put(message)
 
     def _answer(self, message: dict[str, Any]) -> Any:

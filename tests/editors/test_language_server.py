@@ -121,6 +121,48 @@ def test_findings_in_bases_go_to_the_bases(client: LanguageClient, tmp_path: Pat
     assert client.diagnostics(base.as_uri()) == []
 
 
+def test_mistakes_of_a_base_are_said_once_however_many_specs_extend_it(client: LanguageClient, tmp_path: Path) -> None:
+    (tmp_path / "children").mkdir()
+    base = tmp_path / "base.yaml"
+    base.write_text(EMOJI.replace("heads: 6 ", "heads: 7 "), encoding="utf-8")
+    found = opened(client, base.as_uri(), base.read_text(encoding="utf-8"))
+    for name in ("one", "two"):
+        child = tmp_path / "children" / f"{name}.yaml"
+        client.open(child.as_uri(), f"legoc: 1\nextends: ../base.yaml\nname: {name}\n")
+        again = client.diagnostics(base.as_uri())
+        assert client.diagnostics(child.as_uri()) == []
+        assert [(d["code"], d["range"], d["message"]) for d in again] == [
+            (d["code"], d["range"], d["message"]) for d in found
+        ]
+    assert found
+
+
+def test_yaml_of_others_is_left_alone(client: LanguageClient, tmp_path: Path) -> None:
+    workflow, child = tmp_path / "ci.yaml", tmp_path / "child.yaml"
+    client.open(workflow.as_uri(), "on: push\njobs:\n  bricks: {runs-on: here}\n")
+    assert opened(client, child.as_uri(), "legoc: 1\nname: x\n")
+    assert workflow.as_uri() not in client.told
+    # what a spec extends is a base, whatever it says
+    workflow.write_text("on: push\n", encoding="utf-8")
+    client.change(child.as_uri(), "legoc: 1\nextends: ci.yaml\nname: x\n")
+    assert {found["code"] for found in client.diagnostics(workflow.as_uri())} == {"LG101"}
+
+
+def test_files_to_extend_are_completed(client: LanguageClient, tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    for name in ("base/size-s.yaml", "base/notes.txt", "one.yaml", ".hidden.yaml", "a stack.yaml"):
+        (tmp_path / name).write_text("brick_defaults: {width: 384}\n", encoding="utf-8")
+    uri = (tmp_path / "a stack.yaml").as_uri()
+    assert completions(client, uri, "legoc: 1\nextends: |\n") == ["one.yaml", "base/"]
+    assert completions(client, uri, "legoc: 1\nextends: [one.yaml, base/|]\n") == ["size-s.yaml"]
+    assert completions(client, uri, "legoc: 1\nextends:\n  - |\nname: x\n") == ["one.yaml", "base/"]
+    text, where = placed("legoc: 1\nextends: base/size-s|\n")
+    client.change(uri, text)
+    (item,) = client.ask("completion", uri, where)
+    assert applied(text, [item["textEdit"]]) == "legoc: 1\nextends: base/size-s.yaml\n"
+    assert completions(client, uri, "legoc: 1\nextends: nowhere/|\n") == []
+
+
 def test_a_base_need_not_be_complete(client: LanguageClient, uri: str) -> None:
     assert opened(client, uri, "brick_defaults: {width: 384, heads: 6}\n") == []
     client.change(uri, "brick_defaults: {width: 384, haeds: 6}\n")

@@ -21,10 +21,13 @@ from legoc.fix import fix_text
 from legoc.fmt import format_text
 from legoc.render import render_concise, render_full, render_github, render_json, render_sarif
 from legoc.spec import check_text
+from legoc_runtime.errors import RunError
 from tests.fuzz.mutate import Tree, mutated_bytes, mutated_tree, tree_of
 
 ROOT = Path(__file__).parents[2]
-PRESETS = ("emoji_32.yaml", "lego_pg_s.yaml", "lego_u_xl.yaml")
+PRESETS = tuple(sorted(path.relative_to(ROOT / "specs").as_posix() for path in (ROOT / "specs").rglob("*.yaml")))
+"""All of them: our own, those of the paper and the released ones, most of which extend others."""
+
 MAX_SECONDS = 1.0
 MAX_MEGABYTES = 200
 RENDER_EACH, FORMAT_EACH, FIX_EACH = 4, 10, 40
@@ -38,6 +41,7 @@ class Result:
     Attributes:
         count: specs checked.
         accepted: how many of them check.
+        refused: how many `fmt` would not lay out anew, and said so.
         codes: how often each diagnostic code came up.
         slowest: CPU seconds of the slowest check.
         megabytes: growth of the peak memory over the whole run.
@@ -46,6 +50,7 @@ class Result:
 
     count: int = 0
     accepted: int = 0
+    refused: int = 0
     codes: Counter[str] = field(default_factory=Counter[str])
     slowest: float = 0.0
     megabytes: float = 0.0
@@ -103,26 +108,30 @@ def _one(i: int, name: str, text: str, result: Result) -> None:
         render_github(checked.diagnostics)
         render_json(checked.diagnostics, [name])
     if i % FORMAT_EACH == 0:
-        _format(name, text)
+        result.refused += not _format(name, text)
     if i % FIX_EACH == 0 and any(finding.fix for finding in checked.diagnostics):
         fixed = fix_text(text, name, lambda text: check_text(text, name).diagnostics)
         new = {finding.code for finding in fixed.remaining} - {finding.code for finding in checked.diagnostics}
         assert not new, f"mending brought {new}"
 
 
-def _format(name: str, text: str) -> None:
+def _format(name: str, text: str) -> bool:
+    """Format a spec; False where `fmt` refuses in words what it cannot lay out anew."""
     try:
         formatted = format_text(text, name)
     except SpecError:
-        return
+        return True
+    except RunError:
+        return False
     assert format_text(formatted, name) == formatted, "formatting twice is not formatting once"
+    return True
 
 
 def _is_inside(finding: Diagnostic, name: str, text: str) -> bool:
-    if finding.primary is None or finding.primary.span.file.name != name:
-        return False
-    span = finding.primary.span
-    return 0 <= span.start <= len(text) and span.start <= span.end <= len(text) + 1
+    """Whether a place of the finding is in the checked file: the fault itself, or what led to the base that has it."""
+    spans = [label.span for label in (finding.primary, *finding.secondary) if label is not None]
+    assert all(0 <= span.start <= span.end <= len(span.file.text) + 1 for span in spans), "a span outside its file"
+    return any(span.file.name == name and span.file.text == text for span in spans)
 
 
 def _peak_megabytes() -> float:
@@ -143,6 +152,7 @@ def main() -> int:
     for one, what in result.failures:
         print(f"--- spec {one}\n{what.rstrip()}")
     print(f"specs: {result.count:,}; accepted: {result.accepted:,}; rejected: {result.count - result.accepted:,}")
+    print(f"formatting refused in words: {result.refused:,}")
     print(f"slowest check: {result.slowest:.3f} s of CPU; peak memory grew by {result.megabytes:.0f} MB")
     print("specs by code: " + ", ".join(f"{code} {number:,}" for code, number in sorted(result.codes.items())))
     print(f"failures: {len(result.failures)}; wall time {seconds:.0f} s")

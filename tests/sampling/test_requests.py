@@ -64,7 +64,9 @@ def test_official_bug_b16_an_unconditional_stack_refuses_guidance_and_classes_by
     [
         {"guidance": -1.0},
         {"guidance": float("inf")},
+        {"guidance": float("nan")},
         {"churn": -1.0},
+        {"churn_noise": 0.0},
         {"churn_noise": float("nan")},
         {"churn_min": 5.0, "churn_max": 1.0},
         {"steps": 1},

@@ -31,7 +31,6 @@ SAVINGS = (
     "released/lego_xl_pg_32",
     "released/lego_xl_pg_64",
 )
-WITHOUT_HEADER = "emoji_32.yaml"
 FOLDERS = {
     "": "Ours, recommended: a 32x32 grid without suffix, a 64x64 grid with `_64`",
     "paper": "The paper's tables to the letter, and one recipe for each of its experiments",
@@ -41,10 +40,11 @@ FOLDERS = {
 INTRODUCTION = """\
 # Presets
 
-Each is a spec: `legoc check`, `legoc cost`, `legoc timeline` and, where the diffusion is EDM, `legoc build` and
-`legoc train` take it as it is. Every file opens with its source, its cost (what `legoc cost` counts) and where paper,
-released code and count disagree; this page is made from those lines, and a test holds it to them.
-[docs/paper.md](../docs/paper.md) has the same disagreements in full.
+Each is a spec: `legoc check`, `legoc cost` and `legoc timeline` take it as it is, and so does `legoc build` where the
+diffusion is EDM. `legoc train` takes those on pixels, three channels; a grid of four channels is one of latents, which
+this version builds and prices but cannot train yet, since its data is images. Every file opens with its source, its
+cost (what `legoc cost` counts) and where paper, released code and count disagree; this page is made from those lines,
+and a test holds it to them. [docs/paper.md](../docs/paper.md) has the same disagreements in full.
 
 Bricks are written bottom to top as windows:token x depth, so that `4:2 x 4` is a brick of 4x4 windows cut into tokens
 of 2x2, 4 blocks deep, and `all:2 x 14` an image-brick. MACs are those of one forward pass at batch 1, conditioning
@@ -75,7 +75,7 @@ def header_of(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     key = ""
     for line in text.splitlines():
-        if not line.startswith("#"):
+        if not line.startswith("#") or (found and line == "#"):
             break
         if begun := re.fullmatch(r"# (Source|Cost|Differs): (.*)", line):
             key = begun[1]
@@ -114,10 +114,9 @@ def readme() -> str:
 def _row(preset: Preset) -> str:
     shape = preset.spec.shape
     widths = sorted({brick.width for brick in shape.bricks})
-    source = preset.header.get("Source", "this project's demonstration: real emoji, trained in minutes")
     cells = (
         f"[{preset.path.stem}]({preset.path.relative_to(SPECS).as_posix()})",
-        source,
+        preset.header["Source"],
         f"{shape.grid[0]}x{shape.grid[1]}x{shape.channels}",
         ", ".join(map(_brick, shape.bricks)),
         ", ".join(map(str, widths)),

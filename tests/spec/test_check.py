@@ -25,7 +25,7 @@ bricks:
 """
 
 TEN_MISTAKES = """\
-legoc: 2
+legoc: 0
 name: my stack
 grid: {height: 32, width: 32, chanels: 3}
 conditioning: {classes: 9, classes: 10}
@@ -247,3 +247,20 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine() -> None:
     (finding,) = check_text(text.replace("depth: 5", "dpth: 5"), "t").diagnostics
     assert finding.primary is not None
     assert str(finding.primary.span) == "t:8:30"
+
+
+def test_nothing_is_said_of_a_newer_file_but_its_version() -> None:
+    found = check_text("legoc: 2\nname: a\nbricks: a\nfoo: 1\n", "newer.yaml").diagnostics
+    assert [finding.code for finding in found] == ["LG107"]
+
+
+def test_an_empty_value_is_told_its_type_and_a_text_for_bricks_its_form() -> None:
+    found = check_text("legoc: 1\nbricks: a\ntrain: {batch: , ema: , fill: model}\n", "t.yaml").diagnostics
+    said = {finding.primary.span.line: finding for finding in found if finding.primary and finding.code == "LG103"}
+    assert said[2].help == "write a list: `- {id: ..., size: ..., depth: ...}`"
+    messages = [finding.message for finding in found]
+    assert "`train.batch` must be a whole number (images a step (128)), found nothing" in messages
+    assert "`train.ema` must be a list (decay rates of the moving averages ([0.9999])), found nothing" in messages
+    (fill,) = (finding for finding in found if finding.code == "LG105")
+    assert fill.message == "`train.fill` must be `noisy`, `x0` or `zeros`, found `model`"
+    assert "does not exist yet" in (fill.help or "")

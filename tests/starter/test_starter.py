@@ -62,6 +62,7 @@ def test_it_is_fitted_to_the_images(
     dataset.check_fits(spec.shape)
     pixels = np.stack([dataset.image(i) for i in range(12)]) / 127.5 - 1
     assert spec.shape.edm.sigma_data == pytest.approx(pixels.std(), abs=1e-3)
+    assert "legoc train && legoc sample" in Path("my_images.yaml").read_text(encoding="utf-8")
     before = Path("my_images.yaml").read_bytes()
     assert main(["init", "--from", "my images.zip"]) == 2
     assert "is there already" in capsys.readouterr().err
@@ -74,6 +75,45 @@ def test_images_of_one_colour_without_labels(tmp_path: Path) -> None:
     facts = measure(tmp_path)
     assert (facts.height, facts.width, facts.channels, facts.classes, facts.sigma_data) == (16, 24, 1, None, 0.001)
     assert check_text(starter_spec(facts), "t").diagnostics == ()
+
+
+def test_flat_images_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(2):
+        Image.new("RGB", (16, 16), (128, 128, 128)).save(tmp_path / f"{i}.png")
+    assert main(["init", "--from", str(tmp_path), "-o", str(tmp_path / "x.yaml")]) == 0
+    assert "the images are almost of one colour (sigma_data 0.001" in capsys.readouterr().err
+
+
+def test_stdout_and_names_that_are_no_specs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "-o", "-"]) == 0
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == (starter_spec(ImageFacts()), "")
+    assert main(["init", "-o", "first.json"]) == 2
+    assert "end the name of -o in .yaml" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_comes_next_works_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init"]) == 0
+    assert capsys.readouterr().err == "next: legoc build first.yaml && legoc train --data FOLDER\n"
+    assert main(["init", "--from", "nowhere"]) == 2
+    assert "--data" not in capsys.readouterr().err
+
+
+def test_depths_are_those_that_the_comment_names() -> None:
+    for side, depths, words in ((64, [2, 4, 6], "2, 4 and 6 blocks"), (32, [2, 3, 5], "ours"), (37, [6], "one brick")):
+        text = starter_spec(ImageFacts(height=side, width=side))
+        spec = check_text(text, "t").spec
+        assert spec is not None
+        assert [brick.depth for brick in spec.shape.bricks] == depths
+        assert words in text
+        assert ("D.2" in text) is (len(depths) > 1)
 
 
 def test_without_images_and_with_none_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,3 +115,13 @@ def is_pickle(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(2).startswith(_PICKLES)
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors does, whatever its name: the header's length, then a JSON object."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        begin = file.read(9)
+    length = int.from_bytes(begin[:8], "little")
+    return begin[8:] == b"{" and 2 <= length <= path.stat().st_size - 8

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from legoc_runtime.contract.predicate import Arithmetic, Compare, CompareOp, Expr, Name, Number, holds
+from legoc_runtime.contract.predicate import Arithmetic, Compare, CompareOp, Expr, Name, Number
+from legoc_runtime.contract.predicate_columns import Columns
 from legoc_runtime.contract.schedule import Level
 from legoc_runtime.contract.stack import BrickShape
 from legoc_runtime.errors import UsageError
@@ -115,9 +116,11 @@ def tabulate(policy: Policy, bricks: Sequence[str], levels: Sequence[Level]) -> 
             f"policy `{policy.name}` names a brick that this stack does not have: {', '.join(unknown)}",
             help=f"the bricks are {', '.join(bricks)}",
         )
+    columns = Columns(levels)
+    held = {brick: columns.held(predicate) for brick, predicate in skips.items()}
     rows: list[Configuration] = []
-    for level in levels:
-        row = tuple(brick for brick in bricks if brick not in skips or not holds(skips[brick], level))
+    for i, level in enumerate(levels):
+        row = tuple(brick for brick in bricks if brick not in held or not held[brick][i])
         if not row:
             raise UsageError(
                 f"policy `{policy.name}` leaves no brick at step {level.step} of {level.steps}",

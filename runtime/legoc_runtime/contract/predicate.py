@@ -7,6 +7,7 @@ over a concrete schedule, once, before anything is sampled.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, assert_never, cast
 
@@ -132,18 +133,23 @@ def _number(expr: Expr, level: Level) -> float:
         case Name(name) if name in NUMBER_NAMES:
             return float(getattr(level, name))
         case Name("t"):
-            return _timestep(level)
+            return timestep(level)
         case Negate(operand):
             return -_number(operand, level)
         case Arithmetic(op, left, right):
             return _arithmetic(op, _number(left, level), _number(right, level))
         case Call(function, arguments):
-            return _call(function, [_number(argument, level) for argument in arguments])
+            return call(function, [_number(argument, level) for argument in arguments])
         case _:
             raise TypeError(f"not a number: {expr}")
 
 
-def _timestep(level: Level) -> float:
+def timestep(level: Level) -> float:
+    """`t` at a level.
+
+    Raises:
+        UsageError: the level belongs to a diffusion without timesteps.
+    """
     if level.t is None:
         raise UsageError(
             "this skip policy reads `t`, the timestep of DDPM, and the stack's diffusion is EDM",
@@ -162,14 +168,20 @@ def _arithmetic(op: ArithmeticOp, left: float, right: float) -> float:
         case "*":
             return left * right
         case "/":
-            if right == 0:
-                return math.nan if left == 0 or math.isnan(left) else math.copysign(math.inf, left)
-            return left / right
+            return divide(left, right)
         case _:
             assert_never(op)
 
 
-def _call(function: Function, values: list[float]) -> float:
+def divide(left: float, right: float) -> float:
+    """`left / right`; by zero an infinity of the sign of `left`, or nan."""
+    if right == 0:
+        return math.nan if left == 0 or math.isnan(left) else math.copysign(math.inf, left)
+    return left / right
+
+
+def call(function: Function, values: Sequence[float]) -> float:
+    """A function of numbers; the logarithm of 0 is an infinity, that of less is nan."""
     match function:
         case "min":
             return min(values)
@@ -200,6 +212,11 @@ def _compare(op: CompareOp, left: float, right: float) -> bool:
             return left != right
         case _:
             assert_never(op)
+
+
+def constant(expr: Expr) -> float | None:
+    """The number that an expression without names is; None for one that reads a name."""
+    return None if names_in(expr) else _number(expr, Level(0, 2, 1.0))
 
 
 def names_in(expr: Expr) -> frozenset[str]:

@@ -72,6 +72,14 @@ def check_steps(steps: int) -> None:
         )
 
 
+def check_guidance(guidance: float) -> None:
+    """Raise UsageError unless `guidance` is a scale of classifier-free guidance: finite, 0 or more."""
+    if not (guidance >= 0 and math.isfinite(guidance)):
+        raise UsageError(
+            f"guidance must be 0 or more, got {guidance:g}", help="1 is none, 0 ignores the class, 1.5 to 4 is usual"
+        )
+
+
 def edm_levels(steps: int, edm: EdmConstants, *, guided: bool = False) -> tuple[Level, ...]:
     """The N noise levels of EDM (Karras et al. 2022, Eq. 5); the final 0 is not a level, nothing is evaluated there.
 

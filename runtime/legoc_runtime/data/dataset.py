@@ -121,6 +121,12 @@ class ImageDataset:
         Raises:
             UsageError: channels or size differ from the stack's, labels are missing, or one is out of range.
         """
+        if self.channels != shape.channels and shape.channels > 3:
+            raise UsageError(
+                f"{self.path} has images of {self.channels} channels, the stack has {shape.channels}: it works on "
+                "latents, which this version cannot train on yet",
+                help=f"train a stack on pixels, such as one with `channels: {self.channels}`",
+            )
         if (self.height, self.width) != shape.grid:
             height, width = shape.grid
             raise UsageError(

@@ -114,7 +114,9 @@ def open_source(path: Path) -> ImageSource:
         if path.is_dir():
             return FolderSource(path)
         if not path.exists():
-            raise UsageError(f"there is no image set at {path}", help="give the path with --data")
+            raise UsageError(
+                f"there is no image set at {path}", help="give the path of a zip, or of a folder of images"
+            )
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error}") from error
     if path.suffix.lower() != ".zip":

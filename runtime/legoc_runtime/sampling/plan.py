@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from legoc_runtime.contract.policy import Configuration, Policy, TruthTable, tabulate
-from legoc_runtime.contract.schedule import Evaluation, evaluations, noise_levels
+from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, noise_levels
 from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import UsageError
@@ -87,11 +87,7 @@ def check_settings(settings: SampleSettings, classes: int | None) -> None:
     Raises:
         UsageError: naming the setting.
     """
-    if not (settings.guidance >= 0 and math.isfinite(settings.guidance)):
-        raise UsageError(
-            f"guidance must be 0 or more, got {settings.guidance:g}",
-            help="1 is none, 0 ignores the class, 1.5 to 4 is usual",
-        )
+    check_guidance(settings.guidance)
     if classes is None and settings.guidance != 1:
         raise UsageError(
             f"this stack is unconditional: guidance {settings.guidance:g} has no class to guide to",
@@ -101,10 +97,13 @@ def check_settings(settings: SampleSettings, classes: int | None) -> None:
         ("churn", settings.churn),
         ("churn-min", settings.churn_min),
         ("churn-max", settings.churn_max),
-        ("churn-noise", settings.churn_noise),
     ):
         if not (value >= 0 and math.isfinite(value)):
-            raise UsageError(f"--{name} must be 0 or more, got {value:g}")
+            raise UsageError(f"--{name} must be 0 or more, got {value:g}", help="as `sample:` in the spec takes it")
+    if not (settings.churn_noise > 0 and math.isfinite(settings.churn_noise)):
+        raise UsageError(
+            f"--churn-noise must be more than 0, got {settings.churn_noise:g}", help="1 is EDM's own; 1.003 is usual"
+        )
     if settings.churn_min > settings.churn_max:
         raise UsageError(
             f"--churn-min {settings.churn_min:g} lies above --churn-max {settings.churn_max:g}",
