@@ -26,4 +26,5 @@ def test_more_windows_than_a_cuda_grid_holds_are_cut_into_chunks(monkeypatch):
 def test_only_short_windows_under_a_compiler_take_products():
     assert attention_form(4, fused=True) == "products"
     assert attention_form(4, fused=False) == "sdpa"
+    assert attention_form(16, fused=True) == "sdpa"  # benchmarks/2026-11-23_short-windows_2-core-cpu.md
     assert attention_form(256, fused=True) == "sdpa"

@@ -13,8 +13,11 @@ AttentionForm = Literal["sdpa", "products"]
 MAX_SDPA_WINDOWS = 65_535
 """More sequences than this in one call break CUDA's flash and memory-efficient kernels (pytorch#146704, #142228)."""
 
-SHORT_WINDOW = 16
-"""Longest window, in tokens, for which element-wise products beat a matrix kernel once fused."""
+SHORT_WINDOW = 8
+"""Longest window, in tokens, for which element-wise products beat a matrix kernel once fused.
+
+Measured on two CPU cores (benchmarks/2026-11-23_short-windows_2-core-cpu.md): at 4 tokens they do, at 16 they do not.
+"""
 
 
 def attention_form(tokens: int, *, fused: bool) -> AttentionForm:
