@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from legoc_runtime.layers import attention
-from legoc_runtime.layers.attention import attend_windows, attention_form
+from legoc_runtime.layers.attention import attend_windows
 
 
 @pytest.mark.parametrize("tokens", [1, 4, 16])
@@ -21,10 +21,3 @@ def test_more_windows_than_a_cuda_grid_holds_are_cut_into_chunks(monkeypatch):
     whole = attend_windows(qkv, 2, "sdpa")
     monkeypatch.setattr(attention, "MAX_SDPA_WINDOWS", 4)
     torch.testing.assert_close(attend_windows(qkv, 2, "sdpa"), whole)
-
-
-def test_only_short_windows_under_a_compiler_take_products():
-    assert attention_form(4, fused=True) == "products"
-    assert attention_form(4, fused=False) == "sdpa"
-    assert attention_form(16, fused=True) == "sdpa"  # benchmarks/2026-11-23_short-windows_2-core-cpu.md
-    assert attention_form(256, fused=True) == "sdpa"

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from legoc_runtime.backends.base import Module
+from legoc_runtime.contract.attention_rule import AttentionForm, attention_form
 from legoc_runtime.contract.program import Attend as AttendOp
 from legoc_runtime.contract.program import Mlp as MlpOp
-from legoc_runtime.layers.attention import AttentionForm, attention_form
 from legoc_runtime.layers.leaves import Attend, Mlp
 
 BlockFunction = Callable[[Attend, Mlp, Tensor, Tensor, AttentionForm], Tensor]
@@ -108,7 +108,8 @@ class Inductor:
         signature = (attend.proj.in_features, attend.heads, attend.tokens, mlp.fc1.out_features)
         if signature not in self._compiled:
             self._compiled[signature] = _compile_block(signature)
-        return Region(attend, mlp, self._compiled[signature], attention_form(attend.tokens, fused=True))
+        device = "cuda" if attend.proj.weight.is_cuda else "cpu"
+        return Region(attend, mlp, self._compiled[signature], attention_form(attend.tokens, device=device, fused=True))
 
 
 def _compile_block(signature: Signature) -> BlockFunction:

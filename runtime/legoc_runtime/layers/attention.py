@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, assert_never
+from typing import assert_never
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-AttentionForm = Literal["sdpa", "products"]
+from legoc_runtime.contract.attention_rule import AttentionForm
 
 MAX_SDPA_WINDOWS = 65_535
 """More sequences than this in one call break CUDA's flash and memory-efficient kernels (pytorch#146704, #142228)."""
-
-SHORT_WINDOW = 8
-"""Longest window, in tokens, for which element-wise products beat a matrix kernel once fused.
-
-Measured on two CPU cores (benchmarks/2026-11-23_short-windows_2-core-cpu.md): at 4 tokens they do, at 16 they do not.
-"""
-
-
-def attention_form(tokens: int, *, fused: bool) -> AttentionForm:
-    """The form for windows of `tokens` tokens: `products` for short windows when a compiler fuses it, else `sdpa`.
-
-    Unfused, `products` would write [W, heads, L, L, d] to memory.
-    """
-    return "products" if fused and tokens <= SHORT_WINDOW else "sdpa"
 
 
 def attend_windows(qkv: Tensor, heads: int, form: AttentionForm) -> Tensor:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, layer_norm, linear, silu
+from torch.nn.functional import layer_norm, linear, silu
 
+from legoc_runtime.contract.attention_rule import AttentionForm
+from legoc_runtime.contract.gelu_rule import GeluForm
 from legoc_runtime.contract.stack import BrickShape, StackShape
-from legoc_runtime.layers.attention import AttentionForm, attend_windows
+from legoc_runtime.layers.activation import linear_gelu
+from legoc_runtime.layers.attention import attend_windows
 from legoc_runtime.layers.tables import coordinate_channels, position_table, time_frequencies
 
 LAYER_NORM_EPS = 1e-6
@@ -165,10 +168,10 @@ class Mlp(nn.Module):
         self.fc1 = Linear(brick.width, brick.mlp_width)
         self.fc2 = Linear(brick.mlp_width, brick.width)
 
-    def forward(self, tokens: Tensor, modulation: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, modulation: Tensor, gelu: GeluForm = "call") -> Tensor:
         """Tokens [N, W, L, D], modulation [N, 6*D] to [N, W, L, D]."""
         *_, shift, scale, gate = rows(modulation, 6)
-        hidden = gelu(self.fc1(modulated(tokens, shift, scale)), approximate="tanh")
+        hidden = linear_gelu(self.fc1, modulated(tokens, shift, scale), gelu)
         return tokens + gate * self.fc2(hidden)
 
 
