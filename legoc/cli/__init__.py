@@ -2,5 +2,5 @@
 
 takes: arguments
 gives: text on stdout (data) and stderr (talk), and an exit code
-may import: everything, inside functions; typer at module level
+may import: everything, inside functions; typer in `with_typer.py` alone
 """

@@ -6,17 +6,16 @@ answers at once.
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from legoc_runtime.errors import UsageError
 
 
 class Command(NamedTuple):
-    """A command of `legoc`: its module under `legoc.cli` has a function `command` with typer's annotations."""
+    """A command of `legoc`: its module under `legoc.cli` has `command`, annotated as `parameters.py` says."""
 
     name: str
     help: str
@@ -100,39 +99,19 @@ def overview() -> str:
     )
 
 
-class _EscapedError(BaseException):
-    """Carries what a command raised past typer, which would turn some of it into messages and exit codes of its own."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__()
-        self.error = error
-
-
 def _call(command: Command, arguments: list[str]) -> int:
-    import inspect
-
-    import typer
+    from legoc.cli.parameters import parameters
+    from legoc.cli.plain_arguments import plain_values
 
     function: Callable[..., object] = import_module(command.module).command
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    # a docstring's `Args:` are for readers of the code; typer shows the parameters itself
-    text = (inspect.getdoc(function) or command.help).split("\n\nArgs:")[0]
-    app.command(command.name, help=text, context_settings={"help_option_names": ["--help", "-h"]})(_guarded(function))
+    values = plain_values(parameters(function), arguments)
     try:
-        typer.main.get_command(app).main(arguments, prog_name=f"legoc {command.name}")
-    except _EscapedError as escaped:
-        raise escaped.error from None
+        if values is not None:
+            function(**values)
+        else:
+            from legoc.cli.with_typer import run_with_typer
+
+            run_with_typer(command.name, command.help, function, arguments)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     return 0
-
-
-def _guarded(function: Callable[..., object]) -> Callable[..., object]:
-    @functools.wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> object:
-        try:
-            return function(*args, **kwargs)
-        except (KeyboardInterrupt, OSError, EOFError) as error:
-            raise _EscapedError(error) from error
-
-    return guarded

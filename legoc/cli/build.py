@@ -5,22 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from legoc.cli.options import Overrides
+from legoc.cli.output import echo
+from legoc.cli.parameters import Argument, Option
 
 
 def command(
-    spec: Annotated[
-        Path, typer.Argument(help="The spec to compile; with --check, a build directory.", show_default=False)
-    ],
+    spec: Annotated[Path, Argument(help="The spec to compile; with --check, a build directory.", show_default=False)],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="Build directory. [default: build/NAME]", show_default=False),
+        Option("-o", "--out", help="Build directory. [default: build/NAME]", show_default=False),
     ] = None,
     policy: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--policy",
             help="A further skip policy whose configurations to build, e.g. halfway:0.4. May be repeated.",
             show_default=False,
@@ -28,15 +26,15 @@ def command(
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Noise levels of the schedule on which policies are read. [default: the spec's]",
             show_default=False,
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be built and write nothing.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Say what would be built and write nothing.")] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Verify that a build directory is what its spec says; write nothing."),
+        Option("--check", help="Verify that a build directory is what its spec says; write nothing."),
     ] = False,
     overrides: Overrides = None,
 ) -> None:
@@ -54,13 +52,13 @@ def command(
         if out is not None or policy or steps is not None or dry_run or overrides:
             raise UsageError("--check takes a build directory alone", help="legoc build --check build/NAME")
         check_build(spec)
-        typer.echo(f"{spec} is what its spec says", err=True)
+        echo(f"{spec} is what its spec says", err=True)
         return
     manifest, spec_text = compile_spec(load_spec(spec, overrides or ()), policies=policy or (), steps=steps)
-    typer.echo(summary(manifest), err=True, nl=False)
+    echo(summary(manifest), err=True, nl=False)
     directory = out if out is not None else Path(BUILDS) / manifest.name
     check_free(directory)
     if dry_run:
         return
     write_build(manifest, spec_text, directory)
-    typer.echo(directory)
+    echo(directory)

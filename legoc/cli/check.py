@@ -8,9 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from legoc.cli.options import STDIN, STDIN_NAME, Overrides, read_spec
+from legoc.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
     from legoc.diagnostics import Diagnostic
@@ -31,11 +30,11 @@ FORMAT_HELP = "full: with the source; concise: a line each; json; github: annota
 
 def command(
     specs: Annotated[
-        list[Path], typer.Argument(metavar="SPEC...", help="Spec files; - is standard input.", show_default=False)
+        list[Path], Argument(metavar="SPEC...", help="Spec files; - is standard input.", show_default=False)
     ],
-    format: Annotated[Format, typer.Option(help=FORMAT_HELP)] = Format.full,
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what is certain to be a slip, in place.")] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="With --fix: print what would change, write nothing.")] = False,
+    format: Annotated[Format, Option(help=FORMAT_HELP)] = Format.full,
+    fix: Annotated[bool, Option("--fix", help="Mend what is certain to be a slip, in place.")] = False,
+    diff: Annotated[bool, Option("--diff", help="With --fix: print what would change, write nothing.")] = False,
     overrides: Overrides = None,
 ) -> None:
     """Check specs: every problem at once, with its place and what to do.
@@ -71,7 +70,7 @@ def command(
     sys.stdout.flush()
     sys.stderr.write(summary(findings, len(paths)) + "\n")
     if (diff and changed) or any(finding.severity == "error" for finding in findings):
-        raise typer.Exit(1)
+        sys.exit(1)
 
 
 def _rendered(findings: Sequence[Diagnostic], format: Format, paths: list[str]) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from legoc.cli.options import Overrides, overridden
+from legoc.cli.output import echo
+from legoc.cli.parameters import Argument, Option
 
 
 def command(
-    path: Annotated[Path, typer.Argument(metavar="SPEC|BUILD|RUN", help="What to price.", show_default=False)],
+    path: Annotated[Path, Argument(metavar="SPEC|BUILD|RUN", help="What to price.", show_default=False)],
     skip_policy: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--skip-policy",
             "--policy",
             help="Price this policy: none, halfway, halfway:SHARE, or one of the spec's. May be repeated. "
@@ -24,14 +24,14 @@ def command(
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(help="Noise levels of the schedule. [default: the spec's]", show_default=False),
+        Option(help="Noise levels of the schedule. [default: the spec's]", show_default=False),
     ] = None,
     guidance: Annotated[
         float | None,
-        typer.Option(help="Scale of guidance; 1 is none. [default: the spec's]", show_default=False),
+        Option(help="Scale of guidance; 1 is none. [default: the spec's]", show_default=False),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images whose activations are counted as memory.")] = 1,
-    json: Annotated[bool, typer.Option("--json", help="Print versioned JSON instead of a table.")] = False,
+    batch: Annotated[int, Option(min=1, help="Images whose activations are counted as memory.")] = 1,
+    json: Annotated[bool, Option("--json", help="Print versioned JSON instead of a table.")] = False,
     overrides: Overrides = None,
 ) -> None:
     """Price a spec: parameters, MACs of a forward pass, of a training image and of every skip policy.
@@ -45,13 +45,13 @@ def command(
 
     manifest = describe_path(path, overrides or ())
     for notice in overridden(manifest.sample, {"steps": steps, "guidance": guidance}, overrides or ())[1]:
-        typer.echo(notice, err=True)
+        echo(notice, err=True)
     cost = price(manifest, policies=skip_policy or (), steps=steps, guidance=guidance)
     if json:
         from json import dumps
 
-        typer.echo(dumps(cost.to_json(batch), indent=1, ensure_ascii=False))
+        echo(dumps(cost.to_json(batch), indent=1, ensure_ascii=False))
     else:
         from legoc.cost.table import table
 
-        typer.echo(table(cost, batch), nl=False)
+        echo(table(cost, batch), nl=False)

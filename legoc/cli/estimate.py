@@ -6,9 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from legoc.cli.options import Overrides, count
+from legoc.cli.output import echo
+from legoc.cli.parameters import Argument, Option
 
 
 class Device(StrEnum):
@@ -20,16 +20,14 @@ class Device(StrEnum):
 
 
 def command(
-    path: Annotated[Path, typer.Argument(metavar="SPEC|BUILD|RUN", help="What to train.", show_default=False)],
-    gpu: Annotated[Device, typer.Option(help="What to train on; cpu is this machine, measured for two seconds.")],
+    path: Annotated[Path, Argument(metavar="SPEC|BUILD|RUN", help="What to train.", show_default=False)],
+    gpu: Annotated[Device, Option(help="What to train on; cpu is this machine, measured for two seconds.")],
     images: Annotated[
         str | None,
-        typer.Option(help="Images to train on in all: 50000, 10k, 350M. [default: the spec's]", show_default=False),
+        Option(help="Images to train on in all: 50000, 10k, 350M. [default: the spec's]", show_default=False),
     ] = None,
-    batch: Annotated[
-        int | None, typer.Option(min=1, help="Images a step. [default: the spec's]", show_default=False)
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print versioned JSON instead of text.")] = False,
+    batch: Annotated[int | None, Option(min=1, help="Images a step. [default: the spec's]", show_default=False)] = None,
+    json: Annotated[bool, Option("--json", help="Print versioned JSON instead of text.")] = False,
     overrides: Overrides = None,
 ) -> None:
     """Estimate training: hours, memory at the batch, the largest batch that fits, and what is assumed.
@@ -47,6 +45,6 @@ def command(
     if json:
         from json import dumps
 
-        typer.echo(dumps(found.to_json(), indent=1, ensure_ascii=False))
+        echo(dumps(found.to_json(), indent=1, ensure_ascii=False))
     else:
-        typer.echo(estimate_text(found), nl=False)
+        echo(estimate_text(found), nl=False)

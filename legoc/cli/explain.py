@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import typer
+from legoc.cli.parameters import Argument
 
 
 def command(
-    code: Annotated[
-        str | None, typer.Argument(help="A diagnostic code, e.g. LG201 or 201.", show_default=False)
-    ] = None,
+    code: Annotated[str | None, Argument(help="A diagnostic code, e.g. LG201 or 201.", show_default=False)] = None,
 ) -> None:
     """Explain a diagnostic code: what is wrong, why it matters, an example and its fix. Without a code, list all."""
     from legoc.codes import CODES

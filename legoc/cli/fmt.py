@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from legoc.cli.options import STDIN, read_spec
+from legoc.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
     from legoc.diagnostics import Diagnostic
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
 def command(
     specs: Annotated[
         list[Path],
-        typer.Argument(
+        Argument(
             metavar="SPEC...", help="Spec files; - reads standard input and writes to stdout.", show_default=False
         ),
     ],
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 if a file would change.")] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Like --check, and print what would change.")] = False,
+    check: Annotated[bool, Option("--check", help="Write nothing; exit code 1 if a file would change.")] = False,
+    diff: Annotated[bool, Option("--diff", help="Like --check, and print what would change.")] = False,
 ) -> None:
     """Lay specs out in the one canonical way. Comments keep their places, values their meaning.
 
@@ -62,8 +61,8 @@ def command(
     if findings:
         sys.stderr.write(render_full(findings, colour=wants_colour(sys.stderr)))
         sys.stderr.write(f"{counted(len({f.primary.span.file.name for f in findings if f.primary}), 'file')} left\n")
-        raise typer.Exit(2)
+        sys.exit(2)
     if not changed:
         sys.stderr.write(f"{counted(len(paths), 'file')} laid out already\n")
     if changed and (check or diff):
-        raise typer.Exit(1)
+        sys.exit(1)

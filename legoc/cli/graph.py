@@ -6,9 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from legoc.cli.options import Overrides
+from legoc.cli.output import echo
+from legoc.cli.parameters import Argument, Option
 from legoc_runtime.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -35,32 +35,30 @@ _SUFFIXES = {
 
 
 def command(
-    path: Annotated[Path, typer.Argument(metavar="SPEC|BUILD|RUN", help="What to draw.", show_default=False)],
+    path: Annotated[Path, Argument(metavar="SPEC|BUILD|RUN", help="What to draw.", show_default=False)],
     format: Annotated[
         Format | None,
-        typer.Option(help="[default: by the name of -o, else mermaid]", show_default=False),
+        Option(help="[default: by the name of -o, else mermaid]", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="Write a file instead of stdout.", show_default=False),
+        Option("-o", "--out", help="Write a file instead of stdout.", show_default=False),
     ] = None,
     configuration: Annotated[
         str | None,
-        typer.Option(help="The bricks that run, joined by +. [default: all]", show_default=False),
+        Option(help="The bricks that run, joined by +. [default: all]", show_default=False),
     ] = None,
     skip_policy: Annotated[
         str | None,
-        typer.Option(help="Draw every configuration that this policy reaches.", show_default=False),
+        Option(help="Draw every configuration that this policy reaches.", show_default=False),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(help="Noise levels, with --skip-policy. [default: the spec's]", show_default=False),
+        Option(help="Noise levels, with --skip-policy. [default: the spec's]", show_default=False),
     ] = None,
     print_after: Annotated[
         str | None,
-        typer.Option(
-            metavar="PASS", help="Print the brick graph after a pass, or after `all`, as text.", show_default=False
-        ),
+        Option(metavar="PASS", help="Print the brick graph after a pass, or after `all`, as text.", show_default=False),
     ] = None,
     overrides: Overrides = None,
 ) -> None:
@@ -88,13 +86,13 @@ def command(
 
     text = _draw(make_picture(manifest.name, manifest.shape, chosen), chosen_format)
     if out is None:
-        typer.echo(text, nl=False)
+        echo(text, nl=False)
         return
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RunError(f"{out} cannot be written: {error.strerror}", help="choose another -o") from error
-    typer.echo(out)
+    echo(out)
 
 
 def _format(format: Format | None, out: Path | None) -> Format:
@@ -147,4 +145,4 @@ def _print_after(manifest: Manifest, configurations: list[Configuration], name: 
 
     for configuration in configurations:
         for step, text in graphs_after(manifest.shape, configuration, name):
-            typer.echo(f"// after {step}\n{text}", nl=False)
+            echo(f"// after {step}\n{text}", nl=False)

@@ -6,19 +6,18 @@ from pathlib import Path
 from shlex import quote
 from typing import Annotated
 
-import typer
+from legoc.cli.output import echo
+from legoc.cli.parameters import Option
 
 
 def command(
     source: Annotated[
         Path | None,
-        typer.Option("--from", help="A zip or folder of images to fit the spec to.", show_default=False),
+        Option("--from", help="A zip or folder of images to fit the spec to.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--out", help="The .yaml file to write; - is stdout. [default: NAME.yaml]", show_default=False
-        ),
+        Option("-o", "--out", help="The .yaml file to write; - is stdout. [default: NAME.yaml]", show_default=False),
     ] = None,
 ) -> None:
     """Write a first spec: grid, classes, sigma_data and bricks that fit the images, with comments.
@@ -41,13 +40,13 @@ def command(
     if result.spec is None:  # a grid that the language has no stack for, such as one pixel
         raise SpecError(result.diagnostics)
     if facts.sigma_data < FLAT_SIGMA:
-        typer.echo(
+        echo(
             f"warning: the images are almost of one colour (sigma_data {facts.sigma_data:g}, where pictures have about "
             "0.5): see that they are the right ones before training on them",
             err=True,
         )
     if to_stdout:
-        typer.echo(text, nl=False)
+        echo(text, nl=False)
         return
     try:
         with path.open("x", encoding="utf-8", newline="\n") as stream:
@@ -56,6 +55,6 @@ def command(
         raise UsageError(f"{path} is there already", help="name another file with -o") from error
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}", help="choose another -o") from error
-    typer.echo(path)
+    echo(path)
     data = " --data FOLDER" if facts.path is None else ""
-    typer.echo(f"next: legoc build {quote(str(path))} && legoc train{data}", err=True)
+    echo(f"next: legoc build {quote(str(path))} && legoc train{data}", err=True)

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from legoc.cli.output import echo
+from legoc.cli.parameters import Argument, Option
 from legoc_runtime.errors import RunError
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def command(
-    path: Annotated[Path, typer.Argument(help="A spec, build, run, checkpoint or .safetensors file.")],
-    json: Annotated[bool, typer.Option("--json", help="Print versioned JSON instead of a table.")] = False,
+    path: Annotated[Path, Argument(help="A spec, build, run, checkpoint or .safetensors file.")],
+    json: Annotated[bool, Option("--json", help="Print versioned JSON instead of a table.")] = False,
     checksums: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--checksums/--no-checksums", help="Read checkpoints whole and compare their checksums, or only list them."
         ),
     ] = True,
@@ -40,11 +40,11 @@ def command(
     if json:
         from json import dumps
 
-        typer.echo(dumps(found.to_json(), indent=1, ensure_ascii=False))
+        echo(dumps(found.to_json(), indent=1, ensure_ascii=False))
     else:
         from legoc.inspection.table import table
 
-        typer.echo(table(found), nl=False)
+        echo(table(found), nl=False)
     if found.damage:
         help = BUILD_AGAIN if found.faults else "take another checkpoint, or copy it afresh from where it came"
         raise RunError("; ".join(found.damage), help=help)

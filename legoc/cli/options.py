@@ -7,20 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
-import typer
-
-from legoc_runtime.contract.settings import SampleSettings, TrainSettings
+from legoc.cli.parameters import Option
 from legoc_runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from legoc.diagnostics import Diagnostic
     from legoc.source import SourceFile
+    from legoc_runtime.contract.settings import SampleSettings, TrainSettings
 
-_Settings = TypeVar("_Settings", SampleSettings, TrainSettings)
+_Settings = TypeVar("_Settings", "SampleSettings", "TrainSettings")
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--set",
         metavar="PATH=VALUE",
         help="Set a value of the spec for this call: bricks.top.depth=8, sample.steps=40. May be repeated. "
@@ -42,6 +41,8 @@ def overridden(
         overrides: those of `--set`, which stand in the spec's place where they set the same key.
     """
     from dataclasses import replace
+
+    from legoc_runtime.contract.settings import SampleSettings
 
     given = {name: value for name, value in flags.items() if value is not None}
     section = "sample" if isinstance(settings, SampleSettings) else "train"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from legoc.cli.options import overridden
+from legoc.cli.output import echo
+from legoc.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
     from legoc.cli.sample_source import StackSource
@@ -21,56 +21,56 @@ FROM_SPEC = "[default: the spec's]"
 def command(
     path: Annotated[
         Path | None,
-        typer.Argument(
+        Argument(
             help="A run, a checkpoint in one, or a .safetensors file. [default: the newest run in runs/]",
             show_default=False,
         ),
     ] = None,
     skip_policy: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="none, halfway, halfway:SHARE, or one of the spec's. [default: the spec's `skip:` keys if it has any]",
             show_default=False,
         ),
     ] = None,
-    seeds: Annotated[str, typer.Option(help="One picture a seed: 0-63, or 1,5,9-12.")] = "0-63",
+    seeds: Annotated[str, Option(help="One picture a seed: 0-63, or 1,5,9-12.")] = "0-63",
     classes: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="One class (3), a list that seeds cycle through (0,3,5), or `balanced`. [default: drawn by the seed]",
             show_default=False,
         ),
     ] = None,
     guidance: Annotated[
         float | None,
-        typer.Option(help=f"Scale of classifier-free guidance; 1 is none. {FROM_SPEC}", show_default=False),
+        Option(help=f"Scale of classifier-free guidance; 1 is none. {FROM_SPEC}", show_default=False),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help=f"Noise levels. {FROM_SPEC}", show_default=False)] = None,
+    steps: Annotated[int | None, Option(help=f"Noise levels. {FROM_SPEC}", show_default=False)] = None,
     churn: Annotated[
         float | None,
-        typer.Option(help=f"S_churn of EDM; 0 is deterministic. {FROM_SPEC}", show_default=False),
+        Option(help=f"S_churn of EDM; 0 is deterministic. {FROM_SPEC}", show_default=False),
     ] = None,
     churn_min: Annotated[
-        float | None, typer.Option(help=f"S_min: churn acts from this sigma. {FROM_SPEC}", show_default=False)
+        float | None, Option(help=f"S_min: churn acts from this sigma. {FROM_SPEC}", show_default=False)
     ] = None,
     churn_max: Annotated[
         float | None,
-        typer.Option(help=f"S_max: churn acts up to this sigma. {FROM_SPEC}", show_default=False),
+        Option(help=f"S_max: churn acts up to this sigma. {FROM_SPEC}", show_default=False),
     ] = None,
-    churn_noise: Annotated[float | None, typer.Option(help=f"S_noise of EDM. {FROM_SPEC}", show_default=False)] = None,
-    batch: Annotated[int, typer.Option(help="Pictures at once.", min=1)] = 64,
+    churn_noise: Annotated[float | None, Option(help=f"S_noise of EDM. {FROM_SPEC}", show_default=False)] = None,
+    batch: Annotated[int, Option(help="Pictures at once.", min=1)] = 64,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="Where they go. [default: RUN/samples/POLICY-...]", show_default=False),
+        Option("-o", "--out", help="Where they go. [default: RUN/samples/POLICY-...]", show_default=False),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace samples of another request.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace samples of another request.")] = False,
     ema: Annotated[
         str | None,
-        typer.Option(help="Rate of the EMA to sample, or `none`. [default: the run's first]", show_default=False),
+        Option(help="Rate of the EMA to sample, or `none`. [default: the run's first]", show_default=False),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
-    backend: Annotated[str, typer.Option(help="auto, eager, or inductor.")] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    device: Annotated[str, Option(help="auto, cpu, or cuda.")] = "auto",
+    backend: Annotated[str, Option(help="auto, eager, or inductor.")] = "auto",
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Sample a trained stack: a PNG a seed, grid.png and samples.json.
 
@@ -84,7 +84,7 @@ def command(
     say = _Talk(quiet)
     source = _find(path, ema, say)
     plan = _plan(source.manifest, skip_policy, seeds, classes, settings, say)
-    typer.echo(_sample(source, plan, batch, out, overwrite, device, backend, say))
+    echo(_sample(source, plan, batch, out, overwrite, device, backend, say))
 
 
 class _Talk:
@@ -95,7 +95,7 @@ class _Talk:
 
     def __call__(self, line: str) -> None:
         if not self.quiet:
-            typer.echo(line, err=True)
+            echo(line, err=True)
 
 
 def _find(path: Path | None, ema: str | None, say: _Talk) -> StackSource:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from legoc.cli.options import Overrides
+from legoc.cli.output import echo
+from legoc.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
     from legoc.spec import StackSpec
@@ -16,15 +16,15 @@ SHOW_VERSION = 1
 
 
 def command(
-    path: Annotated[Path, typer.Argument(metavar="SPEC", help="The spec.", show_default=False)],
+    path: Annotated[Path, Argument(metavar="SPEC", help="The spec.", show_default=False)],
     resolved: Annotated[
-        bool, typer.Option("--resolved", help="The whole spec with every default, as one canonical YAML. [default]")
+        bool, Option("--resolved", help="The whole spec with every default, as one canonical YAML. [default]")
     ] = False,
     origins: Annotated[
-        bool, typer.Option("--origins", help="Every value with the file, line and column that set it.")
+        bool, Option("--origins", help="Every value with the file, line and column that set it.")
     ] = False,
-    hash: Annotated[bool, typer.Option("--hash", help="Three hashes: architecture, training, sampling.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print versioned JSON instead of text.")] = False,
+    hash: Annotated[bool, Option("--hash", help="Three hashes: architecture, training, sampling.")] = False,
+    json: Annotated[bool, Option("--json", help="Print versioned JSON instead of text.")] = False,
     overrides: Overrides = None,
 ) -> None:
     """Show a spec with everything that it extends.
@@ -44,7 +44,7 @@ def command(
         from json import dumps
 
         text = dumps({"show_version": SHOW_VERSION, "name": spec.name, **body}, indent=1, ensure_ascii=False) + "\n"
-    typer.echo(text, nl=False)
+    echo(text, nl=False)
 
 
 def _resolved(spec: StackSpec) -> tuple[str, dict[str, Any]]:

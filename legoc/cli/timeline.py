@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from legoc.cli.options import Overrides, overridden
+from legoc.cli.output import echo
+from legoc.cli.parameters import Argument, Option
 from legoc_runtime.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 
 def command(
-    path: Annotated[Path, typer.Argument(help="A spec, a build directory or a run.", show_default=False)],
+    path: Annotated[Path, Argument(help="A spec, a build directory or a run.", show_default=False)],
     skip_policy: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--skip-policy",
             "--policy",
             help="none, halfway, halfway:SHARE, or one of the spec's. [default: the spec's `skip:` keys if it has any]",
             show_default=False,
         ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Noise levels. [default: the spec's]", show_default=False)] = None,
+    steps: Annotated[int | None, Option(help="Noise levels. [default: the spec's]", show_default=False)] = None,
     guidance: Annotated[
         float | None,
-        typer.Option(help="Scale of guidance, which policies may ask about. [default: the spec's]", show_default=False),
+        Option(help="Scale of guidance, which policies may ask about. [default: the spec's]", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="Write an SVG file instead of text.", show_default=False),
+        Option("-o", "--out", help="Write an SVG file instead of text.", show_default=False),
     ] = None,
-    ascii: Annotated[bool, typer.Option("--ascii", help="Text in ASCII characters only.")] = False,
+    ascii: Annotated[bool, Option("--ascii", help="Text in ASCII characters only.")] = False,
     overrides: Overrides = None,
 ) -> None:
     """Draw a skip policy over the sampling schedule: one row a brick, filled where it runs.
@@ -50,7 +50,7 @@ def command(
         raise UsageError("--ascii is about text, and -o writes an SVG", help="leave one of them out")
     timeline = _timeline(path, overrides or (), skip_policy, steps, guidance)
     if out is None:
-        typer.echo(_text(timeline, ascii), nl=False)
+        echo(_text(timeline, ascii), nl=False)
         return
     from legoc.draw.svg import timeline_svg
 
@@ -58,7 +58,7 @@ def command(
         out.write_text(timeline_svg(timeline), encoding="utf-8")
     except OSError as error:
         raise RunError(f"{out} cannot be written: {error.strerror}", help="choose another -o") from error
-    typer.echo(out)
+    echo(out)
 
 
 def _timeline(
@@ -72,7 +72,7 @@ def _timeline(
     manifest = describe_path(path, overrides)
     settings, notices = overridden(manifest.sample, {"steps": steps, "guidance": guidance}, overrides)
     for notice in notices:
-        typer.echo(notice, err=True)
+        echo(notice, err=True)
     steps, guidance = settings.steps, settings.guidance
     check_guidance(guidance)
     guided = guidance != 1

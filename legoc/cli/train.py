@@ -9,9 +9,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from legoc.cli.options import Overrides, count, overridden
+from legoc.cli.output import echo
+from legoc.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
     from legoc_runtime.contract.manifest import Manifest
@@ -27,31 +27,31 @@ RESUME_HELP = "auto: from the newest checkpoint, if there is one; never: only wh
 
 
 def command(
-    path: Annotated[Path | None, typer.Argument(help=PATH_HELP, show_default=False)] = None,
-    data: Annotated[Path | None, typer.Option(help=DATA_HELP, show_default=False)] = None,
+    path: Annotated[Path | None, Argument(help=PATH_HELP, show_default=False)] = None,
+    data: Annotated[Path | None, Option(help=DATA_HELP, show_default=False)] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Run directory. [default: runs/NAME]", show_default=False)
+        Path | None, Option("-o", "--out", help="Run directory. [default: runs/NAME]", show_default=False)
     ] = None,
     images: Annotated[
-        str | None, typer.Option(help=f"Images to train on in all: 50000, 10k, 1M. {FROM_SPEC}", show_default=False)
+        str | None, Option(help=f"Images to train on in all: 50000, 10k, 1M. {FROM_SPEC}", show_default=False)
     ] = None,
-    batch: Annotated[str | None, typer.Option(help=f"Images a step. {FROM_SPEC}", show_default=False)] = None,
-    lr: Annotated[float | None, typer.Option(help=f"Peak learning rate. {FROM_SPEC}", show_default=False)] = None,
+    batch: Annotated[str | None, Option(help=f"Images a step. {FROM_SPEC}", show_default=False)] = None,
+    lr: Annotated[float | None, Option(help=f"Peak learning rate. {FROM_SPEC}", show_default=False)] = None,
     ema: Annotated[
         list[float] | None,
-        typer.Option(help=f"Decay rate of an EMA; may be repeated. {FROM_SPEC}", show_default=False),
+        Option(help=f"Decay rate of an EMA; may be repeated. {FROM_SPEC}", show_default=False),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help=f"Seed of the whole run. {FROM_SPEC}", show_default=False)] = None,
+    seed: Annotated[int | None, Option(help=f"Seed of the whole run. {FROM_SPEC}", show_default=False)] = None,
     snapshot_images: Annotated[
-        str | None, typer.Option(help=f"A checkpoint every so many images. {FROM_SPEC}", show_default=False)
+        str | None, Option(help=f"A checkpoint every so many images. {FROM_SPEC}", show_default=False)
     ] = None,
     log_images: Annotated[
-        str | None, typer.Option(help=f"A line of metrics every so many images. {FROM_SPEC}", show_default=False)
+        str | None, Option(help=f"A line of metrics every so many images. {FROM_SPEC}", show_default=False)
     ] = None,
-    resume: Annotated[str, typer.Option(help=RESUME_HELP)] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
-    backend: Annotated[str, typer.Option(help="auto, eager, or inductor.")] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    resume: Annotated[str, Option(help=RESUME_HELP)] = "auto",
+    device: Annotated[str, Option(help="auto, cpu, or cuda.")] = "auto",
+    backend: Annotated[str, Option(help="auto, eager, or inductor.")] = "auto",
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     overrides: Overrides = None,
 ) -> None:
     """Train a stack into a run directory: the build, metrics.jsonl and checkpoints.
@@ -173,9 +173,9 @@ def _report(outcome: Outcome, stop: Stop, progress: Progress) -> None:
     if outcome.checkpoint is None:
         progress.say("stopped before the first step: there is nothing to save")
     else:
-        typer.echo(outcome.checkpoint)
+        echo(outcome.checkpoint)
     if not outcome.finished:
         progress.say(f"stopped at {outcome.images:,} images; the same command continues the run")
     sys.stdout.flush()
     if stop.signal is signal.SIGINT and not outcome.finished:
-        raise typer.Exit(EXIT_INTERRUPTED)
+        sys.exit(EXIT_INTERRUPTED)

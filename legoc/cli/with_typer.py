@@ -1,0 +1,80 @@
+"""Command lines read by typer: help, errors, and the rarer ways of writing options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import typer
+
+from legoc.cli.parameters import Argument, Option
+
+
+class _EscapedError(BaseException):
+    """Carries what a command raised past typer, which would turn some of it into messages and exit codes of its own."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+def run_with_typer(name: str, help: str, function: Callable[..., object], arguments: Sequence[str]) -> None:
+    """Read a command line and run the command, or say what is wrong with the line.
+
+    Args:
+        name: of the command.
+        help: what it does, where its function does not say.
+        function: the command, annotated as `parameters.py` says.
+        arguments: what follows its name.
+
+    Raises:
+        SystemExit: always, unless the command raises something else.
+    """
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    # a docstring's `Args:` are for readers of the code; typer shows the parameters itself
+    text = (inspect.getdoc(function) or help).split("\n\nArgs:")[0]
+    app.command(name, help=text, context_settings={"help_option_names": ["--help", "-h"]})(_for_typer(function))
+    try:
+        typer.main.get_command(app).main(list(arguments), prog_name=f"legoc {name}")
+    except _EscapedError as escaped:
+        raise escaped.error from None
+
+
+def _for_typer(function: Callable[..., object]) -> Callable[..., object]:
+    """The command with typer's own declarations, and what it raises guarded from typer."""
+
+    def guarded(*args: Any, **kwargs: Any) -> object:
+        try:
+            return function(*args, **kwargs)
+        except (KeyboardInterrupt, OSError, EOFError) as error:
+            raise _EscapedError(error) from error
+
+    hints = {name: _hint(hint) for name, hint in get_type_hints(function, include_extras=True).items()}
+    signature = inspect.signature(function)
+    own = [parameter.replace(annotation=hints[name]) for name, parameter in signature.parameters.items()]
+    guarded.__signature__ = signature.replace(parameters=own)
+    guarded.__annotations__ = hints
+    return guarded
+
+
+def _hint(hint: Any) -> Any:
+    if get_origin(hint) is not Annotated:
+        return hint
+    inner, declared = get_args(hint)
+    match declared:
+        case Argument():
+            info = typer.Argument(
+                metavar=declared.metavar, help=declared.help, show_default=declared.show_default
+            )  # fmt: skip
+        case Option():
+            info = typer.Option(
+                *declared.flags,
+                metavar=declared.metavar,
+                help=declared.help,
+                min=declared.min,
+                show_default=declared.show_default,
+            )
+        case _:
+            raise AssertionError(f"{declared} is neither an Argument nor an Option")
+    return Annotated[inner, info]
