@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from legoc_runtime.contract.stack import BrickShape, StackShape, weight_shapes
 from legoc_runtime.errors import RunError
+from legoc_runtime.layers.adjacent import lay_out
 from legoc_runtime.layers.leaves import Attend, Conditioning, Coordinates, Decode, Embed, Mlp, Modulate
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ class Block(nn.Module):
 
     def __init__(self, brick: BrickShape) -> None:
         super().__init__()
-        self.adaln = Modulate(brick.condition_width, 6 * brick.width)
+        self.adaln = Modulate(brick.condition_width, 6 * brick.width, device="meta")  # the store lays it out
         self.attn = Attend(brick)
         self.mlp = Mlp(brick)
 
@@ -38,7 +39,7 @@ class Final(nn.Module):
 
     def __init__(self, brick: BrickShape) -> None:
         super().__init__()
-        self.adaln = Modulate(brick.condition_width, 2 * brick.width)
+        self.adaln = Modulate(brick.condition_width, 2 * brick.width, device="meta")  # the store lays it out
         self.linear = Decode(brick.width, brick.out_features)
 
 
@@ -86,12 +87,22 @@ class WeightStore(nn.Module):
             for brick in shape.bricks:
                 self.add_module(BRICK_PREFIX + brick.id, BrickWeights(brick))
             self.coordinates = Coordinates(shape)
+        lay_out([layer for id in shape.ids for layer in self.adaln_layers(id)], device=device, dtype=dtype)
         found = {key_of(path): parameter for path, parameter in self.named_parameters()}
         self.weights: dict[str, nn.Parameter] = {}
         for key, expected in weight_shapes(shape).items():
             assert tuple(found[key].shape) == expected, f"{key} is {tuple(found[key].shape)}, not {expected}"
             self.weights[key] = found[key]
         assert self.weights.keys() == found.keys(), "the store holds a weight that the contract does not name"
+
+    def adaln_layers(self, id: str) -> tuple[Modulate, ...]:
+        """The modulation layers of a brick: of its blocks, then of its last layer.
+
+        Weights of all bricks lie side by side in this order, bottom brick first, so that those of neighbours together
+        are a view of the store (`layers/adjacent.py`).
+        """
+        brick = cast("BrickWeights", self.get_submodule(BRICK_PREFIX + id))
+        return (*(cast("Block", block).adaln for block in brick.blocks), brick.final.adaln)
 
     @property
     def device(self) -> torch.device:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from legoc_runtime.checkpoint import tensorfile
 from legoc_runtime.contract.stack import weight_shapes
 from legoc_runtime.errors import RunError
+from legoc_runtime.layers.adjacent import adjacent
 from legoc_runtime.store import WeightStore
 from tests.stacks import random_store, stack
 
@@ -81,3 +83,24 @@ def test_loading_is_all_or_nothing(change, words):
     with pytest.raises(RunError, match=words):
         store.load(tensors)
     assert all(torch.equal(store.weights[key], weight) for key, weight in before.items())
+
+
+def test_modulation_layers_lie_side_by_side_bottom_brick_first():
+    shape = stack(depths=(1, 3, 2))
+    store = random_store(shape)
+    layers = [layer for id in shape.ids for layer in store.adaln_layers(id)]
+    assert [layer.out_features for layer in layers] == [192, 64, 192, 192, 192, 64, 192, 192, 64]
+    assert adjacent([layer.weight for layer in layers]).shape == (1344, 32)
+    assert adjacent([layer.bias for layer in layers]).shape == (1344,)
+    assert adjacent([layer.weight for layer in store.adaln_layers("parts")]).shape == (640, 32)
+
+
+def test_weights_that_share_a_buffer_are_saved_one_by_one(tmp_path):
+    store, other = random_store(stack()), random_store(stack(), seed=1)
+    tensorfile.save(tmp_path / "weights.safetensors", store.weights, {})
+    loaded = tensorfile.load(tmp_path / "weights.safetensors")
+    assert {key: tuple(tensor.shape) for key, tensor in loaded.items()} == weight_shapes(stack())
+    assert (tmp_path / "weights.safetensors").stat().st_size < 1.05 * sum(w.nbytes for w in store.weights.values())
+    other.load(loaded)
+    assert all(torch.equal(other.weights[key], weight) for key, weight in store.weights.items())
+    assert adjacent([layer.weight for layer in other.adaln_layers("parts")]) is not None
