@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import cast
 
 from legoc.diagnostics import SpecError
-from legoc.lower.program import lower_sampling, lower_training
-from legoc.passes.base import Observer
+from legoc.lower.pipeline import choose, recorded, sampling_program, training_program
+from legoc.passes.runner import Observer
 from legoc.source import Span
 from legoc.spec import check_text, load_spec, resolved_yaml
 from legoc.spec.resolved import StackSpec
@@ -28,7 +28,6 @@ from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME, TRAINING, 
 from legoc_runtime.contract.policy import Configuration, Policy, tabulate
 from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.schedule import noise_levels
-from legoc_runtime.contract.verify import verify_program
 from legoc_runtime.errors import RunError, UsageError
 
 MODULES = "modules"
@@ -53,6 +52,8 @@ def compile_spec(
     *,
     policies: Sequence[str] = (),
     steps: int | None = None,
+    disable: Sequence[str] = (),
+    enable: Sequence[str] = (),
     observe: Observer | None = None,
 ) -> tuple[Manifest, str]:
     """Compile a spec: every configuration that its policies reach over its schedule, and the training module.
@@ -61,24 +62,28 @@ def compile_spec(
         spec: a spec that checks.
         policies: further policies by name, e.g. `halfway:0.4`.
         steps: noise levels of the schedule; the spec's own by default.
+        disable: exact passes over programs that are not to run.
+        enable: opt-in passes over programs that are to run.
         observe: called after every pass.
 
     Returns:
         The manifest, and the resolved spec's text.
 
     Raises:
-        UsageError: a policy does not exist or leaves no brick, or the spec has what cannot be built yet (DDPM, a
-            pretrained brick).
+        UsageError: a policy does not exist or leaves no brick, the spec has what cannot be built yet (DDPM, a
+            pretrained brick), or a pass cannot be chosen so.
+        SpecError: a pass failed, which is a fault of the compiler.
     """
+    pipeline = choose(disable, enable)
     manifest, spec_text = describe_spec(spec)
     _ = spec.shape.edm  # refuses other diffusions in words
     spans = _brick_spans(spec)
     programs = [
-        _verified(lower_sampling(spec.shape, configuration, spans, observe), manifest)
+        sampling_program(spec.shape, configuration, pipeline, spans, observe)
         for configuration in reachable(manifest, policies, steps)
     ]
-    programs.append(_verified(lower_training(spec.shape, spec.train, spans, observe), manifest))
-    return replace(manifest, programs=tuple(programs)), spec_text
+    programs.append(training_program(spec.shape, spec.train, pipeline, spans, observe))
+    return replace(manifest, passes=pipeline.names, programs=tuple(programs)), spec_text
 
 
 def describe_spec(spec: StackSpec) -> tuple[Manifest, str]:
@@ -105,6 +110,7 @@ def describe_spec(spec: StackSpec) -> tuple[Manifest, str]:
         data_path=spec.data_path,
         train=spec.train,
         sample=spec.sample,
+        passes=(),
         programs=(),
     )
     return manifest, spec_text
@@ -126,8 +132,12 @@ def reachable(manifest: Manifest, policies: Sequence[str] = (), steps: int | Non
 
 
 def lower_configuration(manifest: Manifest, configuration: Configuration) -> Program:
-    """The program of a configuration that a build did not foresee."""
-    return _verified(lower_sampling(manifest.shape, configuration), manifest)
+    """The program of a configuration that a build did not foresee, made by the passes that made the build.
+
+    Raises:
+        RunError: the build was made with passes that this version does not have.
+    """
+    return sampling_program(manifest.shape, configuration, recorded(manifest.passes, f"the build `{manifest.name}`"))
 
 
 def describe_path(path: Path, overrides: Sequence[str] = ()) -> Manifest:
@@ -288,17 +298,19 @@ def build_faults(manifest: Manifest, spec: StackSpec, directory: Path) -> list[s
 
     Raises:
         UsageError: the spec has what cannot be built.
+        RunError: the build was made with passes that this version does not have.
     """
     fresh, _ = describe_spec(spec)
     faults = manifest_faults(manifest, spec, directory)
+    pipeline = recorded(manifest.passes, str(directory))
     if TRAINING not in (program.name for program in manifest.programs):
         faults.append(f"{directory}: program `{TRAINING}` is missing")
     for program in manifest.programs:
         ids = tuple(id for id in fresh.shape.ids if id in program.bricks)
         if program.name == TRAINING:
-            expected = _verified(lower_training(fresh.shape, fresh.train), fresh)
+            expected = training_program(fresh.shape, fresh.train, pipeline)
         else:
-            expected = lower_configuration(fresh, ids) if ids else None
+            expected = sampling_program(fresh.shape, ids, pipeline) if ids else None
         if program != expected:
             faults.append(f"{directory}: program `{program.name}` is not what the spec compiles to")
     return faults
@@ -311,7 +323,7 @@ def manifest_faults(manifest: Manifest, spec: StackSpec, directory: Path) -> lis
     """
     fresh, _ = describe_spec(spec)
     written, expected = (
-        json.loads(replace(m, programs=(), legoc_version=__version__).to_json()) for m in (manifest, fresh)
+        json.loads(replace(m, passes=(), programs=(), legoc_version=__version__).to_json()) for m in (manifest, fresh)
     )
     found = list(_differences(written, expected, ""))
     if not found:
@@ -378,11 +390,6 @@ def _declared(spec: StackSpec) -> tuple[Policy, ...]:
     if spec.default_skips:
         policies.insert(0, Policy("default", tuple(spec.default_skips.items())))
     return tuple(policies)
-
-
-def _verified(program: Program, manifest: Manifest) -> Program:
-    verify_program(program, manifest.shape)
-    return program
 
 
 def _write(path: Path, text: str) -> None:

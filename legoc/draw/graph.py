@@ -15,9 +15,10 @@ from legoc.graph.brick_graph import BrickGraph
 from legoc.graph.build import OUTPUT, brick_name, sampling_graph
 from legoc.graph.nodes import Brick, Bypass, Estimate
 from legoc.graph.text import to_text
-from legoc.passes.base import GraphPass, Observer, run_passes
+from legoc.passes.base import run_passes
 from legoc.passes.catalog import sampling_passes
-from legoc_runtime.contract.policy import Configuration, Run, TruthTable
+from legoc.passes.runner import Journal, Observer, PassRun
+from legoc_runtime.contract.policy import Configuration, Run, TruthTable, configuration_name
 from legoc_runtime.contract.schedule import Level
 from legoc_runtime.contract.stack import BrickShape, StackShape
 from legoc_runtime.errors import UsageError
@@ -140,7 +141,8 @@ def brick_lines(brick: DrawnBrick) -> list[str]:
 
 def configuration_graph(shape: StackShape, configuration: Configuration, observe: Observer | None = None) -> BrickGraph:
     """The brick graph of a configuration after all passes. `observe` is called after each of them."""
-    return run_passes(sampling_graph(shape), sampling_passes(configuration), observe)
+    journal = Journal(configuration_name(configuration), observe)
+    return run_passes(sampling_graph(shape), sampling_passes(configuration), journal)
 
 
 def make_picture(stack: str, shape: StackShape, configurations: Sequence[tuple[Configuration, str]]) -> GraphPicture:
@@ -210,9 +212,9 @@ def graphs_after(shape: StackShape, configuration: Configuration, name: str) -> 
         raise UsageError(f"there is no pass `{name}`", help=f"choose one of {', '.join(names)}, or all")
     texts: list[tuple[str, str]] = []
 
-    def observe(step: GraphPass, before: BrickGraph, after: BrickGraph, seconds: float) -> None:
-        if name in (step.name, "all"):
-            texts.append((step.name, to_text(after)))
+    def observe(run: PassRun) -> None:
+        if name in (run.name, "all") and isinstance(run.after, BrickGraph):
+            texts.append((run.name, to_text(run.after)))
 
     configuration_graph(shape, configuration, observe)
     return texts

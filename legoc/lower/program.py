@@ -22,9 +22,8 @@ from legoc.graph.nodes import (
 )
 from legoc.lower.brick import lower_brick, window_index
 from legoc.lower.emitter import Emitter
-from legoc.passes.base import Observer, run_passes
+from legoc.passes.base import run_passes
 from legoc.passes.catalog import sampling_passes, training_passes
-from legoc.source import Span
 from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.program import (
     Condition,
@@ -47,26 +46,14 @@ from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import BrickShape, StackShape
 
 
-def lower_sampling(
-    shape: StackShape,
-    configuration: Configuration,
-    spans: dict[str, Span] | None = None,
-    observe: Observer | None = None,
-) -> Program:
-    """The program of one configuration: (x, sigma[, label]) to the estimate of the highest brick that runs."""
-    graph = run_passes(sampling_graph(shape, spans), sampling_passes(configuration), observe)
-    return lower(graph)
+def lower_sampling(shape: StackShape, configuration: Configuration) -> Program:
+    """The program of one configuration as lowering makes it, before passes over programs (`lower.pipeline`)."""
+    return lower(run_passes(sampling_graph(shape), sampling_passes(configuration)))
 
 
-def lower_training(
-    shape: StackShape,
-    train: TrainSettings,
-    spans: dict[str, Span] | None = None,
-    observe: Observer | None = None,
-) -> Program:
-    """The training program: every brick's estimate from one forward, on a share of its windows if the spec says so."""
-    graph = run_passes(training_graph(shape, spans), training_passes(), observe)
-    return lower(graph, train)
+def lower_training(shape: StackShape, train: TrainSettings) -> Program:
+    """The training program as lowering makes it, before passes over programs (`lower.pipeline`)."""
+    return lower(run_passes(training_graph(shape), training_passes()), train)
 
 
 def lower(graph: BrickGraph, train: TrainSettings | None = None) -> Program:

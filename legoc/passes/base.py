@@ -1,14 +1,15 @@
-"""What a pass is, and the one pipeline that runs them."""
+"""What a pass over brick graphs is, and the pipeline that runs them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from time import perf_counter
+from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar, Protocol
 
-from legoc.diagnostics import Diagnostic, Label, SpecError
 from legoc.graph.brick_graph import BrickGraph
-from legoc.graph.verify import GraphError, verify
+from legoc.graph.nodes import span_of
+from legoc.graph.verify import GraphError, Violation, verify
+from legoc.passes.runner import Journal, failure, run_step, unexpected
 
 
 class GraphPass(Protocol):
@@ -25,50 +26,31 @@ class GraphPass(Protocol):
         ...
 
 
-Observer = Callable[[GraphPass, BrickGraph, BrickGraph, float], None]
-"""Called after every pass with the pass, the graph before, the graph after, and the seconds it took."""
-
-
-def run_passes(graph: BrickGraph, passes: Sequence[GraphPass], observe: Observer | None = None) -> BrickGraph:
+def run_passes(graph: BrickGraph, passes: Sequence[GraphPass], journal: Journal | None = None) -> BrickGraph:
     """Run passes in order, verifying in between.
+
+    Args:
+        graph: what the graph builder made.
+        passes: in order.
+        journal: where the passes that ran are written down.
 
     Raises:
         SpecError: a pass failed; the diagnostic names the pass, those that ran before it, and the user's line.
     """
-    done: list[str] = []
-    _verified(graph, "the graph builder", done)
-    for step in passes:
-        started = perf_counter()
-        try:
-            after = step.apply(graph)
-        except GraphError as error:
-            raise _failure(error, f"pass `{step.name}`", done) from error
-        _verified(after, f"pass `{step.name}`", done)
-        if observe is not None:
-            observe(step, graph, after, perf_counter() - started)
-        graph = after
-        done.append(step.name)
-    return graph
-
-
-def _verified(graph: BrickGraph, culprit: str, done: Sequence[str]) -> None:
+    journal = Journal(graph.name) if journal is None else journal
     try:
         verify(graph)
     except GraphError as error:
-        raise _failure(error, culprit, done) from error
+        raise failure("the graph builder", error.violations, journal) from error
+    for step in passes:
+        graph = run_step(
+            step.name, graph, step.apply, verify=verify, blame=partial(graph_violations, graph), journal=journal
+        )
+    return graph
 
 
-def _failure(error: GraphError, culprit: str, done: Sequence[str]) -> SpecError:
-    before = f"after {', '.join(f'`{name}`' for name in done)}" if done else "first"
-    return SpecError(
-        [
-            Diagnostic(
-                code="LG401",
-                severity="error",
-                message=f"{culprit} failed on graph `%{violation.node}`: {violation.message}",
-                primary=None if violation.span is None else Label(violation.span, violation.message),
-                help=f"a fault of legoc, not of the spec: {culprit} ran {before}; please report it with this file",
-            )
-            for violation in error.violations
-        ]
-    )
+def graph_violations(graph: BrickGraph, error: Exception) -> Sequence[Violation]:
+    """What an exception says about a graph."""
+    if isinstance(error, GraphError):
+        return error.violations
+    return [unexpected(error, [span_of(entry.node) for entry in graph.entries.values()])]

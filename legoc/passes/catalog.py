@@ -18,3 +18,12 @@ def sampling_passes(configuration: Configuration) -> tuple[GraphPass, ...]:
 def training_passes() -> tuple[GraphPass, ...]:
     """The passes of the training graph, in which every brick runs."""
     return (InferShapes(), EliminateDead())
+
+
+NEEDED: dict[str, str] = {
+    InferShapes.name: "the verifier holds the types that it finds against every later pass",
+    SpecialiseSkips.name: "it is what makes a configuration of the stack",
+    EliminateDead.name: "without it a configuration would compute the bricks that it leaves out",
+    RerouteEstimates.name: "lowering takes no graph in which bricks that are left out still stand",
+}
+"""Why a pass over brick graphs cannot be disabled. All of them are needed: what can be disabled runs over programs."""

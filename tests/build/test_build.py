@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import legoc
 from legoc import driver as build
 from legoc.__main__ import main
 from legoc.driver import check_build, compile_path, compile_spec, lower_configuration, newest_build, write_build
+from legoc.lower.pipeline import choose
 from legoc.spec import load_spec
 from legoc_runtime.contract.manifest import manifest_from_json, read_manifest
 from legoc_runtime.errors import RunError, UsageError
@@ -120,6 +122,58 @@ def test_check_notices_any_change(tmp_path):
 def test_a_foreign_manifest_is_refused_in_words(text, words):
     with pytest.raises(RunError, match=words):
         manifest_from_json(text, where="manifest.json")
+
+
+def test_a_newer_manifest_is_refused_with_what_to_do():
+    with pytest.raises(RunError, match="reads versions 1 to 2") as caught:
+        manifest_from_json('{"manifest_version": 3}', where="manifest.json")
+    assert caught.value.help == "a newer legoc wrote it: install that version, or build it again with this one"
+
+
+def test_a_manifest_of_version_1_was_made_by_no_pass_over_programs(tmp_path):
+    directory = build_to(tmp_path)
+    manifest = read_manifest(directory)
+    old = json.loads(replace(manifest, passes=()).to_json())
+    del old["passes"]
+    read = manifest_from_json(json.dumps({**old, "manifest_version": 1}), where="manifest.json")
+    assert read == replace(manifest, passes=())
+    with pytest.raises(RunError, match="passes missing"):
+        manifest_from_json(json.dumps(old), where="manifest.json")
+
+
+RAW = """\
+legoc: 1
+name: raw
+grid: {height: 16, width: 16, channels: 3}
+conditioning: {classes: null}
+carry: raw
+brick_defaults: {width: 16, heads: 2, depth: 1, train_patches: 0.5}
+bricks:
+  - {id: low, size: 4, receptive_field: 2}
+  - {id: middle, size: 8, receptive_field: 4}
+  - {id: top, size: image, receptive_field: 2}
+train: {fill: x0, images: 1k}
+"""
+
+
+def test_a_build_is_checked_against_the_passes_that_made_it(tmp_path):
+    spec = tmp_path / "raw.yaml"
+    spec.write_text(RAW)
+    for name in choose().names:
+        directory = tmp_path / name
+        manifest, text = compile_spec(load_spec(spec), disable=[name])
+        assert name not in manifest.passes
+        write_build(manifest, text, directory)
+        check_build(directory)
+    manifest, text = compile_spec(load_spec(spec), disable=["share-equal"])
+    whole, _ = compile_spec(load_spec(spec))
+    assert whole.training != manifest.training  # or the test could not fail
+    write_build(replace(manifest, passes=whole.passes), text, tmp_path / "wrong")
+    with pytest.raises(RunError, match="program `training` is not what the spec compiles to"):
+        check_build(tmp_path / "wrong")
+    write_build(replace(manifest, passes=("later",)), text, tmp_path / "later")
+    with pytest.raises(RunError, match="passes that this legoc does not have: later"):
+        check_build(tmp_path / "later")
 
 
 def test_the_python_api_builds_what_the_command_builds(tmp_path, monkeypatch):

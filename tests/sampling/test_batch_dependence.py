@@ -23,7 +23,7 @@ SEEDS = {1: 4, 7: 64, 64: 64}
 
 
 def manifest() -> Manifest:
-    return Manifest("small", "", "0", "0", SHAPE, 0.1, (), None, TrainSettings(), SETTINGS, ())
+    return Manifest("small", "", "0", "0", SHAPE, 0.1, (), None, TrainSettings(), SETTINGS, (), ())
 
 
 def pictures(loaded: BrickStack, plan: Plan, batch: int) -> torch.Tensor:

@@ -18,7 +18,9 @@ from legoc_runtime.contract.settings import SampleSettings, TrainSettings
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import RunError, UsageError
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
+"""Version 2 added `passes`; a manifest of version 1 was made by no pass over programs, and is read so."""
+
 MANIFEST_NAME = "manifest.json"
 SPEC_NAME = "spec.yaml"
 TRAINING = "training"
@@ -42,6 +44,7 @@ class Manifest:
         data_path: the spec's `data: {path}`, or None.
         train: training settings.
         sample: sampling settings.
+        passes: names of the passes over programs that made them, in order; empty for programs as lowering made them.
         programs: one sampling program a configuration, and `training`.
     """
 
@@ -55,6 +58,7 @@ class Manifest:
     data_path: str | None
     train: TrainSettings
     sample: SampleSettings
+    passes: tuple[str, ...]
     programs: tuple[Program, ...]
 
     def program(self, configuration: Configuration) -> Program | None:
@@ -106,10 +110,14 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
         raise RunError(f"{where} is not a manifest: {error}", help="build it again with `legoc build`") from error
     body = dict(cast("dict[str, object]", data)) if isinstance(data, dict) else {}
     version = body.pop("manifest_version", None)
-    if version != MANIFEST_VERSION:
+    if version == 1:
+        body.setdefault("passes", [])
+    elif version != MANIFEST_VERSION:
+        help = "build it again with this version, or install the version that wrote it"
+        if type(version) is int and version > MANIFEST_VERSION:
+            help = "a newer legoc wrote it: install that version, or build it again with this one"
         raise RunError(
-            f"{where} has manifest version {version!r}; this legoc reads version {MANIFEST_VERSION}",
-            help="build it again with this version, or install the version that wrote it",
+            f"{where} has manifest version {version!r}; this legoc reads versions 1 to {MANIFEST_VERSION}", help=help
         )
     return codec.decode(Manifest, body, where=where)
 

@@ -364,7 +364,7 @@ def outputs_of(op: Op) -> tuple[Value, ...]:
 def inputs_of(op: Op) -> tuple[Value, ...]:
     """The values that an operation reads, in field order."""
     found: list[Value] = []
-    for name in _INPUT_FIELDS[op.name]:
+    for name in INPUT_FIELDS[op.name]:
         value: Value | tuple[Value, ...] | None = getattr(op, name)
         if isinstance(value, tuple):
             found.extend(value)
@@ -374,7 +374,7 @@ def inputs_of(op: Op) -> tuple[Value, ...]:
 
 
 _VALUE_ANNOTATIONS = ("Value", "Value | None", "tuple[Value, ...]")
-_INPUT_FIELDS: dict[str, tuple[str, ...]] = {
+INPUT_FIELDS: dict[str, tuple[str, ...]] = {
     name: tuple(
         f.name
         for f in fields(op)
@@ -382,6 +382,7 @@ _INPUT_FIELDS: dict[str, tuple[str, ...]] = {
     )
     for name, op in OPS.items()
 }
+"""Name of an operation -> its fields that are values it reads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,69 +7,92 @@ in words.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from legoc_runtime.contract.program import Attend, Modulate, Program, Tokens, Vector, inputs_of, outputs_of
+from legoc_runtime.contract.program import Attend, Modulate, Op, Program, Tokens, Vector, inputs_of, outputs_of
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import RunError
 
 
-def _defined_before_read(program: Program, shape: StackShape) -> Iterator[str]:
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong with a program.
+
+    Attributes:
+        message: what, in words.
+        brick: the brick that it belongs to, or None.
+        invariant: the rule that it breaks, or empty where a pass says what it cannot do.
+    """
+
+    message: str
+    brick: str | None = None
+    invariant: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.invariant}]" if self.invariant else self.message
+
+
+_Finding = tuple[Op | None, str]
+"""The operation that is wrong, where it is one, and what is wrong with it."""
+
+
+def _defined_before_read(program: Program, shape: StackShape) -> Iterator[_Finding]:
     defined = {name for name, _ in program.inputs}
     for op in program.ops:
         for value in inputs_of(op):
             if value not in defined:
-                yield f"`{op.name}` reads %{value} before it is defined"
+                yield op, f"`{op.name}` reads %{value} before it is defined"
         defined.update(outputs_of(op))
     for name, value in program.outputs:
         if value not in defined:
-            yield f"result `{name}` is %{value}, which is never defined"
+            yield None, f"result `{name}` is %{value}, which is never defined"
 
 
-def _defined_once(program: Program, shape: StackShape) -> Iterator[str]:
+def _defined_once(program: Program, shape: StackShape) -> Iterator[_Finding]:
     seen = {name for name, _ in program.inputs}
     for op in program.ops:
         for value in outputs_of(op):
             if value in seen:
-                yield f"%{value} is defined twice"
+                yield op, f"%{value} is defined twice"
             seen.add(value)
 
 
-def _typed(program: Program, shape: StackShape) -> Iterator[str]:
+def _typed(program: Program, shape: StackShape) -> Iterator[_Finding]:
     values = {name for name, _ in program.inputs}.union(*(outputs_of(op) for op in program.ops))
     for value in sorted(values ^ program.types.keys()):
-        yield f"%{value} has no type" if value in values else f"the type of %{value} belongs to nothing"
+        yield None, f"%{value} has no type" if value in values else f"the type of %{value} belongs to nothing"
 
 
-def _bricks_exist(program: Program, shape: StackShape) -> Iterator[str]:
+def _bricks_exist(program: Program, shape: StackShape) -> Iterator[_Finding]:
     for op in program.ops:
         brick: str | None = getattr(op, "brick", None)
         if brick is None:
             continue
         if brick not in shape.ids or brick not in program.bricks:
-            yield f"`{op.name}` belongs to a brick `{brick}` that the program does not run"
+            yield op, f"`{op.name}` belongs to a brick `{brick}` that the program does not run"
             continue
         block: int | None = getattr(op, "block", None)
         if block is not None and not 0 <= block < shape.brick(brick).depth:
-            yield f"`{op.name}` names block {block}; brick `{brick}` has {shape.brick(brick).depth}"
+            yield op, f"`{op.name}` names block {block}; brick `{brick}` has {shape.brick(brick).depth}"
 
 
-def _widths_agree(program: Program, shape: StackShape) -> Iterator[str]:
+def _widths_agree(program: Program, shape: StackShape) -> Iterator[_Finding]:
     for op in program.ops:
         match op:
             case Modulate(brick=brick, block=block, out=out):
                 expected = (2 if block is None else 6) * shape.brick(brick).width
                 type = program.types[out]
                 if not isinstance(type, Vector) or type.features != expected:
-                    yield f"%{out} has type {type}; brick `{brick}` modulates with {expected} features"
+                    yield op, f"%{out} has type {type}; brick `{brick}` modulates with {expected} features"
             case Attend(brick=brick, tokens=tokens):
                 type = program.types[tokens]
                 if not isinstance(type, Tokens) or type.features != shape.brick(brick).width:
-                    yield f"%{tokens} has type {type}; brick `{brick}` is {shape.brick(brick).width} wide"
+                    yield op, f"%{tokens} has type {type}; brick `{brick}` is {shape.brick(brick).width} wide"
             case _:
                 pass
 
 
-INVARIANTS: dict[str, Callable[[Program, StackShape], Iterator[str]]] = {
+INVARIANTS: dict[str, Callable[[Program, StackShape], Iterator[_Finding]]] = {
     "defined once": _defined_once,
     "defined before read": _defined_before_read,
     "typed": _typed,
@@ -78,15 +101,22 @@ INVARIANTS: dict[str, Callable[[Program, StackShape], Iterator[str]]] = {
 }
 
 
+def faults(program: Program, shape: StackShape) -> list[Fault]:
+    """Every fault under the first invariant that does not hold; empty for a valid program."""
+    for name, check in INVARIANTS.items():
+        if found := [Fault(message, getattr(op, "brick", None), name) for op, message in check(program, shape)]:
+            return found
+    return []
+
+
 def verify_program(program: Program, shape: StackShape) -> None:
     """Raise RunError with the first violation of an invariant.
 
     Raises:
         RunError: the program does not fit its stack.
     """
-    for name, check in INVARIANTS.items():
-        for violation in check(program, shape):
-            raise RunError(
-                f"program `{program.name}` is not valid: {violation} [{name}]",
-                help="build it again with `legoc build`; if it was just built, this is a fault of legoc",
-            )
+    for fault in faults(program, shape):
+        raise RunError(
+            f"program `{program.name}` is not valid: {fault}",
+            help="build it again with `legoc build`; if it was just built, this is a fault of legoc",
+        )
