@@ -201,7 +201,7 @@ class TrainingStack:
         self.backend: Backend = choose_backend(backend).backend if isinstance(backend, str) else backend
         self.program = manifest.training
         self.graph = link(self.program, store)
-        self._run = self.backend.compile(self.graph)
+        self._run = self.backend.compile(self.graph, training=True)
 
     def __call__(
         self, x: Tensor, sigma: Tensor, labels: Tensor | None, *, clean: Tensor, windows: Mapping[str, Tensor]

@@ -7,46 +7,104 @@ import shutil
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from legoc.lower.program import lower_sampling, lower_training
 from legoc_runtime.backends.base import choose_backend
-from legoc_runtime.backends.inductor import Inductor, Region
+from legoc_runtime.backends.inductor import Block, Inductor
+from legoc_runtime.backends.regions import Forms, block_signature
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.errors import UsageError
 from legoc_runtime.link.link import bricks_in, link
 from tests.stacks import batch, random_store, stack
 
 
+@pytest.fixture
+def graphs():
+    """How many graphs were compiled since the last look."""
+    torch._dynamo.reset()
+    counters.clear()
+
+    def since() -> int:
+        found = counters["stats"]["unique_graphs"]
+        counters.clear()
+        return found
+
+    return since
+
+
 @pytest.mark.compiler
-def test_compiled_modules_agree_and_leave_the_store_plain():
-    shape = stack()
+def test_compiled_modules_agree_and_leave_the_store_plain(graphs):
+    shape = stack(depths=(1, 1, 2))
     store = random_store(shape)
     kinds = {name: type(module) for name, module in store.named_modules()}
     backend = Inductor()
-    arguments = batch(shape, 2)
+    compiled_graphs = []
     for configuration in (shape.ids, ("parts", "whole"), ("windows",)):
         plain = link(lower_sampling(shape, configuration), store)
         compiled = backend.compile(plain)
         with torch.no_grad():
-            assert (plain(*arguments) - compiled(*arguments)).abs().max() < 1e-5
+            for count in (2, 4, 3):
+                arguments = batch(shape, count)
+                assert (plain(*arguments) - compiled(*arguments)).abs().max() < 1e-5
         assert bricks_in(compiled) == configuration
-        assert not any(isinstance(module, Region) for module in plain.modules())
+        assert not any(isinstance(module, Block) for module in plain.modules())
+        compiled_graphs.append(graphs())
     assert {name: type(module) for name, module in store.named_modules()} == kinds
-    # windows and parts have one signature (4 tokens, width 32), whole another: two in all
-    assert len(backend._compiled) == 2
+    # windows and parts have one block signature (4 tokens, width 32), whole another, which has a single window;
+    # the final layers are of two signatures, one of them with a single window too
+    assert compiled_graphs == [2 + 3, 0, 0]
+
+
+@pytest.mark.compiler
+def test_a_block_is_compiled_once_for_all_sizes_and_once_for_a_single_image(graphs):
+    shape = stack(windows=(8,), grid=(16, 32), receptive_fields=(2,), depths=(1,), widths=(32,), ids=("windows",))
+    store = random_store(shape)
+    plain = link(lower_sampling(shape, shape.ids), store)
+    compiled = Inductor().compile(plain)
+    found = {}
+    with torch.no_grad():
+        for count in (8, 3, 16, 32, 1, 5):  # 8 windows of 16 tokens, width 32: sizes that happen to be equal stay free
+            arguments = batch(shape, count)
+            assert (plain(*arguments) - compiled(*arguments)).abs().max() < 1e-5
+            found[count] = graphs()
+    assert found == {8: 2, 3: 0, 16: 0, 32: 0, 1: 2, 5: 0}  # a block and a final layer each time
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize(
+    "backend", [Inductor(attention="sdpa", gelu="call"), Inductor(regions=False)], ids=["forms", "whole"]
+)
+def test_what_the_ablation_turns_off_computes_the_same(backend):
+    shape = stack(windows=(4,), grid=(8, 8), receptive_fields=(2,), depths=(1,), widths=(32,), ids=("windows",))
+    plain = link(lower_sampling(shape, shape.ids), random_store(shape))
+    compiled = backend.compile(plain)
+    arguments = batch(shape, 2)
+    with torch.no_grad():
+        assert (plain(*arguments) - compiled(*arguments)).abs().max() < 1e-5
 
 
 @pytest.mark.compiler
 def test_compiled_training_has_the_same_gradients():
-    shape = stack(depths=(1, 1, 1))
+    shape = stack(windows=(4,), grid=(8, 8), receptive_fields=(2,), depths=(1,), widths=(32,), ids=("windows",))
     gradients = []
     for backend in ("eager", "inductor"):
         store = random_store(shape)
-        module = choose_backend(backend).backend.compile(link(lower_training(shape, TrainSettings()), store))
+        linked = link(lower_training(shape, TrainSettings()), store)
+        module = choose_backend(backend).backend.compile(linked, training=True)
         sum(estimate.square().mean() for estimate in module(*batch(shape, 2))).backward()
         gradients.append({key: copy.copy(weight.grad) for key, weight in store.weights.items()})
     for key, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][key], gradient, rtol=1e-4, atol=1e-5, msg=key)
+
+
+def test_forms_go_by_the_rule_unless_they_are_given():
+    store = random_store(stack())
+    block = store.brick_windows.blocks[0]
+    by_rule = block_signature(block.attn, block.mlp, Forms(fused=True))
+    assert by_rule.name == "block_32x4_4_128_float32_products_sigmoid"
+    given = block_signature(block.attn, block.mlp, Forms(fused=True, attention="sdpa", gelu="call"))
+    assert (given.attention, given.gelu) == ("sdpa", "call")
 
 
 def test_auto_takes_eager_and_says_why_without_a_compiler(monkeypatch):

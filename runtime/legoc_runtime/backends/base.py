@@ -27,8 +27,13 @@ class Backend(Protocol):
         """None when it can run here, else the reason why not."""
         ...
 
-    def compile(self, module: fx.GraphModule) -> Module:
-        """A callable with the arguments and results of `module`, over the same weights."""
+    def compile(self, module: fx.GraphModule, *, training: bool = False) -> Module:
+        """A callable with the arguments and results of `module`, over the same weights.
+
+        Args:
+            module: a linked program.
+            training: whether it is differentiated.
+        """
         ...
 
 

@@ -1,10 +1,11 @@
-"""The eager backend: the linked module as it is."""
+"""The eager backend: the linked module as it is, with the kernels that need no compiler."""
 
 from __future__ import annotations
 
 from torch import fx
 
 from legoc_runtime.backends.base import Module
+from legoc_runtime.backends.regions import Forms, with_forms
 
 
 class Eager:
@@ -16,6 +17,6 @@ class Eager:
         """Always."""
         return None
 
-    def compile(self, module: fx.GraphModule) -> Module:
-        """The module itself."""
-        return module
+    def compile(self, module: fx.GraphModule, *, training: bool = False) -> Module:
+        """The module with the forms that pay without fusion."""
+        return with_forms(module, Forms(fused=False, training=training))

@@ -1,9 +1,13 @@
 """The inductor backend: regional compilation of Transformer blocks.
 
 A block (attention and MLP halves) is compiled once for each distinct signature and called for every block that has it,
-whichever configuration it stands in, so that a further configuration costs almost nothing. What surrounds the blocks
-(cutting, preconditioning) is a few pure moves a brick and stays eager. The compiled callables live in this object and
-in the modules that it returns; `block.compile()` would change the store's own modules for everybody.
+whichever configuration it stands in, so that a further configuration costs nothing to compile. Final layers are
+compiled likewise, which halves their time; the embedding gains nothing, and the rest is a few pure moves a brick. The
+compiled callables live in this object and in the modules that it returns; `block.compile()` would change the store's
+own modules for everybody.
+
+Sizes: a block is compiled for every batch and every number of windows at once. That was measured to run as fast as code
+for one size. A size of 1 is compiled apart, since it broadcasts. Training compiles for the sizes that it sees.
 """
 
 from __future__ import annotations
@@ -12,52 +16,90 @@ import os
 import shutil
 import types
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, fx, nn
 
 from legoc_runtime.backends.base import Module
-from legoc_runtime.contract.attention_rule import AttentionForm, attention_form
-from legoc_runtime.contract.program import Attend as AttendOp
-from legoc_runtime.contract.program import Mlp as MlpOp
-from legoc_runtime.layers.leaves import Attend, Mlp
+from legoc_runtime.backends.regions import (
+    BlockSignature,
+    Forms,
+    block_signature,
+    replace_blocks,
+    replace_decoders,
+    run_block,
+    with_forms,
+)
+from legoc_runtime.contract.attention_rule import AttentionForm
+from legoc_runtime.contract.gelu_rule import GeluForm
+from legoc_runtime.layers.leaves import Attend, Decode, Mlp
 
-BlockFunction = Callable[[Attend, Mlp, Tensor, Tensor, AttentionForm], Tensor]
-Signature = tuple[int, int, int, int]
-"""Width, heads, tokens of a window, hidden features of the MLP."""
+BlockFunction = Callable[[Attend, Mlp, Tensor, Tensor, AttentionForm, GeluForm], Tensor]
+DecodeFunction = Callable[[Decode, Tensor, Tensor], Tensor]
 
+F = TypeVar("F", bound=Callable[..., Any])
 
 _torch: Any = torch  # torch.compile is only partly typed
 
 
-def run_block(attend: Attend, mlp: Mlp, tokens: Tensor, modulation: Tensor, form: AttentionForm) -> Tensor:
-    """One Transformer block: tokens [N, W, L, D], modulation [N, 6*D] to [N, W, L, D]."""
-    return mlp(attend(tokens, modulation, form), modulation)
-
-
-class Region(nn.Module):
+class Block(nn.Module):
     """A block of the store run through a compiled function. Holds the store's leaves; owns no weights."""
 
-    def __init__(self, attend: Attend, mlp: Mlp, compiled: BlockFunction, form: AttentionForm) -> None:
+    def __init__(
+        self, attend: Attend, mlp: Mlp, compiled: BlockFunction, signature: BlockSignature, *, free: bool
+    ) -> None:
         super().__init__()
         self.attend = attend
         self.mlp = mlp
         self.compiled = compiled
-        self.form: AttentionForm = form
+        self.signature = signature
+        self.free = free
 
     def forward(self, tokens: Tensor, modulation: Tensor) -> Tensor:
         """Tokens [N, W, L, D], modulation [N, 6*D] to [N, W, L, D]."""
-        return self.compiled(self.attend, self.mlp, tokens, modulation, self.form)
+        if self.free:
+            free_sizes(tokens, modulation)
+        form = self.signature
+        return self.compiled(self.attend, self.mlp, tokens, modulation, form.attention, form.gelu)
+
+
+class FinalLayer(nn.Module):
+    """A final layer of the store run through a compiled function. Owns no weights."""
+
+    def __init__(self, decode: Decode, compiled: DecodeFunction, *, free: bool) -> None:
+        super().__init__()
+        self.decode = decode
+        self.compiled = compiled
+        self.free = free
+
+    def forward(self, tokens: Tensor, modulation: Tensor) -> Tensor:
+        """Tokens [N, W, L, D], modulation [N, 2*D] to [N, W, L, p*p*C]."""
+        if self.free:
+            free_sizes(tokens, modulation)
+        return self.compiled(self.decode, tokens, modulation)
 
 
 class Inductor:
-    """Compiles blocks with torch.compile, once a signature."""
+    """Compiles blocks with torch.compile, once a signature.
+
+    Args:
+        attention: the form of every attention; None goes by the rule.
+        gelu: the form of every GELU; None goes by the rule.
+        regions: compile block by block; False compiles a whole configuration at once, which costs much more time to
+            compile and is there to be compared with.
+    """
 
     name = "inductor"
 
-    def __init__(self) -> None:
-        self._compiled: dict[Signature, BlockFunction] = {}
+    def __init__(
+        self, *, attention: AttentionForm | None = None, gelu: GeluForm | None = None, regions: bool = True
+    ) -> None:
+        self.attention: AttentionForm | None = attention
+        self.gelu: GeluForm | None = gelu
+        self.regions = regions
+        self._blocks: dict[tuple[BlockSignature, bool], BlockFunction] = {}
+        self._decoders: dict[tuple[int, int, str, bool], DecodeFunction] = {}
 
     def available(self) -> str | None:
         """None, or that there is no C++ compiler (CPU needs one; CUDA brings Triton)."""
@@ -68,53 +110,49 @@ class Inductor:
             return None
         return "there is no C++ compiler (g++ or clang++)"
 
-    def compile(self, module: fx.GraphModule) -> Module:
+    def compile(self, module: fx.GraphModule, *, training: bool = False) -> Module:
         """The module with each block replaced by its compiled region; results agree within rounding."""
-        graph = fx.Graph()
-        result = graph.graph_copy(module.graph, copies := {})
-        graph.output(result)
-        rebuilt = fx.GraphModule(module, graph, class_name=f"{type(module).__name__}Compiled")
-        originals = {copy: original for original, copy in copies.items()}
-        for node in list(rebuilt.graph.nodes):
-            original = originals.get(node)
-            if original is not None:
-                node.meta.update(original.meta)
-        self._replace_blocks(rebuilt)
-        return rebuilt
+        forms = Forms(fused=True, training=training, attention=self.attention, gelu=self.gelu)
+        if not self.regions:
+            whole = with_forms(module, forms)
+            return cast("Module", _torch.compile(whole, fullgraph=True))
 
-    def _replace_blocks(self, module: fx.GraphModule) -> None:
-        for node in list(module.graph.nodes):
-            op = node.meta.get("op")
-            if not isinstance(op, MlpOp):
-                continue
-            attended = cast("fx.Node", node.args[0])
-            before = attended.meta.get("op")
-            if not isinstance(before, AttendOp) or before.block != op.block or len(attended.users) != 1:
-                continue
-            attend = cast("Attend", module.get_submodule(str(attended.target)))
-            mlp = cast("Mlp", module.get_submodule(str(node.target)))
-            target = str(node.target).rpartition(".")[0] + ".compiled"
-            self._install(module, target, self._region(attend, mlp))
-            node.target = target
-            node.args = (attended.args[0], node.args[1])
-            module.graph.erase_node(attended)
-        module.recompile()
+        def block(attend: Attend, mlp: Mlp) -> Block:
+            signature = block_signature(attend, mlp, forms)
+            key = (signature, training)
+            if key not in self._blocks:
+                self._blocks[key] = _compiled(run_block, signature.name)
+            return Block(attend, mlp, self._blocks[key], signature, free=not training)
 
-    def _install(self, module: fx.GraphModule, target: str, region: Region) -> None:
-        # the GraphModule's containers along the path are its own copies, so the store does not see this
-        module.add_submodule(target, region)
+        def final(decode: Decode) -> FinalLayer:
+            key = (decode.in_features, decode.out_features, str(decode.weight.dtype), training)
+            if key not in self._decoders:
+                self._decoders[key] = _compiled(run_decode, f"decode_{decode.in_features}_{decode.out_features}")
+            return FinalLayer(decode, self._decoders[key], free=not training)
 
-    def _region(self, attend: Attend, mlp: Mlp) -> Region:
-        signature = (attend.proj.in_features, attend.heads, attend.tokens, mlp.fc1.out_features)
-        if signature not in self._compiled:
-            self._compiled[signature] = _compile_block(signature)
-        device = "cuda" if attend.proj.weight.is_cuda else "cpu"
-        return Region(attend, mlp, self._compiled[signature], attention_form(attend.tokens, device=device, fused=True))
+        return replace_decoders(replace_blocks(module, block), final)
 
 
-def _compile_block(signature: Signature) -> BlockFunction:
-    """A compiled copy of `run_block` with its own code object, by which torch.compile caches and limits."""
-    width, heads, tokens, hidden = signature
-    code = run_block.__code__.replace(co_name=f"block_{width}x{heads}_{tokens}_{hidden}")
-    function = types.FunctionType(code, run_block.__globals__, code.co_name)
-    return cast("BlockFunction", _torch.compile(function, fullgraph=True))
+def run_decode(decode: Decode, tokens: Tensor, modulation: Tensor) -> Tensor:
+    """A final layer: tokens [N, W, L, D], modulation [N, 2*D] to [N, W, L, p*p*C]."""
+    return decode(tokens, modulation)
+
+
+def free_sizes(tokens: Tensor, modulation: Tensor) -> None:
+    """Have what is compiled next hold for any batch and any number of windows.
+
+    Args:
+        tokens: [N, W, L, D].
+        modulation: [N, k*D].
+    """
+    if tokens.shape[0] > 1:
+        _torch._dynamo.mark_dynamic(tokens, 0)
+        _torch._dynamo.mark_dynamic(modulation, 0)
+    if tokens.shape[1] > 1:
+        _torch._dynamo.mark_dynamic(tokens, 1)
+
+
+def _compiled(function: F, name: str) -> F:
+    """A compiled copy of a function with its own code object, by which torch.compile caches and limits."""
+    code = function.__code__.replace(co_name=name)
+    return cast("F", _torch.compile(types.FunctionType(code, function.__globals__, name), fullgraph=True))

@@ -1,0 +1,175 @@
+"""What backends compile: the Transformer blocks of a linked module, told apart by signature.
+
+A stack has many blocks and two or three signatures, so that a backend that compiles by signature does little work,
+however many configurations there are. Which form of a kernel runs is decided here too, by the rules of the contract:
+modules know the forms and never choose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, fx, nn
+
+from legoc_runtime.contract import program
+from legoc_runtime.contract.attention_rule import AttentionForm, Device, attention_form
+from legoc_runtime.contract.gelu_rule import GeluForm, gelu_form
+from legoc_runtime.layers.leaves import Attend, Decode, Mlp
+
+
+@dataclass(frozen=True)
+class Forms:
+    """How forms of kernels are chosen: by rule, or as given (to measure what a form is worth).
+
+    Attributes:
+        fused: whether the backend fuses element-wise operations.
+        training: whether a backward pass follows.
+        python_ops: whether what runs may call operations that are defined in Python.
+        attention: the form of every attention; None goes by the rule.
+        gelu: the form of every GELU; None goes by the rule.
+    """
+
+    fused: bool
+    training: bool = False
+    python_ops: bool = True
+    attention: AttentionForm | None = None
+    gelu: GeluForm | None = None
+
+    def of_attention(self, attend: Attend) -> AttentionForm:
+        """The form for one leaf."""
+        device = device_of(attend)
+        return self.attention or attention_form(attend.tokens, device=device, fused=self.fused, training=self.training)
+
+    def of_gelu(self, mlp: Mlp) -> GeluForm:
+        """The form for one leaf."""
+        device = device_of(mlp)
+        return self.gelu or gelu_form(
+            device=device, fused=self.fused, training=self.training, python_ops=self.python_ops
+        )
+
+
+@dataclass(frozen=True)
+class BlockSignature:
+    """What tells compiled blocks apart; weights, batch and number of windows do not.
+
+    Attributes:
+        width: features of a token.
+        heads: attention heads.
+        tokens: tokens of a window.
+        hidden: hidden features of the MLP.
+        dtype: type of weights and arithmetic, e.g. `float32`.
+        attention: form of the attention.
+        gelu: form of the GELU.
+    """
+
+    width: int
+    heads: int
+    tokens: int
+    hidden: int
+    dtype: str
+    attention: AttentionForm
+    gelu: GeluForm
+
+    @property
+    def name(self) -> str:
+        """An identifier: `block_384x6_4_1536_float32_products_sigmoid`."""
+        sizes = f"{self.width}x{self.heads}_{self.tokens}_{self.hidden}"
+        return f"block_{sizes}_{self.dtype}_{self.attention}_{self.gelu}"
+
+
+def block_signature(attend: Attend, mlp: Mlp, forms: Forms) -> BlockSignature:
+    """The signature of a block under a choice of forms."""
+    return BlockSignature(
+        width=attend.proj.in_features,
+        heads=attend.heads,
+        tokens=attend.tokens,
+        hidden=mlp.fc1.out_features,
+        dtype=str(attend.proj.weight.dtype).removeprefix("torch."),
+        attention=forms.of_attention(attend),
+        gelu=forms.of_gelu(mlp),
+    )
+
+
+def run_block(
+    attend: Attend, mlp: Mlp, tokens: Tensor, modulation: Tensor, attention: AttentionForm, gelu: GeluForm
+) -> Tensor:
+    """One Transformer block: tokens [N, W, L, D], modulation [N, 6*D] to [N, W, L, D]."""
+    return mlp(attend(tokens, modulation, attention), modulation, gelu)
+
+
+def device_of(leaf: nn.Module) -> Device:
+    """The kind of device that a leaf's weights are on. Everything that is not CUDA follows the rules of the CPU."""
+    return "cuda" if next(leaf.parameters()).device.type == "cuda" else "cpu"
+
+
+def with_forms(module: fx.GraphModule, forms: Forms) -> fx.GraphModule:
+    """A copy of a linked module whose leaf calls name their forms."""
+    copy = copied(module)
+    for node in copy.graph.nodes:
+        match node.meta.get("op"):
+            case program.Attend():
+                node.kwargs = {**node.kwargs, "form": forms.of_attention(cast("Attend", leaf(copy, node)))}
+            case program.Mlp():
+                node.kwargs = {**node.kwargs, "gelu": forms.of_gelu(cast("Mlp", leaf(copy, node)))}
+            case _:
+                pass
+    copy.recompile()
+    return copy
+
+
+def replace_blocks(module: fx.GraphModule, make: Callable[[Attend, Mlp], nn.Module]) -> fx.GraphModule:
+    """A copy of a linked module that calls `make(attend, mlp)(tokens, modulation)` for each block.
+
+    The store's modules stay as they are: the containers along a GraphModule's paths are its own.
+    """
+    copy = copied(module)
+    for attend, mlp in blocks_in(copy):
+        target = str(mlp.target).rpartition(".")[0] + ".compiled"
+        copy.add_submodule(target, make(cast("Attend", leaf(copy, attend)), cast("Mlp", leaf(copy, mlp))))
+        mlp.target = target
+        mlp.args, mlp.kwargs = (attend.args[0], mlp.args[1]), {}
+        copy.graph.erase_node(attend)
+    copy.recompile()
+    return copy
+
+
+def replace_decoders(module: fx.GraphModule, make: Callable[[Decode], nn.Module]) -> fx.GraphModule:
+    """A copy of a linked module that calls `make(decode)(tokens, modulation)` for each final layer."""
+    copy = copied(module)
+    for node in copy.graph.nodes:
+        if isinstance(node.meta.get("op"), program.Decode):
+            target = str(node.target).rpartition(".")[0] + ".compiled"
+            copy.add_submodule(target, make(cast("Decode", leaf(copy, node))))
+            node.target = target
+    copy.recompile()
+    return copy
+
+
+def blocks_in(module: fx.GraphModule) -> Iterator[tuple[fx.Node, fx.Node]]:
+    """The two calls of each block, attention and MLP, where the second alone reads the first."""
+    for node in list(module.graph.nodes):
+        op = node.meta.get("op")
+        if not isinstance(op, program.Mlp):
+            continue
+        attended = cast("fx.Node", node.args[0])
+        before = attended.meta.get("op")
+        same = isinstance(before, program.Attend) and (before.brick, before.block) == (op.brick, op.block)
+        if same and len(attended.users) == 1 and attended.args[1] is node.args[1]:
+            yield attended, node
+
+
+def copied(module: fx.GraphModule) -> fx.GraphModule:
+    """A linked module of the same graph, over the same leaves, which may be changed."""
+    graph = fx.Graph()
+    result = graph.graph_copy(module.graph, copies := {})
+    graph.output(result)
+    for original, copy in copies.items():
+        copy.meta.update(original.meta)
+    return fx.GraphModule(module, graph, class_name=f"{type(module).__name__}Compiled")
+
+
+def leaf(module: fx.GraphModule, node: fx.Node) -> nn.Module:
+    """The module that a node calls."""
+    return module.get_submodule(str(node.target))
