@@ -50,8 +50,16 @@ def _condition(shape: StackShape, weights: dict[str, Tensor], time: Tensor, labe
     hidden = _linear(weights, "conditioning.time.fc1", torch.cat([angles.cos(), angles.sin()]))
     embedding = _linear(weights, "conditioning.time.fc2", hidden * torch.sigmoid(hidden))
     if label is not None:
-        embedding = embedding + weights["conditioning.label.weight"][label]
+        embedding = embedding + _label(shape, weights, label)
     return embedding * torch.sigmoid(embedding)
+
+
+def _label(shape: StackShape, weights: dict[str, Tensor], label: int) -> Tensor:
+    table = weights["conditioning.label.weight"]
+    if shape.label_form == "table":
+        return table[label]
+    one_hot = torch.tensor([float(label == i) for i in range(table.shape[0])], dtype=table.dtype)
+    return one_hot @ table + weights["conditioning.label.bias"]
 
 
 def _brick(

@@ -1,0 +1,32 @@
+"""Programs under every choice of exact passes compute what the paper's formulas say, in float64."""
+
+from __future__ import annotations
+
+import pytest
+
+from legoc_runtime.contract.settings import TrainSettings
+from tests.lower.equivalence import BOUND, CHOICES, STACKS, difference, sampling_error, training_results
+
+
+@pytest.mark.parametrize("name", STACKS)
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_configuration_equals_the_plain_stack(name, choice):
+    assert sampling_error(name, CHOICES[choice]) < BOUND
+
+
+TRAININGS = {
+    "noisy": TrainSettings(),
+    "x0": TrainSettings(fill="x0"),
+    "zeros, detached": TrainSettings(fill="zeros", gradient="detached"),
+}
+
+
+@pytest.mark.parametrize("name", ["PG", "U", "raw", "offsets", "rectangular", "linear labels", "one brick"])
+@pytest.mark.parametrize("train", TRAININGS)
+def test_training_and_its_gradients_do_not_depend_on_passes(name, train):
+    expected = training_results(name, TRAININGS[train], CHOICES["none"])
+    assert any(key.startswith("gradient of ") for key in expected)
+    for choice, pipeline in CHOICES.items():
+        ours = training_results(name, TRAININGS[train], pipeline)
+        assert ours.keys() == expected.keys(), choice
+        assert max(difference(ours[key], expected[key]) for key in expected) < BOUND, choice
