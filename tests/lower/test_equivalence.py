@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
 import pytest
 
+from legoc.lower.passes.rewrite import with_ops
+from legoc.lower.pipeline import Pipeline
 from legoc_runtime.contract.settings import TrainSettings
 from tests.lower.equivalence import BOUND, CHOICES, STACKS, difference, sampling_error, training_results
 
@@ -30,3 +35,17 @@ def test_training_and_its_gradients_do_not_depend_on_passes(name, train):
         ours = training_results(name, TRAININGS[train], pipeline)
         assert ours.keys() == expected.keys(), choice
         assert max(difference(ours[key], expected[key]) for key in expected) < BOUND, choice
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A wrong pass: its preconditioning is off by 1e-10."""
+
+    name: ClassVar[str] = "shift"
+
+    def apply(self, program, shape):
+        return with_ops(program, (replace(program.ops[0], sigma_data=0.5 + 1e-10), *program.ops[1:]))
+
+
+def test_a_wrong_pass_is_noticed():
+    assert sampling_error("one brick", Pipeline((Shift(),), ())) > BOUND
