@@ -90,11 +90,12 @@ def count(text: str, flag: str) -> int:
     Raises:
         UsageError: it is no such number.
     """
-    from pydantic_core import PydanticCustomError
+    from pydantic import TypeAdapter, ValidationError
 
-    from legoc.spec.readers import positive_count
+    from legoc.spec.values import PositiveCount
 
+    adapter: TypeAdapter[int] = TypeAdapter(PositiveCount)
     try:
-        return positive_count(int(text) if text.isascii() and text.isdigit() else text)
-    except PydanticCustomError as error:
-        raise UsageError(f"{flag} {text}: expected {error.message()}") from error
+        return adapter.validate_python(int(text) if text.isascii() and text.isdigit() else text)
+    except ValidationError as error:
+        raise UsageError(f"{flag} {text}: expected {error.errors()[0]['msg']}") from error

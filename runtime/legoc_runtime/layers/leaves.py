@@ -130,7 +130,7 @@ class Embed(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens [N, W, L, F] to [N, W, L, D]."""
-        return linear(tokens, self.weight, self.bias) + self.position
+        return linear(tokens.to(self.weight.dtype), self.weight, self.bias) + self.position
 
 
 def modulated(tokens: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

@@ -1,0 +1,13 @@
+"""A loaded build: one module a configuration and one for training, all over one weight store.
+
+takes: Manifest, WeightStore
+gives: BrickStack, ModulationTable, TrainingStack, load
+may import: torch, and `link`, `backends`, `store`, `checkpoint`, `contract` of `legoc_runtime`
+"""
+
+from legoc_runtime.stack.brick_stack import BrickStack as BrickStack
+from legoc_runtime.stack.load import build_directory as build_directory
+from legoc_runtime.stack.load import load as load
+from legoc_runtime.stack.table import ModulationTable as ModulationTable
+from legoc_runtime.stack.training_stack import BrickEstimate as BrickEstimate
+from legoc_runtime.stack.training_stack import TrainingStack as TrainingStack

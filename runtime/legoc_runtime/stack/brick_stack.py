@@ -1,0 +1,211 @@
+"""The sampling stack: each configuration is a module of its own over the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx
+
+from legoc_runtime.backends.base import Backend, Module, choose_backend
+from legoc_runtime.checkpoint import WeightsFile
+from legoc_runtime.contract.manifest import TRAINING, Manifest
+from legoc_runtime.contract.policy import Configuration, configuration_name
+from legoc_runtime.contract.program import Program
+from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.errors import UsageError
+from legoc_runtime.link.link import bricks_in, link
+from legoc_runtime.link.split import split
+from legoc_runtime.stack.conditioning import Conditioning
+from legoc_runtime.stack.table import DEFAULT_TABLE_BYTES, Call, ModulationTable
+from legoc_runtime.store import WeightStore
+
+
+@dataclass(frozen=True)
+class _Linked:
+    """A configuration in two parts: `body(x, *conditioning(levels, labels))`."""
+
+    graph: fx.GraphModule
+    conditioning: Conditioning
+    body: Module
+
+
+class BrickStack:
+    """A stack that samples: each configuration is a module of its own over the same weights.
+
+    Args:
+        manifest: the build.
+        store: the weights.
+        backend: `auto`, `eager`, `inductor`, or a Backend.
+        extra_programs: programs of configurations that the build does not hold.
+
+    Attributes:
+        manifest: the build.
+        store: the weights.
+        backend: the backend in use.
+        weights_file: where the weights came from, when `load` read them.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        store: WeightStore,
+        *,
+        backend: str | Backend = "eager",
+        extra_programs: Iterable[Program] = (),
+    ) -> None:
+        self.manifest = manifest
+        self.store = store
+        self.backend: Backend = choose_backend(backend).backend if isinstance(backend, str) else backend
+        self.weights_file: WeightsFile | None = None
+        self._programs = {program.bricks: program for program in manifest.programs if program.name != TRAINING}
+        self._linked: dict[Configuration, _Linked] = {}
+        for program in extra_programs:
+            self.add_program(program)
+
+    @property
+    def shape(self) -> StackShape:
+        """The architecture."""
+        return self.manifest.shape
+
+    @property
+    def configurations(self) -> tuple[Configuration, ...]:
+        """The configurations that this stack can run."""
+        return tuple(self._programs)
+
+    def add_program(self, program: Program) -> None:
+        """Make a further configuration runnable."""
+        self._programs[program.bricks] = program
+        self._linked.pop(program.bricks, None)
+
+    def bricks_run(self, configuration: Configuration) -> tuple[str, ...]:
+        """The bricks that the module of a configuration runs, read off its linked graph.
+
+        Raises:
+            UsageError: the stack has no such configuration.
+        """
+        return bricks_in(self._module(configuration).graph)
+
+    def graph_module(self, configuration: Configuration) -> fx.GraphModule:
+        """The linked, uncompiled module of a configuration, conditioning included.
+
+        Raises:
+            UsageError: the stack has no such configuration.
+        """
+        return link(self._program(configuration), self.store)
+
+    def null_labels(self, count: int) -> Tensor | None:
+        """`count` null labels [count], or None for an unconditional stack."""
+        if self.shape.classes is None:
+            return None
+        return torch.full((count,), self.shape.classes, dtype=torch.int64, device=self.store.device)
+
+    @property
+    def state_dtype(self) -> torch.dtype:
+        """Type of images, noise levels and estimates: float32, or float64 for a float64 store.
+
+        A store of 16-bit weights computes its blocks in 16 bits; the state of a sampler never passes through them.
+        """
+        return torch.float64 if self.store.dtype == torch.float64 else torch.float32
+
+    def tabulate(
+        self, calls: Iterable[Call], labels: Sequence[int] | None = None, *, max_bytes: int = DEFAULT_TABLE_BYTES
+    ) -> ModulationTable:
+        """A table of the conditioning of the calls to come, for `stack(..., table=table)`.
+
+        Args:
+            calls: configurations and noise levels in the order in which they will be run.
+            labels: labels that will occur, the null label among them if guidance uses it; None means null labels.
+            max_bytes: how much it may hold at a time; a longer schedule is computed in windows, one call at least.
+
+        Raises:
+            UsageError: labels that the stack does not have.
+        """
+        if labels is None and self.shape.classes is not None:
+            labels = (self.shape.classes,)
+        return ModulationTable(
+            self.store,
+            lambda configuration: self._module(configuration).conditioning,
+            tuple(calls),
+            labels,
+            dtype=self.state_dtype,
+            max_bytes=max_bytes,
+        )
+
+    def __call__(
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        labels: Tensor | None = None,
+        *,
+        configuration: Configuration | None = None,
+        table: ModulationTable | None = None,
+    ) -> Tensor:
+        """The estimate of the clean image.
+
+        Args:
+            x: noisy images [N, C, H, W]; taken in `state_dtype`.
+            sigma: noise levels [N] or one number []. With a table keep them on the CPU: it looks their values up.
+            labels: class labels [N], int64; None means null labels.
+            configuration: the bricks to run, bottom to top; None runs all.
+            table: conditioning computed ahead; a call that it does not hold is conditioned directly, and counted in
+                `table.use.direct`.
+
+        Returns:
+            [N, C, H, W], in `state_dtype`.
+
+        Raises:
+            UsageError: the stack has no such configuration, has no classes but got labels, a label is none of its
+                classes, or an argument has another shape.
+        """
+        configuration = self.shape.ids if configuration is None else configuration
+        module = self._module(configuration)
+        self._check(x, sigma, labels)
+        if labels is None:
+            labels = self.null_labels(x.shape[0])
+        values = None if table is None else table.values(configuration, sigma, labels)
+        if values is None:
+            levels = sigma.to(device=x.device, dtype=self.state_dtype).expand(x.shape[0])
+            values = module.conditioning(levels, labels)
+        return module.body(x.to(self.state_dtype), *values)
+
+    def _check(self, x: Tensor, sigma: Tensor, labels: Tensor | None) -> None:
+        expected = (self.shape.channels, *self.shape.grid)
+        if tuple(x.shape[1:]) != expected:
+            raise UsageError(f"`x` is {tuple(x.shape)}; this stack takes [N, {', '.join(map(str, expected))}]")
+        if sigma.ndim > 0 and tuple(sigma.shape) != (x.shape[0],):
+            raise UsageError(f"`sigma` is {tuple(sigma.shape)}; {x.shape[0]} images take one number or [{x.shape[0]}]")
+        if labels is None:
+            return
+        classes = self.shape.classes
+        if classes is None:
+            raise UsageError("this stack is unconditional and takes no labels")
+        if tuple(labels.shape) != (x.shape[0],):
+            raise UsageError(f"`labels` is {tuple(labels.shape)}; {x.shape[0]} images take [{x.shape[0]}]")
+        # on a GPU the look would wait for the device at every evaluation
+        if labels.device.type == "cpu" and not 0 <= int(labels.min()) <= int(labels.max()) <= classes:
+            raise UsageError(f"a label is outside 0 to {classes}", help=f"{classes} is the null label")
+
+    def _program(self, configuration: Configuration) -> Program:
+        if isinstance(configuration, str):
+            raise UsageError("a configuration is a tuple of brick ids", help=f'for example ("{configuration}",)')
+        if not configuration:
+            raise UsageError("the configuration has no brick", help="let at least one brick run")
+        program = self._programs.get(configuration)
+        if program is None:
+            known = ", ".join(f"`{configuration_name(c)}`" for c in self._programs)
+            raise UsageError(
+                f"the build has no configuration `{configuration_name(configuration)}`; it has {known}",
+                help="build it with `legoc build SPEC --policy ...`, or sample with the compiler installed",
+            )
+        return program
+
+    def _module(self, configuration: Configuration) -> _Linked:
+        if configuration not in self._linked:
+            parts = split(self._program(configuration), self.shape)
+            graph = link(parts.body, self.store)
+            # a few small products, mostly computed ahead: as linked, they are the same bits under every backend
+            conditioning = Conditioning(link(parts.conditioning, self.store), len(parts.crossing))
+            self._linked[configuration] = _Linked(graph, conditioning, self.backend.compile(graph))
+        return self._linked[configuration]

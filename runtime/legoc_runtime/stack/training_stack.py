@@ -1,0 +1,72 @@
+"""The training module of a build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor
+
+from legoc_runtime.backends.base import Backend, choose_backend
+from legoc_runtime.contract.manifest import Manifest
+from legoc_runtime.link.link import link
+from legoc_runtime.store import WeightStore
+
+
+@dataclass(frozen=True)
+class BrickEstimate:
+    """What one brick made of a training batch.
+
+    Attributes:
+        id: the brick.
+        loss_weight: weight of its loss.
+        estimate: its estimate of the clean image [N, C, H, W].
+        mask: [N, 1, H, W], 1 in the windows that it ran; None when it ran them all.
+    """
+
+    id: str
+    loss_weight: float
+    estimate: Tensor
+    mask: Tensor | None
+
+
+class TrainingStack:
+    """The training module: every brick's estimate from one forward.
+
+    Args:
+        manifest: the build.
+        store: the weights.
+        backend: `auto`, `eager`, `inductor`, or a Backend.
+    """
+
+    def __init__(self, manifest: Manifest, store: WeightStore, *, backend: str | Backend = "eager") -> None:
+        self.manifest = manifest
+        self.store = store
+        self.backend: Backend = choose_backend(backend).backend if isinstance(backend, str) else backend
+        self.program = manifest.training
+        self.graph = link(self.program, store)
+        self._run = self.backend.compile(self.graph, training=True)
+
+    def __call__(
+        self, x: Tensor, sigma: Tensor, labels: Tensor | None, *, clean: Tensor, windows: Mapping[str, Tensor]
+    ) -> tuple[BrickEstimate, ...]:
+        """Every brick's estimate, bottom to top.
+
+        Args:
+            x: noisy images [N, C, H, W].
+            sigma: noise levels [N].
+            labels: class labels [N], int64, null labels for dropped ones; None for an unconditional stack.
+            clean: the clean images [N, C, H, W]; read only under `fill: x0`.
+            windows: brick id -> the windows to run [N, windows_trained], int64, ascending, for each brick that
+                trains a share of its windows.
+        """
+        given: dict[str, Tensor | None] = {"x": x, "sigma": sigma, "label": labels, "clean": clean}
+        given.update({f"{id}.windows": index for id, index in windows.items()})
+        results = self._run(*(given[name] for name, _ in self.program.inputs))
+        values = (results,) if isinstance(results, Tensor) else cast("tuple[Tensor, ...]", results)
+        named = dict(zip((name for name, _ in self.program.outputs), values, strict=True))
+        return tuple(
+            BrickEstimate(brick.id, brick.loss_weight, named[f"estimate.{brick.id}"], named.get(f"mask.{brick.id}"))
+            for brick in self.manifest.shape.bricks
+        )
