@@ -25,6 +25,14 @@ def no_gpu() -> str | None:
 
 
 @cache
+def no_diffusers() -> str | None:
+    """Why no model of diffusers can be timed here, or None."""
+    from legoc.bench.diffusers_dit import missing
+
+    return missing()
+
+
+@cache
 def no_yaml_language_server() -> str | None:
     """Why the schema cannot be tried in yaml-language-server here, or None."""
     from tests.editors.yaml_server import lack
@@ -32,7 +40,12 @@ def no_yaml_language_server() -> str | None:
     return lack()
 
 
-LACKS = {"compiler": no_compiler, "gpu": no_gpu, "yaml_language_server": no_yaml_language_server}
+LACKS = {
+    "compiler": no_compiler,
+    "gpu": no_gpu,
+    "peers": no_diffusers,
+    "yaml_language_server": no_yaml_language_server,
+}
 
 # CI machines have a compiler: a missing one there is a fault of the machine, not a reason to pass
 REQUIRED_IN_CI = {"compiler"}

@@ -1,0 +1,153 @@
+"""The models of a request, made ready to be called: the stack in its configurations, and its peers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import assert_never
+
+import torch
+from torch import Tensor
+
+from legoc.bench.diffusers_dit import NAME as DIFFUSERS
+from legoc.bench.diffusers_dit import DiffusersDit
+from legoc.bench.plain import PlainStack
+from legoc.bench.products import BlockProducts, of_configuration
+from legoc.bench.request import DTYPES, PLAIN, DiffusersPeer, PlainPeer, Request, SpecPeer
+from legoc.bench.results import Kind
+from legoc.cost import counts
+from legoc_runtime.checkpoint import find_weights, read_tensors
+from legoc_runtime.contract.manifest import Manifest
+from legoc_runtime.contract.policy import Configuration, configuration_name
+from legoc_runtime.contract.program import Program
+from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.stack import BrickStack
+from legoc_runtime.store import WeightStore
+
+SEED = 0
+NOISE = 0.02
+"""Added to fresh weights: output layers start at zero, and timing should not meet special numbers."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model in one configuration, ready to be called.
+
+    Attributes:
+        name: the model's.
+        kind: as in `results.Timed`.
+        configuration: the bricks that run.
+        shape: of its stack.
+        products: the products of its blocks, with the number of blocks of each.
+        run: one call with the whole batch.
+    """
+
+    name: str
+    kind: Kind
+    configuration: Configuration
+    shape: StackShape
+    products: tuple[tuple[BlockProducts, int], ...]
+    run: Callable[[], object]
+
+    @property
+    def label(self) -> str:
+        """The model, and its configuration where it has several bricks."""
+        several = len(self.shape.ids) > 1
+        return f"{self.name}: {configuration_name(self.configuration)}" if several else self.name
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one evaluation, as `legoc cost` counts them."""
+        return counts.macs(self.shape, self.configuration)
+
+    @property
+    def executed_macs(self) -> int:
+        """Those that really run."""
+        return counts.executed_macs(self.shape, self.configuration)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """A batch: images [N, C, H, W], noise levels [N], labels [N] or None."""
+
+    x: Tensor
+    sigma: Tensor
+    labels: Tensor | None
+
+
+def arguments(shape: StackShape, batch: int, device: torch.device) -> Arguments:
+    """A batch for a stack: noise levels spread over the schedule, every class in turn."""
+    generator = torch.Generator().manual_seed(SEED)
+    x = torch.randn(batch, shape.channels, *shape.grid, generator=generator).to(device)
+    sigma = torch.logspace(-2, 1.5, batch).to(device)
+    labels = None if shape.classes is None else torch.arange(batch, device=device) % shape.classes
+    return Arguments(x, sigma, labels)
+
+
+def random_store(shape: StackShape, device: torch.device, dtype: torch.dtype) -> WeightStore:
+    """A store whose weights are random and not zero."""
+    store = WeightStore(shape, device=device, dtype=dtype)
+    store.initialise(SEED)
+    with store.updating(), torch.no_grad():
+        for weight in store.weights.values():
+            weight.add_(torch.randn_like(weight) * NOISE)
+    return store
+
+
+def stack_store(request: Request) -> tuple[WeightStore, str]:
+    """The stack's weights, and in words where they came from: a run's newest, or random."""
+    dtype = DTYPES[request.dtype]
+    if (request.path / "checkpoints").is_dir():
+        weights = find_weights(request.path, ema=None)
+        store = WeightStore(request.manifest.shape, device=request.device, dtype=dtype)
+        store.load(read_tensors(weights))
+        return store, f"{weights.kind} after {weights.images:,} images"
+    return random_store(request.manifest.shape, request.device, dtype), "random, none of them zero"
+
+
+def models(request: Request, store: WeightStore) -> Iterator[Model]:
+    """The stack in every configuration, the whole one first; then every peer."""
+    manifest, batch = request.manifest, request.batch
+    given = arguments(manifest.shape, batch, request.device)
+    yield from _stack(manifest, "stack", store, request, given, request.configurations, request.extra_programs)
+    for peer in request.peers:
+        match peer:
+            case PlainPeer():
+                plain = PlainStack(manifest.shape, store.weights)
+                for configuration in request.configurations:
+                    run = _call(plain, given, configuration)
+                    yield Model(PLAIN, "plain", configuration, manifest.shape, (), run)
+            case SpecPeer():
+                shape = peer.manifest.shape
+                other = random_store(shape, request.device, DTYPES[request.dtype])
+                others = arguments(shape, batch, request.device)
+                yield from _stack(peer.manifest, "spec", other, request, others, (shape.ids,))
+            case DiffusersPeer():
+                others = arguments(peer.shape, batch, request.device)
+                for compiled in (False, True):
+                    model = DiffusersDit(peer.shape, request.device, DTYPES[request.dtype], compiled=compiled)
+                    name = f"{DIFFUSERS}, {'compiled' if compiled else 'eager'}"
+                    run = model.call(others.x, others.labels)
+                    yield Model(name, "diffusers", peer.shape.ids, peer.shape, (), run)
+            case _:
+                assert_never(peer)
+
+
+def _stack(
+    manifest: Manifest,
+    kind: Kind,
+    store: WeightStore,
+    request: Request,
+    given: Arguments,
+    configurations: tuple[Configuration, ...],
+    extra_programs: tuple[Program, ...] = (),
+) -> Iterator[Model]:
+    stack = BrickStack(manifest, store, backend=request.backend, extra_programs=extra_programs)
+    for configuration in configurations:
+        products = tuple(of_configuration(manifest.shape, configuration, request.batch).items())
+        run = _call(stack, given, configuration)
+        yield Model(manifest.name, kind, configuration, manifest.shape, products, run)
+
+
+def _call(stack: BrickStack | PlainStack, given: Arguments, configuration: Configuration) -> Callable[[], object]:
+    return lambda: stack(given.x, given.sigma, given.labels, configuration=configuration)

@@ -1,0 +1,274 @@
+"""What is to be measured, made concrete before anything is timed: what can be refused is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+
+from legoc.bench import diffusers_dit
+from legoc.cost import counts
+from legoc.driver import compile_path, compile_spec, lower_configuration
+from legoc.spec import load_spec
+from legoc.spec.resolved import StackSpec
+from legoc_runtime.backends.base import choose_backend
+from legoc_runtime.backends.device import choose_device
+from legoc_runtime.contract.manifest import Manifest
+from legoc_runtime.contract.policy import Configuration, TruthTable, tabulate
+from legoc_runtime.contract.program import Program
+from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, noise_levels
+from legoc_runtime.contract.stack import BrickShape, EdmConstants, StackShape
+from legoc_runtime.errors import UsageError
+
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Name on the command line -> type of weights and arithmetic."""
+
+PLAIN = "plain"
+
+DIT_SIZES = {384: (12, 6), 768: (12, 12), 1024: (24, 16), 1152: (28, 16)}
+"""Width -> depth and heads of DiT-S, B, L and XL (Peebles and Xie 2023, Table 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainPeer:
+    """The same stack by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecPeer:
+    """Another stack, compiled as this one is.
+
+    Attributes:
+        manifest: its build.
+    """
+
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusersPeer:
+    """A model of diffusers.
+
+    Attributes:
+        shape: the one-brick stack whose size it has.
+    """
+
+    shape: StackShape
+
+
+Peer: TypeAlias = PlainPeer | SpecPeer | DiffusersPeer
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A measurement to take.
+
+    Attributes:
+        path: the spec, build or run.
+        manifest: of the stack, its programs included.
+        extra_programs: of configurations that the build does not hold.
+        peers: what it is set beside.
+        tables: policies over the schedule, `none` first.
+        evaluations: the sampler's calls over the schedule.
+        guided: whether an image takes two rows.
+        batch: rows of one call.
+        dtype: name of the type of weights and arithmetic.
+        device: where it runs.
+        backend: name of the backend.
+        repeats: rounds.
+        command: as it was typed.
+        notes: what a reader has to know of the peers.
+    """
+
+    path: Path
+    manifest: Manifest
+    extra_programs: tuple[Program, ...]
+    peers: tuple[Peer, ...]
+    tables: tuple[TruthTable, ...]
+    evaluations: tuple[Evaluation, ...]
+    guided: bool
+    batch: int
+    dtype: str
+    device: torch.device
+    backend: str
+    repeats: int
+    command: str
+    notes: tuple[str, ...]
+
+    @property
+    def configurations(self) -> tuple[Configuration, ...]:
+        """The configurations that the policies reach; the whole stack first."""
+        found = dict.fromkeys(configuration for table in self.tables for configuration in table.distinct())
+        return (self.manifest.shape.ids, *(each for each in found if each != self.manifest.shape.ids))
+
+
+def make_request(
+    path: Path,
+    *,
+    overrides: Sequence[str] = (),
+    peers: Sequence[str] = (),
+    policies: Sequence[str] = (),
+    steps: int | None = None,
+    guidance: float | None = None,
+    batch: int = 8,
+    dtype: str = "float32",
+    device: str = "auto",
+    backend: str = "auto",
+    repeats: int = 7,
+    command: str = "",
+) -> Request:
+    """Check a request and make it concrete.
+
+    Args:
+        path: a spec, a build or a run.
+        overrides: those of `--set`.
+        peers: `plain`, `diffusers-dit`, or paths of specs; none is `plain`.
+        policies: names; none prices `none`, `halfway` and all that the spec declares.
+        steps: noise levels of the schedule; None takes the spec's.
+        guidance: scale; 1 is none; None takes the spec's.
+        batch: rows of one call, 1 or more.
+        dtype: one of `DTYPES`.
+        device: `auto`, `cpu` or `cuda`.
+        backend: `auto`, or a backend by name.
+        repeats: rounds, 1 or more.
+        command: as it was typed, for the record.
+
+    Raises:
+        SpecError: a spec does not check.
+        UsageError: anything else that cannot be measured, in words.
+    """
+    if dtype not in DTYPES:
+        raise UsageError(f"there is no type `{dtype}`", help=f"choose one of {', '.join(DTYPES)}")
+    where = choose_device(device)
+    choice = choose_backend(backend)
+    manifest, _ = compile_path(path, overrides)
+    shape = manifest.shape
+    steps = manifest.sample.steps if steps is None else steps
+    guidance = manifest.sample.guidance if guidance is None else guidance
+    check_guidance(guidance)
+    if guidance != 1 and shape.classes is None:
+        raise UsageError(
+            f"`{manifest.name}` has no classes, so guidance has nothing to guide by",
+            help="leave --guidance out, or set it to 1",
+        )
+    levels = noise_levels(steps, shape.diffusion, guided=guidance != 1)
+    tables = tuple(tabulate(manifest.policy(name), shape.ids, levels) for name in policy_names(manifest, policies))
+    reached = dict.fromkeys(configuration for table in tables for configuration in table.distinct())
+    missing = [found for found in reached if found not in manifest.configurations]
+    notes: list[str] = []
+    return Request(
+        path=path,
+        manifest=manifest,
+        extra_programs=tuple(lower_configuration(manifest, found) for found in missing),
+        peers=_peers(manifest, peers or (PLAIN,), notes),
+        tables=tables,
+        evaluations=evaluations(manifest.sample.sampler, steps),
+        guided=guidance != 1,
+        batch=batch,
+        dtype=dtype,
+        device=where,
+        backend=choice.backend.name,
+        repeats=repeats,
+        command=command,
+        notes=tuple(notes if choice.reason is None else [f"backend {choice.reason}", *notes]),
+    )
+
+
+def policy_names(manifest: Manifest, names: Sequence[str]) -> tuple[str, ...]:
+    """The policies to time: `none` first, then those asked for, or `halfway` and all that the spec declares."""
+    builtin = ["halfway"] if len(manifest.shape.bricks) > 1 else []
+    return tuple(dict.fromkeys(["none", *(names or [*builtin, *(policy.name for policy in manifest.policies)])]))
+
+
+def _peers(manifest: Manifest, names: Sequence[str], notes: list[str]) -> tuple[Peer, ...]:
+    specs = {name: _spec_peer(Path(name), notes) for name in names if name not in (PLAIN, diffusers_dit.NAME)}
+    found: list[Peer] = []
+    for name in dict.fromkeys(names):
+        if name == PLAIN:
+            found.append(PlainPeer())
+        elif name == diffusers_dit.NAME:
+            found.append(_diffusers_peer(manifest.shape, list(specs.values()), notes))
+        else:
+            found.append(specs[name])
+            notes.extend(_other_image(manifest.shape, specs[name].manifest))
+    names_taken = [PLAIN, manifest.name, *(peer.manifest.name for peer in specs.values())]
+    if twice := next((name for name in names_taken if names_taken.count(name) > 1), None):
+        raise UsageError(
+            f"two of what is to be timed are called `{twice}`", help="--peer takes each spec once, and not the stack"
+        )
+    return tuple(found)
+
+
+def _spec_peer(path: Path, notes: list[str]) -> SpecPeer:
+    """Another stack. What cannot be built as it is written (DDPM) is built with EDM's preconditioning, and noted."""
+    if not path.exists():
+        raise UsageError(
+            f"there is no peer `{path}`", help=f"choose {PLAIN}, {diffusers_dit.NAME}, or the path of a spec"
+        )
+    if path.is_dir():
+        return SpecPeer(compile_path(path)[0])
+    spec = load_spec(path)
+    if not isinstance(spec.shape.diffusion, EdmConstants):
+        spec = _as_edm(spec)
+        notes.append(
+            f"`{spec.name}` is written for DDPM: it ran with EDM's preconditioning and without the channels of its "
+            "variance, which are a thousandth of its multiply-accumulates or less"
+        )
+    return SpecPeer(compile_spec(spec)[0])
+
+
+def _other_image(shape: StackShape, peer: Manifest) -> Iterator[str]:
+    """A sentence where a peer's images are of another size: its figures are then of another task."""
+    if (*peer.shape.grid, peer.shape.channels) != (*shape.grid, shape.channels):
+        sizes = [f"{s.grid[0]}x{s.grid[1]}x{s.channels}" for s in (peer.shape, shape)]
+        yield f"`{peer.name}` makes images of {sizes[0]}, this stack of {sizes[1]}"
+
+
+def _as_edm(spec: StackSpec) -> StackSpec:
+    bricks = tuple(replace(brick, variance_channels=0) for brick in spec.shape.bricks)
+    shape = replace(spec.shape, diffusion=EdmConstants(), bricks=bricks)
+    return replace(spec, shape=shape, sample=replace(spec.sample, sampler="heun"))
+
+
+def _diffusers_peer(shape: StackShape, specs: Sequence[SpecPeer], notes: list[str]) -> DiffusersPeer:
+    """Of the size of the first one-brick peer, else the DiT whose width is that of the stack's widest brick."""
+    one_brick = next((peer.manifest.shape for peer in specs if len(peer.manifest.shape.bricks) == 1), None)
+    size = one_brick or _dit(shape)
+    brick = diffusers_dit.check(size)
+    gmacs = counts.macs(size) / 1e9
+    notes.append(
+        f"{diffusers_dit.NAME} is diffusers' DiTTransformer2DModel, {brick.depth} blocks {brick.width} wide, "
+        f"{brick.heads} heads, tokens of {brick.receptive_field}x{brick.receptive_field} "
+        f"({gmacs:.1f} GMACs an evaluation), without preconditioning, with random weights"
+    )
+    return DiffusersPeer(size)
+
+
+def _dit(shape: StackShape) -> StackShape:
+    width = max(brick.width for brick in shape.bricks)
+    if width not in DIT_SIZES:
+        raise UsageError(
+            f"there is no DiT of width {width} (they are {', '.join(map(str, DIT_SIZES))} wide)",
+            help=f"say which by a one-brick spec: --peer specs/dit_s_2.yaml --peer {diffusers_dit.NAME}",
+        )
+    if any(side % 2 for side in shape.grid):
+        raise UsageError("DiT's tokens of 2x2 do not divide the grid", help=f"leave --peer {diffusers_dit.NAME} out")
+    depth, heads = DIT_SIZES[width]
+    brick = BrickShape(
+        id="dit",
+        window=shape.grid,
+        grid=shape.grid,
+        receptive_field=2,
+        depth=depth,
+        width=width,
+        heads=heads,
+        mlp_ratio=4.0,
+        channels=shape.channels,
+        coordinates=0,
+        takes_estimate=False,
+        condition_width=width,
+    )
+    return replace(shape, coordinates="none", condition_width=width, bricks=(brick,))
