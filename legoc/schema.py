@@ -15,8 +15,9 @@ from typing import Any, cast
 
 from legoc.source import SourceFile
 from legoc.spec.compose import compose
+from legoc.spec.language import sections
 from legoc.spec.resolved import Path
-from legoc.spec.suggest import pattern, section_name, sections
+from legoc.spec.suggest import pattern, section_name
 from legoc.spec.tree import plain
 from legoc.spec.written import Spec
 
@@ -186,12 +187,12 @@ class _Writer:
 
     def required(self, path: Path) -> JsonSchema:
         """What must be there; a brick of an incomplete file is still told by its id."""
-        model = sections()[path]
-        needed = [key for key in model.model_fields if key in model.required]
+        section = sections()[path]
+        needed = section.required
         if not self.complete:
             return {"required": ["id"]} if path == ("bricks", "*") else {}
-        found: JsonSchema = {"required": [key for key in needed if key not in model.instead]} if needed else {}
-        for key, other in model.instead.items():
+        found: JsonSchema = {"required": [key for key in needed if key not in section.instead]} if needed else {}
+        for key, other in section.instead.items():
             found |= {"if": {"not": {"required": [other]}}, "then": {"required": [key]}}
         return found
 
@@ -207,7 +208,7 @@ class _Writer:
             clean.append(_DELETED)
         description = str(raw.get("description", ""))
         # pydantic sorts the keys inside examples; the models have them as people write them
-        examples = sections()[path[:-1]].model_fields[key].examples or []
+        examples = sections()[path[:-1]].keys[key].examples
         about = {"title": key, "description": _sentences(description), "examples": examples}
         found: JsonSchema = _one_of(clean) | about
         return found | _default(found, description)
@@ -269,7 +270,7 @@ def _policies(node: JsonSchema) -> JsonSchema:
         "anyOf": [policy["additionalProperties"], _DELETED],
         "title": "predicate",
         "description": "Predicate: the policy leaves this brick out where it holds.",
-        "examples": sections()["bricks", "*"].model_fields["skip"].examples,
+        "examples": sections()["bricks", "*"].keys["skip"].examples,
     }
     policy |= {
         "title": "policy",

@@ -90,12 +90,11 @@ def count(text: str, flag: str) -> int:
     Raises:
         UsageError: it is no such number.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic_core import PydanticCustomError
 
-    from legoc.spec.values import PositiveCount
+    from legoc.spec.readers import positive_count
 
-    adapter: TypeAdapter[int] = TypeAdapter(PositiveCount)
     try:
-        return adapter.validate_python(int(text) if text.isascii() and text.isdigit() else text)
-    except ValidationError as error:
-        raise UsageError(f"{flag} {text}: expected {error.errors()[0]['msg']}") from error
+        return positive_count(int(text) if text.isascii() and text.isdigit() else text)
+    except PydanticCustomError as error:
+        raise UsageError(f"{flag} {text}: expected {error.message()}") from error

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from legoc.fmt.document import Collection, Document, Entry, Line, Scalar
 from legoc.fmt.scalars import block_lines, inline
+from legoc.spec.language import sections
 from legoc.spec.resolved import Path
-from legoc.spec.suggest import pattern, sections
+from legoc.spec.suggest import pattern
 
 WIDTH = 120
 """Columns that a line may have before its brackets are opened over several."""
@@ -170,7 +171,7 @@ class _Writer:
         section = sections().get(pattern(path))
         if not collection.is_mapping or section is None or self.keeps_order:
             return iter(entries)
-        known = list(section.model_fields)
+        known = list(section.keys)
         if pattern(path) == BRICK:
             known = [*FIRST, *(key for key in known if key not in FIRST + LAST), *LAST]
         rank = {key: i for i, key in enumerate(known)}

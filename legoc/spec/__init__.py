@@ -5,7 +5,8 @@
 
 takes: a file or its text
 gives: StackSpec, or diagnostics for everything that is wrong with it
-may import: `legoc.source`, `legoc.diagnostics`, `legoc.codes`, `legoc_runtime.contract`, pydantic, ruamel; never torch
+may import: `legoc.source`, `legoc.diagnostics`, `legoc.codes`, `legoc_runtime.contract`, pydantic_core, ruamel;
+    pydantic where the models are, which no check imports; never torch
 """
 
 from legoc.spec.canonical import resolved_yaml

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Label
 from legoc.spec.load import Loaded
 from legoc.spec.resolved import Path
-from legoc.spec.values import DiffusionKind
-from legoc.spec.written import Diffusion
 from legoc_runtime.contract.schedule import MIN_SIGNAL, Level, alphas_cumprod, noise_levels
 from legoc_runtime.contract.settings import Sampler, SampleSettings
 from legoc_runtime.contract.stack import DdpmConstants, EdmConstants
 from legoc_runtime.contract.stack import Diffusion as Constants
 
+if TYPE_CHECKING:
+    from legoc.spec.values import DiffusionKind
+
 SAMPLERS: dict[DiffusionKind, Sampler] = {"edm": "heun", "ddpm": "ddpm"}
 """The sampler of each diffusion."""
+
+CONSTANTS: dict[DiffusionKind, tuple[str, ...]] = {
+    "edm": ("sigma_data", "sigma_min", "sigma_max", "rho", "p_mean", "p_std"),
+    "ddpm": ("steps", "beta_start", "beta_end", "variance"),
+}
+"""Whose the keys of `diffusion:` are."""
 
 _OTHER: dict[DiffusionKind, DiffusionKind] = {"edm": "ddpm", "ddpm": "edm"}
 _CHURN = ("churn", "churn_min", "churn_max", "churn_noise")
@@ -36,7 +43,7 @@ def resolve_diffusion(loaded: Loaded) -> Constants:
     written, kind = loaded.written.diffusion, kind_of(loaded) or "edm"
     chosen: dict[str, Any] = {}
     if written is not None:
-        chosen = {key: getattr(written, key) for key in Diffusion.constants[kind] if key in written.model_fields_set}
+        chosen = {key: getattr(written, key) for key in CONSTANTS[kind] if key in written.model_fields_set}
     return EdmConstants(**chosen) if kind == "edm" else DdpmConstants(**chosen)
 
 
@@ -65,10 +72,10 @@ def schedule(loaded: Loaded, sample: SampleSettings) -> tuple[Level, ...] | None
 
 def _foreign_constants(loaded: Loaded, kind: DiffusionKind) -> Iterator[Diagnostic]:
     other = _OTHER[kind]
-    for key in Diffusion.constants[other]:
+    for key in CONSTANTS[other]:
         path = ("diffusion", key)
         if loaded.tree.has(path) and not loaded.is_broken(*path):
-            own = ", ".join(Diffusion.constants[kind])
+            own = ", ".join(CONSTANTS[kind])
             help = f"remove it, or write `kind: {other}`; the constants of {kind} are {own}"
             yield _foreign(loaded, path, f"`{key}` belongs to {other}; the diffusion is {kind}", help)
 

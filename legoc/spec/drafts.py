@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic
 from legoc.source import Span
 from legoc.spec.findings import brick_name
+from legoc.spec.language import sections
 from legoc.spec.load import Loaded
 from legoc.spec.resolved import Path
-from legoc.spec.written import Brick
+
+if TYPE_CHECKING:
+    from legoc.spec.written import Brick
 
 NEEDED = ("depth", "width", "heads")
 """Numbers that a brick must have, itself or from `brick_defaults`: the language does not guess a model's size."""
@@ -72,7 +76,7 @@ def draft_bricks(loaded: Loaded) -> tuple[list[Draft], list[Diagnostic]]:
 def _draft(loaded: Loaded, index: int, brick: Brick) -> Draft:
     defaults, grid = loaded.written.brick_defaults, grid_of(loaded)
     places: dict[str, Path] = {}
-    for key in Brick.model_fields:
+    for key in sections()["bricks", "*"].keys:
         if getattr(brick, key) is not None:
             places[key] = ("bricks", index, key)
         elif getattr(defaults, key, None) is not None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from math import isfinite
-from typing import Annotated, Any, Literal, get_args, get_origin
-
-from pydantic_core import ErrorDetails
+from typing import TYPE_CHECKING, Any
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Edit
+from legoc.spec.language import sections
 from legoc.spec.resolved import Path
 from legoc.spec.scalars import resolve_plain
-from legoc.spec.suggest import close, is_misspelt, pattern, sections
+from legoc.spec.suggest import close, is_misspelt, pattern
 from legoc.spec.tree import LocatedTree, MappingNode, Node, ScalarNode, SequenceNode
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -122,36 +124,20 @@ def expected_at(path: Path) -> str:
         return "a mapping"
     if path == ("bricks",):
         return "a list of bricks"
-    model, key = sections().get(pattern(path[:-1])), str(path[-1]) if path else ""
-    about = model.model_fields[key].description if model and key in model.model_fields else None
-    kind = _kind(model.model_fields[key].annotation) if model and key in model.model_fields else "a value"
-    return f"{kind} ({about})" if about else kind
+    section = sections().get(pattern(path[:-1]))
+    key = section.keys.get(str(path[-1])) if section and path else None
+    return f"{key.kind} ({key.about})" if key else "a value"
 
 
-def _kind(annotation: Any) -> str:
-    """The type of a key in words; `a value` where it is several."""
-    if get_origin(annotation) is Literal:
-        return _listed(get_args(annotation))
-    if get_origin(annotation) is Annotated:
-        return _kind(get_args(annotation)[0])
-    kind: Any = get_origin(annotation) or annotation
-    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    words |= {list: "a list", dict: "a mapping"}
-    if kind in words:
-        return words[kind]
-    inner = [argument for argument in get_args(annotation) if argument is not type(None)]
-    return _kind(inner[0]) if len(inner) == 1 else "a value"
-
-
-def _listed(choices: Iterable[str]) -> str:
+def listed(choices: Iterable[str]) -> str:
     """`a`, `b` or `c`."""
     *others, last = (f"`{choice}`" for choice in choices)
     return f"{', '.join(others)} or {last}" if others else last
 
 
 def _wrong_type(tree: LocatedTree, path: Path, node: Node, expected: str) -> Diagnostic:
-    model = sections().get(pattern(path[:-1]))
-    nullable = model is not None and bool(path) and path[-1] in model.nullable
+    section = sections().get(pattern(path[:-1]))
+    nullable = section is not None and bool(path) and path[-1] in section.nullable
     if path == ("diffusion",):
         expected = "`edm` or a mapping"
     help = _type_help(path, node, expected, nullable=nullable)
@@ -201,9 +187,8 @@ def _number_help(node: ScalarNode, *, whole: bool) -> str | None:
 
 def _wrong_choice(tree: LocatedTree, path: Path, node: Node, choices: list[str]) -> Diagnostic:
     guess = close(node.text, choices) if isinstance(node, ScalarNode) else None
-    listed = _listed(choices)
     what = f"`{shorten(node.text)}`" if isinstance(node, ScalarNode) and node.text else found(node)
-    message = f"{place(tree, path)} must be {listed}, found {what}"
+    message = f"{place(tree, path)} must be {listed(choices)}, found {what}"
     help = f"did you mean `{guess}`?" if guess else _NOT_YET.get((*path, what.strip("`")))
     is_certain = guess is not None and isinstance(node, ScalarNode) and is_misspelt(node.text, guess, choices)
     fix = [Edit(node.span, guess)] if guess is not None and is_certain else None

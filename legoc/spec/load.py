@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import ValidationError
+from pydantic_core import ValidationError
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Edit
 from legoc.source import Span
 from legoc.spec.findings import finding, place
+from legoc.spec.language import Section, read_written, sections
 from legoc.spec.resolved import Path
-from legoc.spec.suggest import Guess, guess_key, pattern, section_name, sections
+from legoc.spec.suggest import Guess, guess_key, pattern, section_name
 from legoc.spec.tree import LocatedTree, MappingNode, ScalarNode, plain
-from legoc.spec.written import Section, Spec
+
+if TYPE_CHECKING:
+    from legoc.spec.written import Spec
 
 MAX_GUESSES = 100
 """How many unknown names are told what they were meant to be; comparing thousands of words takes seconds."""
@@ -60,7 +63,7 @@ def load(tree: LocatedTree) -> tuple[Loaded, list[Diagnostic]]:
     guessed: dict[Path, Diagnostic] = {}
     guesses = 0
     try:
-        written = Spec.model_validate(data)
+        written = read_written(data)
     except ValidationError as errors:
         for error in errors.errors(include_url=False):
             if error["type"] == "extra_forbidden":
@@ -79,7 +82,7 @@ def load(tree: LocatedTree) -> tuple[Loaded, list[Diagnostic]]:
                 broken.add(path)
             diagnostics.append(diagnostic)
         _prune(data, broken)
-        written = Spec.model_validate(data)
+        written = read_written(data)
     missing = list(_missing(tree, broken))
     broken.update(path for paths, _ in missing for path in paths)
     return Loaded(tree, written, frozenset(broken)), [
@@ -117,7 +120,7 @@ def _unknown_key(tree: LocatedTree, path: Path, *, guesses: bool) -> tuple[Path,
     section, key = path[:-1], str(path[-1])
     span = tree.key(path) or tree.span(path)
     # what another file wrote can be meant: this one overrides it
-    keys = {known: tree.key((*section, known)) for known in sections()[pattern(section)].model_fields}
+    keys = {known: tree.key((*section, known)) for known in sections()[pattern(section)].keys}
     written = [known for known, at in keys.items() if at is not None and at.file is span.file]
     guess = guess_key(key, section, written) if guesses else Guess(None)
     where = "at the top level" if not section else f"in {place(tree, section)}"
@@ -126,7 +129,7 @@ def _unknown_key(tree: LocatedTree, path: Path, *, guesses: bool) -> tuple[Path,
     elif guess.key is not None:
         help = f"did you mean `{guess.key}`?"
     else:
-        known = ", ".join(sections()[pattern(section)].model_fields)
+        known = ", ".join(sections()[pattern(section)].keys)
         help = f"the keys here are {known}"
     # an alias as a key has the span of its anchor, which must stay
     whole = tree.nodes[section].span
@@ -138,25 +141,25 @@ def _unknown_key(tree: LocatedTree, path: Path, *, guesses: bool) -> tuple[Path,
 def _missing(tree: LocatedTree, broken: set[Path]) -> Iterator[tuple[list[Path], Diagnostic]]:
     """One finding a section, with the places of all keys that are missing there."""
     for path, node in tree.nodes.items():
-        model = sections().get(pattern(path))
-        if model is None or not isinstance(node, MappingNode):
+        section = sections().get(pattern(path))
+        if section is None or not isinstance(node, MappingNode):
             continue
         if any(path[:length] in broken for length in range(1, len(path) + 1)):
             continue
         written = {entry[0].text for entry in node.entries}
-        absent = [key for key in model.model_fields if key in model.required and key not in written]
+        absent = [key for key in section.required if key not in written]
         absent = [
             key
             for key in absent
-            if (*path, key) not in broken and not _stands_instead(model, key, path, written, broken)
+            if (*path, key) not in broken and not _stands_instead(section, key, path, written, broken)
         ]
         if absent:
             message = f"{place(tree, path)} has no {', '.join(f'`{key}`' for key in absent)}"
-            help = "; ".join(f"add `{key}`: {model.model_fields[key].description}" for key in absent)
+            help = "; ".join(f"add `{key}`: {section.keys[key].about}" for key in absent)
             yield [(*path, key) for key in absent], report("LG102", message, tree.head(path), help=help)
 
 
-def _stands_instead(model: type[Section], key: str, path: Path, written: set[str], broken: set[Path]) -> bool:
+def _stands_instead(section: Section, key: str, path: Path, written: set[str], broken: set[Path]) -> bool:
     """Whether a required key is not needed, because another one stands instead of it (even if it is broken)."""
-    other = model.instead.get(key)
+    other = section.instead.get(key)
     return other is not None and (other in written or (*path, other) in broken)

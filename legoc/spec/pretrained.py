@@ -9,9 +9,9 @@ from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Label
 from legoc.spec.diffusion import check_diffusion, kind_of, resolve_diffusion
 from legoc.spec.drafts import Draft, frozen, grid_of
+from legoc.spec.language import sections
 from legoc.spec.load import Loaded
 from legoc.spec.resolved import Path
-from legoc.spec.written import Brick
 from legoc_runtime.contract.settings import PretrainedSettings
 from legoc_runtime.contract.stack import DdpmConstants
 
@@ -51,7 +51,7 @@ def _place(loaded: Loaded, draft: Draft, drafts: list[Draft]) -> Iterator[Diagno
 def _keys(loaded: Loaded, draft: Draft) -> Iterator[Diagnostic]:
     brick = (loaded.written.bricks or [])[draft.index]
     own = _OWN_KEYS if frozen(brick) else (*_OWN_KEYS, "loss_weight")
-    for key in Brick.model_fields:
+    for key in sections()["bricks", "*"].keys:
         path = ("bricks", draft.index, key)
         if key in own or not loaded.tree.has(path) or loaded.is_broken(*path):
             continue

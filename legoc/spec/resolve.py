@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from legoc.spec.diffusion import SAMPLERS, kind_of, resolve_diffusion
 from legoc.spec.drafts import Draft, grid_of
 from legoc.spec.load import Loaded
 from legoc.spec.policies import Predicates
 from legoc.spec.resolved import StackSpec
-from legoc.spec.written import Section
 from legoc_runtime.contract.policy import Policy
 from legoc_runtime.contract.settings import PretrainedSettings, SampleSettings, TrainSettings
 from legoc_runtime.contract.stack import BrickShape, DdpmConstants, StackShape
+
+if TYPE_CHECKING:
+    from legoc.spec.written import Section
 
 DEFAULT_LABEL_DROPOUT = 0.1
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
-from typing import Any, get_args, get_origin
 
+from legoc.spec.language import sections
 from legoc.spec.resolved import Path
-from legoc.spec.written import Section, Spec
 
 _OTHER_WORDS = {
     "rf": "receptive_field",
@@ -67,11 +65,11 @@ def close(word: str, known: Iterable[str]) -> str | None:
 
 def guess_key(word: str, section: Path, written: Iterable[str]) -> Guess:
     """What an unknown key of a section was meant to be; keys that are written already are not proposed."""
-    own = [key for key in sections()[pattern(section)].model_fields if key not in set(written)]
+    own = [key for key in sections()[pattern(section)].keys if key not in set(written)]
     known = _OTHER_WORDS.get(word.lower(), word)
     if known in own:
         return Guess(known)
-    elsewhere = [path for path, model in sections().items() if known in model.model_fields]
+    elsewhere = [path for path, other in sections().items() if known in other.keys]
     if elsewhere and pattern(section) not in elsewhere:
         return Guess(known, _nearest(section, elsewhere))
     guess = close(word, own)
@@ -99,30 +97,6 @@ def _nearest(section: Path, candidates: list[Path]) -> Path:
 def pattern(path: Path) -> Path:
     """A path with list indices replaced by `*`."""
     return tuple("*" if isinstance(part, int) else part for part in path)
-
-
-@cache
-def sections() -> dict[Path, type[Section]]:
-    """Path -> model of every section of the language."""
-    return dict(_walk((), Spec))
-
-
-def _walk(path: Path, model: type[Section]) -> Iterator[tuple[Path, type[Section]]]:
-    yield path, model
-    for name, field in model.model_fields.items():
-        for steps, inner in _inside(field.annotation):
-            yield from _walk((*path, name, *steps), inner)
-
-
-def _inside(annotation: Any) -> Iterator[tuple[Path, type[Section]]]:
-    """The sections in an annotation such as `Grid | None` or `list[Brick] | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield (), annotation
-        return
-    is_list = get_origin(annotation) is list
-    for argument in get_args(annotation):
-        for steps, inner in _inside(argument):
-            yield (("*", *steps) if is_list else steps), inner
 
 
 def section_name(path: Path) -> str:

@@ -2,6 +2,10 @@
 
 Every field is optional to pydantic, so that a broken section can be cut out and the rest still checked; what must be
 there stands in `required` (or what stands `instead` of it), and which keys may be `null` in `nullable`.
+
+Only `language_from_models.py` and type checkers import this file: what runs is `language.json`, made from it by
+
+    python -m legoc.spec.language_from_models
 """
 
 from __future__ import annotations
@@ -11,15 +15,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     field_validator,
-    model_validator,
 )
-from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
+from legoc.spec.readers import not_null, word_as_kind
 from legoc.spec.values import (
     MAX_TIMESTEPS,
     Beta,
@@ -52,10 +56,9 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _null_means_something(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is None and info.field_name not in cls.nullable:
-            raise PydanticCustomError("null", "null")
-        return value
+    def null_means_something(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse `null` for a key that is not `nullable`."""
+        return value if info.field_name in cls.nullable else not_null(value)
 
 
 class Grid(Section):
@@ -89,15 +92,10 @@ class Diffusion(Section):
     """The diffusion and its constants. The word `edm` or `ddpm` alone takes them all.
 
     Constants of EDM (Karras et al. 2022, Table 1) and of DDPM (Ho et al. 2020) are keys of one section, so that a key
-    of the other kind can be told what it is; `constants` says whose they are.
+    of the other kind can be told what it is.
     """
 
     required = frozenset({"kind"})
-    constants: ClassVar[Mapping[DiffusionKind, tuple[str, ...]]] = {
-        "edm": ("sigma_data", "sigma_min", "sigma_max", "rho", "p_mean", "p_std"),
-        "ddpm": ("steps", "beta_start", "beta_end", "variance"),
-    }
-
     kind: DiffusionKind | None = Field(None, description="the diffusion process", examples=["edm", "ddpm"])
     sigma_data: Positive | None = Field(None, description="standard deviation of the data (0.5)", examples=[0.5])
     sigma_min: Annotated[float, Field(ge=1e-6)] | None = Field(
@@ -123,11 +121,6 @@ class Diffusion(Section):
         description="DDPM's variance: the posterior's, beta's, or learned between the two (fixed_small)",
         examples=["learned_range"],
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _word(cls, value: Any) -> Any:
-        return {"kind": value} if isinstance(value, str) else value
 
 
 class BrickDefaults(Section):
@@ -321,7 +314,7 @@ class Spec(Section):
     conditioning: Conditioning | None = Field(
         None, description="classes, or none", examples=[{"classes": 1000, "label_dropout": 0.1}]
     )
-    diffusion: Diffusion | None = Field(
+    diffusion: Annotated[Diffusion, BeforeValidator(word_as_kind)] | None = Field(
         None,
         description="the word edm or ddpm, or a mapping with its constants (edm)",
         examples=["edm", {"kind": "edm", "sigma_data": 0.5}, "ddpm"],

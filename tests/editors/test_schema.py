@@ -19,7 +19,9 @@ from legoc.schema import SCHEMA_PATH, JsonSchema, choices_at, default_in_words, 
 from legoc.source import SourceFile
 from legoc.spec import check_text, resolved_yaml
 from legoc.spec.compose import compose
-from legoc.spec.suggest import pattern, sections
+from legoc.spec.language import sections
+from legoc.spec.language_from_models import models
+from legoc.spec.suggest import pattern
 from legoc.spec.tree import plain, walk
 from legoc.spec.written import Count
 
@@ -234,7 +236,7 @@ sample: {$delete: true}
         assert errors(child.replace(old, new, 1)), new
 
 
-FIELDS = [path for path in KEYS if path[-1] in sections()[path[:-1]].model_fields and path != ("legoc",)]
+FIELDS = [path for path in KEYS if path[-1] in sections()[path[:-1]].keys and path != ("legoc",)]
 
 
 @settings(max_examples=200, deadline=None)
@@ -245,7 +247,7 @@ FIELDS = [path for path in KEYS if path[-1] in sections()[path[:-1]].model_field
 def test_what_check_takes_the_schema_takes(path: tuple[str | int, ...], value: Any) -> None:
     """No squiggle under what is right: a value that the models read is valid by the schema."""
     try:
-        sections()[path[:-1]].model_validate({str(path[-1]): value})
+        models()[path[:-1]].model_validate({str(path[-1]): value})
     except ValueError:
         return
     jsonschema.Draft7Validator(KEYS[path]).validate(value)

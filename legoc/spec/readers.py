@@ -1,0 +1,110 @@
+"""Values that are written in a form of their own, such as `350M` or `8x16`, to numbers.
+
+What is wrong is said with a `PydanticCustomError` of kind `type`, `text` or `range`, with what is expected as its
+text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic_core import PydanticCustomError
+
+_SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+MAX_SIDE = 16384
+"""Pixels of a grid's side; what is larger is a slip, and divisors are looked for up to it."""
+
+MAX_COUNT = 10**15
+
+
+def _count(value: Any) -> int:
+    """A number of images: a whole number, or text such as `350M`, `10k`, `1.5M`."""
+    if type(value) is int:
+        count = Decimal(value)
+    elif isinstance(value, str):
+        match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)([kMG])", value)
+        if match is None:
+            raise PydanticCustomError("text", "a whole number, or one with k, M or G such as 350M or 10k")
+        count = Decimal(match[1]) * _SUFFIXES[match[2]]
+    else:
+        raise PydanticCustomError("type", "a whole number, or one with k, M or G such as 350M or 10k")
+    if count != int(count):
+        raise PydanticCustomError("text", "a whole number of images")
+    if count > MAX_COUNT:
+        raise PydanticCustomError("range", "at most {limit}", {"limit": f"{MAX_COUNT:,}"})
+    return int(count)
+
+
+def positive_count(value: Any) -> int:
+    """A number of images that is not zero."""
+    count = _count(value)
+    if count < 1:
+        raise PydanticCustomError("range", "at least 1")
+    return count
+
+
+def count_from_zero(value: Any) -> int:
+    """A number of images, or none."""
+    count = _count(value)
+    if count < 0:
+        raise PydanticCustomError("range", "at least 0")
+    return count
+
+
+def size(value: Any) -> tuple[int, int] | Literal["image"]:
+    """A window: one number, `HxW`, or `image` for the whole grid."""
+    expected = "a number of pixels, height x width such as 8x16, or image"
+    if value == "image":
+        return "image"
+    if type(value) is int:
+        sides = (value, value)
+    elif isinstance(value, str):
+        match = re.fullmatch(r"([0-9]{1,6}) ?x ?([0-9]{1,6})", value)
+        if match is None:
+            raise PydanticCustomError("text", expected)
+        sides = (int(match[1]), int(match[2]))
+    else:
+        raise PydanticCustomError("type", expected)
+    if min(sides) < 1:
+        raise PydanticCustomError("range", "at least 1")
+    if max(sides) > MAX_SIDE:
+        raise PydanticCustomError("range", "at most {limit}", {"limit": f"{MAX_SIDE:,}"})
+    return sides
+
+
+def offset(value: Any) -> tuple[int, int]:
+    """A shift of windows: one number of pixels for rows and columns, or `HxW`."""
+    expected = "a number of pixels, or rows x columns such as 2x4"
+    if type(value) is int:
+        sides = (value, value)
+    elif isinstance(value, str):
+        match = re.fullmatch(r"([0-9]{1,6}) ?x ?([0-9]{1,6})", value)
+        if match is None:
+            raise PydanticCustomError("text", expected)
+        sides = (int(match[1]), int(match[2]))
+    else:
+        raise PydanticCustomError("type", expected)
+    if min(sides) < 0:
+        raise PydanticCustomError("range", "at least 0")
+    return sides
+
+
+def not_null(value: Any) -> Any:
+    """Whatever is written, as long as something is."""
+    if value is None:
+        raise PydanticCustomError("null", "null")
+    return value
+
+
+def word_as_kind(value: Any) -> Any:
+    """A section, or the one word that stands for it: the value of its key `kind`."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    reader.__name__: reader for reader in (count_from_zero, not_null, offset, positive_count, size, word_as_kind)
+}
+"""What the models of the language may call, by name."""
