@@ -20,14 +20,14 @@ from typing import cast
 from legoc.diagnostics import SpecError
 from legoc.lower.pipeline import choose, recorded, sampling_program, training_program
 from legoc.passes.runner import Observer
+from legoc.plan.reach import reachable
 from legoc.source import Span
 from legoc.spec import check_text, load_spec, resolved_yaml
 from legoc.spec.resolved import StackSpec
 from legoc.version import __version__
 from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME, TRAINING, Manifest, is_build, read_manifest
-from legoc_runtime.contract.policy import Configuration, Policy, tabulate
+from legoc_runtime.contract.policy import Configuration, Policy
 from legoc_runtime.contract.program import Program
-from legoc_runtime.contract.schedule import noise_levels
 from legoc_runtime.errors import RunError, UsageError
 
 MODULES = "modules"
@@ -114,21 +114,6 @@ def describe_spec(spec: StackSpec) -> tuple[Manifest, str]:
         programs=(),
     )
     return manifest, spec_text
-
-
-def reachable(manifest: Manifest, policies: Sequence[str] = (), steps: int | None = None) -> tuple[Configuration, ...]:
-    """The configurations that the spec's policies, `none`, `halfway` and the named ones reach over the schedule."""
-    named = [manifest.policy(name) for name in policies]
-    builtin = [manifest.policy("none")]
-    if len(manifest.shape.bricks) > 1:
-        builtin.append(manifest.policy("halfway"))
-    count = manifest.sample.steps if steps is None else steps
-    found: dict[Configuration, None] = {}
-    for policy in (*builtin, *manifest.policies, *named):
-        for guided in (False, True):
-            levels = noise_levels(count, manifest.shape.diffusion, guided=guided)
-            found.update(dict.fromkeys(tabulate(policy, manifest.shape.ids, levels).distinct()))
-    return tuple(found)
 
 
 def lower_configuration(manifest: Manifest, configuration: Configuration) -> Program:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from legoc.cli.options import Overrides
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
+from legoc_runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from legoc.cli.build_passes import PassLog
+    from legoc.plan.plan import Plan
+    from legoc_runtime.contract.manifest import Manifest
+
+BUILD_VERSION = 1
+"""Version of the JSON form."""
 
 
 def command(
@@ -31,7 +41,30 @@ def command(
             show_default=False,
         ),
     ] = None,
-    dry_run: Annotated[bool, Option("--dry-run", help="Say what would be built and write nothing.")] = False,
+    dry_run: Annotated[
+        bool,
+        Option("--dry-run", help="Print the plan of the build, with reasons, and write nothing."),
+    ] = False,
+    print_after: Annotated[
+        list[str] | None,
+        Option(
+            "--print-after",
+            metavar="PASS",
+            help="Print every graph or program as it is after this pass, or after `all`. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    disable: Annotated[
+        list[str] | None,
+        Option(
+            "--disable",
+            metavar="PASS",
+            help="Leave out an exact pass over programs; results stay the same. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    time_passes: Annotated[bool, Option("--time-passes", help="Print how long each pass took.")] = False,
+    json: Annotated[bool, Option("--json", help="Print versioned JSON: the plan, what was written, times.")] = False,
     check: Annotated[
         bool,
         Option("--check", help="Verify that a build directory is what its spec says; write nothing."),
@@ -41,24 +74,71 @@ def command(
     """Compile a spec: one module for each skip configuration that its policies reach, and one for training.
 
     Nothing is materialised or compiled to machine code: a build is data, a few hundred kilobytes whatever the stack.
-    The directory's path is printed on stdout.
+    The directory's path is printed on stdout, after what --print-after and --time-passes print.
     """
+    from legoc.cli.build_passes import PassLog
     from legoc.cli.build_summary import summary
     from legoc.driver import BUILDS, check_build, check_free, compile_spec, write_build
     from legoc.spec import load_spec
-    from legoc_runtime.errors import UsageError
 
     if check:
-        if out is not None or policy or steps is not None or dry_run or overrides:
+        others = (out, policy, steps, print_after, disable, overrides)
+        if any(given is not None for given in others) or dry_run or time_passes or json:
             raise UsageError("--check takes a build directory alone", help="legoc build --check build/NAME")
         check_build(spec)
         echo(f"{spec} is what its spec says", err=True)
         return
-    manifest, spec_text = compile_spec(load_spec(spec, overrides or ()), policies=policy or (), steps=steps)
-    echo(summary(manifest), err=True, nl=False)
+    if json and print_after:
+        raise UsageError("--print-after prints text, and --json one JSON document", help="leave one of them out")
+    log = PassLog(print_after or ())
+    manifest, spec_text = compile_spec(
+        load_spec(spec, overrides or ()), policies=policy or (), steps=steps, disable=disable or (), observe=log
+    )
     directory = out if out is not None else Path(BUILDS) / manifest.name
     check_free(directory)
-    if dry_run:
+    if not dry_run:
+        if not json:
+            echo(summary(manifest), err=True, nl=False)
+        write_build(manifest, spec_text, directory)
+    if json:
+        echo(_json(manifest, policy or (), steps, log if time_passes else None, directory, written=not dry_run))
         return
-    write_build(manifest, spec_text, directory)
-    echo(directory)
+    if dry_run:
+        from legoc.plan.text import plan_text
+
+        echo(plan_text(_plan(manifest, policy or (), steps)), nl=False)
+    if time_passes:
+        echo(log.table(), nl=False)
+    if not dry_run:
+        echo(directory)
+
+
+def _plan(manifest: Manifest, policies: Sequence[str], steps: int | None) -> Plan:
+    from legoc.lower.pipeline import recorded
+    from legoc.plan.plan import make_plan
+
+    return make_plan(manifest, recorded(manifest.passes, manifest.name), policies, steps)
+
+
+def _json(
+    manifest: Manifest,
+    policies: Sequence[str],
+    steps: int | None,
+    log: PassLog | None,
+    directory: Path,
+    *,
+    written: bool,
+) -> str:
+    from json import dumps
+
+    from legoc.plan.text import plan_json
+
+    report: dict[str, object] = {
+        "build_version": BUILD_VERSION,
+        "directory": str(directory),
+        "written": written,
+        "plan": plan_json(_plan(manifest, policies, steps)),
+    }
+    if log is not None:
+        report["pass_times"] = log.to_json()
+    return dumps(report, indent=1, ensure_ascii=False)

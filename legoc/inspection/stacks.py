@@ -7,9 +7,10 @@ from pathlib import Path
 
 from legoc.cost import macs, parameters
 from legoc.diagnostics import SpecError
-from legoc.driver import MODULES, build_faults, compile_path, describe_spec, reachable
+from legoc.driver import MODULES, build_faults, compile_path, describe_spec
 from legoc.hashes import spec_hashes
 from legoc.inspection.report import StackFacts
+from legoc.plan.reach import reachable
 from legoc.spec import check_text
 from legoc.spec.resolved import StackSpec
 from legoc.version import __version__

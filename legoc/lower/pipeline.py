@@ -57,14 +57,14 @@ def choose(disable: Sequence[str] = (), enable: Sequence[str] = ()) -> Pipeline:
     exact = _names(exact_sampling(), exact_training())
     opt_in = _names(opt_in_sampling(), opt_in_training())
     for name in disable:
-        if reason := NEEDED.get(name):
+        if reason := {**NEEDED, LOWER: "it is what makes programs"}.get(name):
             raise UsageError(f"pass `{name}` cannot be disabled: {reason}")
         if name in opt_in:
             raise UsageError(f"pass `{name}` runs only where it is enabled", help="leave --disable out")
         if name not in exact:
             raise _unknown(name, exact)
     for name in enable:
-        if name in exact or name in NEEDED:
+        if name in exact or name in NEEDED or name == LOWER:
             raise UsageError(f"pass `{name}` runs unless it is disabled", help="leave --enable out")
         if name not in opt_in:
             raise _unknown(name, opt_in)

@@ -68,7 +68,7 @@ def test_overrides_reach_what_commands_say(capsys: pytest.CaptureFixture[str]) -
     after = json.loads(out_of(capsys, "cost", EMOJI, "--json", "--set", "bricks.image.depth=9"))
     assert after != before
     assert main(["build", EMOJI, "--dry-run", "--set", "name=renamed"]) == 0
-    assert capsys.readouterr().err.startswith("renamed: ")
+    assert capsys.readouterr().out.startswith("renamed: ")
 
 
 def test_builds_and_fixes_refuse_overrides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
