@@ -71,6 +71,8 @@ def _spec_error(error: Exception) -> int | None:
 
     if not isinstance(error, SpecError):
         return None
+    if error.__cause__ is not None:  # a pass of the compiler failed
+        _say_traceback(error)
     _say(render_full(error.diagnostics, colour=wants_colour(sys.stderr)))
     _say(summary(error.diagnostics, 1) + "\n")
     return EXIT_USAGE
@@ -82,16 +84,20 @@ def _fail(message: str, help: str | None, code: int) -> int:
 
 
 def _internal(error: Exception) -> int:
-    if os.environ.get("LEGOC_TRACEBACK"):
-        import traceback
-
-        _say("".join(traceback.format_exception(error)))
+    _say_traceback(error)
     first = str(error).strip().splitlines()[:1]
     what = f"{type(error).__name__}: {first[0][:200]}" if first else type(error).__name__
     _say(f"internal error: {what}\n")
     _say("This is a bug in legoc, not in your files. Please report it with the command and the traceback,\n")
     _say("which LEGOC_TRACEBACK=1 shows.\n")
     return EXIT_INTERNAL
+
+
+def _say_traceback(error: Exception) -> None:
+    if os.environ.get("LEGOC_TRACEBACK"):
+        import traceback
+
+        _say("".join(traceback.format_exception(error)))
 
 
 def _say(text: str) -> None:

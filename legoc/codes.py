@@ -89,7 +89,7 @@ CODES: dict[str, Code] = {
         Code("LG312", "a brick without a loss of its own gives the picture", "warning"),
         Code("LG313", "a predicate divides by zero or takes the logarithm of what has none", "warning"),
         Code("LG314", "too many predicates for the schedule"),
-        Code("LG401", "a pass of the compiler left a malformed graph"),
+        Code("LG401", "a pass of the compiler failed"),
         Code("LG501", "a suppression comment that cannot be read", "warning"),
         Code("LG502", "a suppression of a code that does not exist", "warning"),
         Code("LG503", "a suppression of what cannot be suppressed", "warning"),

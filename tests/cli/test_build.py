@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from legoc.__main__ import main
+from legoc.lower.passes.share_equal import ShareEqual
 from legoc.lower.pipeline import choose, pass_names
 from legoc_runtime.contract.manifest import read_manifest
 
@@ -81,6 +82,21 @@ def test_json_holds_plan_directory_and_times(capsys):
     dry = json.loads(build(capsys, "--json", "--dry-run", "-o", "other"))
     assert (dry["directory"], dry["written"]) == ("other", False)
     assert "pass_times" not in dry
+
+
+def test_a_pass_that_stumbles_is_told_with_the_users_line_and_a_way_out(capsys, monkeypatch):
+    def stumble(self, program, shape):
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(ShareEqual, "apply", stumble)
+    message = refused(capsys)
+    assert "error[LG401]: pass `share-equal` failed on `windows+parts+image`: ValueError: no such thing" in message
+    assert "{id: windows, size: 4" in message
+    assert "share-equal` ran after `infer-shapes`, `specialise-skips`, `eliminate-dead`" in " ".join(message.split())
+    assert "Traceback" not in message
+    build(capsys, "--disable", "share-equal", "--dry-run")
+    monkeypatch.setenv("LEGOC_TRACEBACK", "1")
+    assert "Traceback" in refused(capsys)
 
 
 def test_what_cannot_be_is_refused_with_what_to_do(capsys):
