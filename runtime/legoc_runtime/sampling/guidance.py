@@ -54,7 +54,8 @@ class Guided:
         if labels is None:
             raise UsageError("guidance needs the class of every picture", help="pass labels, or guidance 1")
         both = torch.cat([labels, torch.full_like(labels, self._null)])
-        estimates = self._stack(torch.cat([x, x]), torch.cat([sigma, sigma]), both, configuration=configuration)
+        sigmas = torch.cat([sigma, sigma]) if sigma.ndim else sigma
+        estimates = self._stack(torch.cat([x, x]), sigmas, both, configuration=configuration)
         estimate, null = estimates.chunk(2)
         return null + self._scale * (estimate - null)
 

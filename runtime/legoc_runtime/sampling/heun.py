@@ -47,6 +47,11 @@ class Heun:
             return 0.0
         return min(self.churn / len(self.levels), MAX_GAMMA)
 
+    def sigma_of(self, evaluation: Evaluation) -> float:
+        """The noise level of an evaluation: after churn for a predictor, the level's own for a correction."""
+        level = self.levels[evaluation.level]
+        return level.sigma * (1 + self.gamma(level)) if evaluation.order == 1 else level.sigma
+
     def __call__(self, start: Tensor, denoise: Denoiser, noise: StepNoise, on_state: OnState | None = None) -> Tensor:
         """Run the sampler: see `sampler.Sampler`."""
         t = [*(level.sigma for level in self.levels), 0.0]

@@ -2,7 +2,7 @@
 
 `request` is what the pictures depend on; sets of equal requests hold the same pictures up to
 `batch_dependence`. The other sections say how it went:
- the policy over the schedule, the trace, times, versions.
+ the policy over the schedule, the trace, times, the conditioning that was computed ahead, versions.
 """
 
 from __future__ import annotations
@@ -178,6 +178,7 @@ def full_record(
         "how": {**how, "versions": versions()},
         "policy": policy_record(run.plan.table),
         "timing": timing_record(run, macs_saved),
+        "conditioning_ahead": run.ahead.record() if run.ahead is not None else None,
         "batch_dependence": {"noise": 0, "picture": BATCH_BOUND, "grey_levels": BATCH_BOUND_LEVELS},
         "trace": trace_record(run.trace.calls),
         "pictures": picture_records(plan, files),

@@ -1,8 +1,10 @@
 """Seeds to estimates: the sampler, guidance, the noise of every seed and the trace, put together.
 
 Rounding. The noise of a seed is bit-identical whatever the batch, and every operation of a stack works on
-rows of the batch by themselves. Yet matrix products of another number of rows may be summed in another order,
-so a seed's picture differs by rounding: `BATCH_BOUND` and `BATCH_BOUND_LEVELS` state by how much.
+rows of the batch by themselves. Matrix products of another number of rows may be summed in another order, and in the
+conditioning they are: it is computed ahead for the noise levels and labels of the run (`ahead`), so that no batch shows
+there. What is left are products over tokens. On CPUs they are the same bits for every batch, and so are the pictures;
+where they are not, `BATCH_BOUND` and `BATCH_BOUND_LEVELS` state by how much a picture may differ.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from torch import Tensor
 from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.schedule import Evaluation
 from legoc_runtime.errors import RunError, UsageError
+from legoc_runtime.sampling.ahead import Ahead
 from legoc_runtime.sampling.guidance import Guided
 from legoc_runtime.sampling.heun import Heun
 from legoc_runtime.sampling.noise import churn_noise, start_noise
@@ -24,13 +27,14 @@ from legoc_runtime.sampling.plan import Plan
 from legoc_runtime.sampling.sampler import OnState, Sampler, Stack
 from legoc_runtime.sampling.timing import Timing
 from legoc_runtime.sampling.trace import Recorder, Trace
+from legoc_runtime.stack import DEFAULT_TABLE_BYTES, BrickStack
 
 BATCH_BOUND = 1e-4
 """Largest difference of a float32 picture in [-1, 1] between two batch sizes, on one device and backend.
 
-Measured on CPU in float32, batches 1, 7 and 64: up to 2e-6 with untrained weights (18 steps) and 6e-6 with trained ones
-(0.5 M parameters, 10 steps, guidance 3, churn 10). The bound leaves room for deeper stacks and longer schedules. It
-holds for float32 arithmetic, not for TF32.
+Measured on CPU in float32 without tables, batches 1, 7 and 64: up to 2e-6 with untrained weights (18 steps) and 6e-6
+with trained ones (0.5 M parameters, 10 steps, guidance 3, churn 10). The bound leaves room for deeper stacks and longer
+schedules. It holds for float32 arithmetic, not for TF32.
 """
 
 BATCH_BOUND_LEVELS = 1
@@ -63,16 +67,38 @@ class SamplingRun:
         trace: which bricks ran, checked against the truth table call by call.
         timings: configuration -> what its calls took.
         seconds: seconds spent in `batches` so far.
+        ahead: conditioning computed ahead, or None where there is none.
     """
 
-    def __init__(self, stack: Stack, plan: Plan, *, device: str | torch.device = "cpu") -> None:
-        """Prepare to sample `plan` with `stack`, whose weights live on `device`."""
+    def __init__(
+        self,
+        stack: Stack,
+        plan: Plan,
+        *,
+        device: str | torch.device = "cpu",
+        table_bytes: int = DEFAULT_TABLE_BYTES,
+    ) -> None:
+        """Prepare to sample.
+
+        Args:
+            stack: a BrickStack, whose conditioning is computed ahead, or anything else that fits `Stack`.
+            plan: what to sample.
+            device: where the stack's weights live.
+            table_bytes: how much conditioning may be held at a time; 0 computes it in every call.
+
+        Raises:
+            UsageError: there is no such sampler.
+        """
         self.plan = plan
         self.trace = Trace(plan)
         self.timings: dict[Configuration, Timing] = {}
         self.seconds = 0.0
         self._device = torch.device(device)
-        self._recorder = Recorder(stack, plan.table.bricks)
+        self._sampler = sampler_of(plan)
+        self.ahead: Ahead | None = None
+        if isinstance(stack, BrickStack) and table_bytes > 0:
+            self.ahead = Ahead(stack, plan, self._sampler, table_bytes)
+        self._recorder = Recorder(self.ahead or stack, plan.table.bricks)
         self._guided = Guided(self._recorder, plan.settings.guidance, plan.shape.classes)
 
     def batches(self, batch: int, *, on_call: OnCall | None = None, on_state: OnState | None = None) -> Iterator[Batch]:
@@ -106,6 +132,8 @@ class SamplingRun:
         on_state: OnState | None,
     ) -> Tensor:
         rows = None if labels is None else torch.tensor(labels, dtype=torch.int64, device=self._device)
+        if self.ahead is not None:
+            self.ahead.begin(labels)
 
         def denoise(x: Tensor, sigma: float, evaluation: Evaluation) -> Tensor:
             estimate = self._evaluate(x, sigma, rows, evaluation)
@@ -117,16 +145,17 @@ class SamplingRun:
             return churn_noise(seeds, self.plan.image_shape, step).to(self._device)
 
         start = start_noise(seeds, self.plan.image_shape).to(self._device)
-        pictures = sampler_of(self.plan)(start, denoise, noise, on_state).to("cpu", torch.float32)
+        pictures = self._sampler(start, denoise, noise, on_state).to("cpu", torch.float32)
         _check_finite(pictures, seeds)
         return pictures
 
     def _evaluate(self, x: Tensor, sigma: float, labels: Tensor | None, evaluation: Evaluation) -> Tensor:
         """One call of the stack in float32: recorded, checked, timed. Takes and gives float64."""
         configuration = self.plan.configuration_at(evaluation)
-        sigmas = torch.full((len(x),), sigma, dtype=torch.float32, device=self._device)
+        # one number for all pictures, on the CPU: a table reads it without waiting for a device
+        level = torch.tensor(sigma, dtype=torch.float32)
         began = self._now()
-        estimate = self._guided(x.to(torch.float32), sigmas, labels, configuration=configuration)
+        estimate = self._guided(x.to(torch.float32), level, labels, configuration=configuration)
         seconds = self._now() - began
         self.trace.add(evaluation, sigma, self._recorder.take())
         self.timings.setdefault(configuration, Timing()).add(len(x), seconds)

@@ -26,7 +26,7 @@ class Stack(Protocol):
         *,
         configuration: Configuration | None = None,
     ) -> Tensor:
-        """The clean image's estimate [N,C,H,W] at x [N,C,H,W], sigma [N], labels [N]; None runs all."""
+        """The clean image's estimate [N,C,H,W] at x [N,C,H,W], sigma [N] or [] for all, labels [N]; None runs all."""
         ...
 
     def bricks_run(self, configuration: Configuration) -> tuple[str, ...]:
@@ -67,6 +67,10 @@ OnState = Callable[[State], None]
 
 class Sampler(Protocol):
     """Noise to pictures by a fixed list of evaluations."""
+
+    def sigma_of(self, evaluation: Evaluation) -> float:
+        """The noise level at which an evaluation calls `denoise`: known before the run begins."""
+        ...
 
     def __call__(self, start: Tensor, denoise: Denoiser, noise: StepNoise, on_state: OnState | None = None) -> Tensor:
         """Run the sampler.

@@ -65,6 +65,13 @@ class Use:
     direct: int = 0
     peak_bytes: int = 0
 
+    def add(self, other: Use) -> None:
+        """Count what another table did as well."""
+        self.windows += other.windows
+        self.looked_up += other.looked_up
+        self.direct += other.direct
+        self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
+
 
 class ModulationTable:
     """Conditioning of the calls to come. Made by `BrickStack.tabulate`.
