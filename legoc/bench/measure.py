@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 
@@ -43,7 +43,8 @@ def measure(request: Request, say: Say) -> Bench:
         squares = [square_subject(request.device, DTYPES[request.dtype])]
         blocks = dict.fromkeys(products for model in ready for products, _ in model.products)
         own = [*squares, *(block_subject(block, request.device, DTYPES[request.dtype]) for block in blocks)]
-        samples = _rounds([*(one.subject for one in warmed), *own], request, clock, say)
+        subjects = [subject for one in warmed for subject in (one.subject, one.ahead) if subject is not None]
+        samples = _rounds([*subjects, *own], request, clock, say)
     return Bench(
         name=request.manifest.name,
         weights=weights,
@@ -60,7 +61,7 @@ def measure(request: Request, say: Say) -> Bench:
         weight_bytes=sum(weight.numel() * weight.element_size() for weight in store.weights.values()),
         command=request.command,
         machine=machine,
-        timed=tuple(one.timed(samples[one.subject.name]) for one in warmed),
+        timed=tuple(one.timed(samples) for one in warmed),
         products=tuple((subject.name, samples[subject.name]) for subject in own),
         policies=tuple(_policy(request.manifest.shape, table, request) for table in request.tables),
         notes=request.notes,
@@ -82,9 +83,13 @@ class _Warm:
         self.first_call_s = first_call_s
         self.peak_bytes = peak_bytes
         self.subject = Subject(key, model.run)
+        self.ahead = None if model.ahead is None else Subject(f"{key} ahead", model.ahead.run)
 
-    def timed(self, seconds: tuple[float, ...]) -> Timed:
-        model = self.model
+    def timed(self, samples: Mapping[str, tuple[float, ...]]) -> Timed:
+        model, seconds = self.model, samples[self.subject.name]
+        ahead = tuple(0.0 for _ in seconds)
+        if model.ahead is not None and self.ahead is not None:
+            ahead = tuple(sample / model.ahead.levels for sample in samples[self.ahead.name])
         return Timed(
             model=model.name,
             label=model.label,
@@ -94,6 +99,7 @@ class _Warm:
             executed_macs=model.executed_macs,
             products=model.products,
             seconds=seconds,
+            ahead_seconds=ahead,
             first_call_s=self.first_call_s,
             peak_bytes=self.peak_bytes,
         )
@@ -124,7 +130,8 @@ def _policy(shape: StackShape, table: TruthTable, request: Request) -> PolicyRun
     rows = rows_of(table, request.evaluations)
     whole = sum(rows.values()) * counts.macs(shape)
     own = sum(count * counts.macs(shape, configuration) for configuration, count in rows.items())
-    return PolicyRun(table.policy, tuple(rows.items()), 1 - own / whole)
+    levels = tuple((configuration, table.configurations.count(configuration)) for configuration in rows)
+    return PolicyRun(table.policy, tuple(rows.items()), levels, 1 - own / whole)
 
 
 def rows_of(table: TruthTable, evaluations: tuple[Evaluation, ...]) -> dict[Configuration, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -17,9 +17,7 @@ from legoc.bench.request import DTYPES, PLAIN, DiffusersPeer, PlainPeer, Request
 from legoc.bench.results import Kind
 from legoc.cost import counts
 from legoc_runtime.checkpoint import find_weights, read_tensors
-from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Configuration, configuration_name
-from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.stack import BrickStack
 from legoc_runtime.store import WeightStore
@@ -27,6 +25,19 @@ from legoc_runtime.store import WeightStore
 SEED = 0
 NOISE = 0.02
 """Added to fresh weights: output layers start at zero, and timing should not meet special numbers."""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """Conditioning of a schedule computed before its loop.
+
+    Attributes:
+        run: computes it.
+        levels: the noise levels that one call of `run` computes it for.
+    """
+
+    run: Callable[[], object]
+    levels: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,7 @@ class Model:
         shape: of its stack.
         products: the products of its blocks, with the number of blocks of each.
         run: one call with the whole batch.
+        ahead: what is computed before the loop and not by `run`, or None.
     """
 
     name: str
@@ -48,6 +60,7 @@ class Model:
     shape: StackShape
     products: tuple[tuple[BlockProducts, int], ...]
     run: Callable[[], object]
+    ahead: Ahead | None = None
 
     @property
     def label(self) -> str:
@@ -62,8 +75,11 @@ class Model:
 
     @property
     def executed_macs(self) -> int:
-        """Those that really run."""
-        return counts.executed_macs(self.shape, self.configuration)
+        """Those that one call really runs for a row: without the conditioning where that was computed ahead."""
+        if self.ahead is None:
+            return counts.executed_macs(self.shape, self.configuration)
+        bricks = [self.shape.brick(id) for id in self.configuration]
+        return sum(brick.windows * counts.window_macs(brick) for brick in bricks)
 
 
 @dataclass(frozen=True)
@@ -109,19 +125,22 @@ def models(request: Request, store: WeightStore) -> Iterator[Model]:
     """The stack in every configuration, the whole one first; then every peer."""
     manifest, batch = request.manifest, request.batch
     given = arguments(manifest.shape, batch, request.device)
-    yield from _stack(manifest, "stack", store, request, given, request.configurations, request.extra_programs)
+    stack = BrickStack(manifest, store, backend=request.backend, extra_programs=request.extra_programs)
+    yield from stack_models(manifest.name, "stack", stack, given, request.levels)
     for peer in request.peers:
         match peer:
             case PlainPeer():
                 plain = PlainStack(manifest.shape, store.weights)
                 for configuration in request.configurations:
-                    run = _call(plain, given, configuration)
+                    run = _by_hand(plain, given, configuration)
                     yield Model(PLAIN, "plain", configuration, manifest.shape, (), run)
             case SpecPeer():
                 shape = peer.manifest.shape
                 other = random_store(shape, request.device, DTYPES[request.dtype])
+                stack = BrickStack(peer.manifest, other, backend=request.backend)
+                levels = {shape.ids: [level.sigma for level in request.tables[0].levels]}
                 others = arguments(shape, batch, request.device)
-                yield from _stack(peer.manifest, "spec", other, request, others, (shape.ids,))
+                yield from stack_models(peer.manifest.name, "spec", stack, others, levels)
             case DiffusersPeer():
                 others = arguments(peer.shape, batch, request.device)
                 for compiled in (False, True):
@@ -133,21 +152,63 @@ def models(request: Request, store: WeightStore) -> Iterator[Model]:
                 assert_never(peer)
 
 
-def _stack(
-    manifest: Manifest,
+def stack_models(
+    name: str,
     kind: Kind,
-    store: WeightStore,
-    request: Request,
+    stack: BrickStack,
     given: Arguments,
-    configurations: tuple[Configuration, ...],
-    extra_programs: tuple[Program, ...] = (),
+    levels: Mapping[Configuration, Sequence[float]],
+    *,
+    tables: bool = True,
 ) -> Iterator[Model]:
-    stack = BrickStack(manifest, store, backend=request.backend, extra_programs=extra_programs)
-    for configuration in configurations:
-        products = tuple(of_configuration(manifest.shape, configuration, request.batch).items())
-        run = _call(stack, given, configuration)
-        yield Model(manifest.name, kind, configuration, manifest.shape, products, run)
+    """A compiled stack as sampling runs it: every row at one noise level, conditioning looked up.
+
+    Args:
+        name: how the model is called.
+        kind: as in `results.Timed`.
+        stack: the stack.
+        given: the batch.
+        levels: the configurations to time, each with the noise levels at which it runs.
+        tables: look conditioning up; False computes it in every call.
+    """
+    for configuration, sigmas in levels.items():
+        products = tuple(of_configuration(stack.shape, configuration, len(given.x)).items())
+        sigma = sigmas[len(sigmas) // 2]
+        if tables:
+            run, ahead = _looked_up(stack, given, configuration, sigma), _ahead(stack, given, configuration, sigmas)
+        else:
+            run, ahead = _conditioned(stack, given, configuration, sigma), None
+        yield Model(name, kind, configuration, stack.shape, products, run, ahead)
 
 
-def _call(stack: BrickStack | PlainStack, given: Arguments, configuration: Configuration) -> Callable[[], object]:
-    return lambda: stack(given.x, given.sigma, given.labels, configuration=configuration)
+def _looked_up(stack: BrickStack, given: Arguments, configuration: Configuration, sigma: float) -> Callable[[], object]:
+    table = stack.tabulate([(configuration, sigma)], _labels(given))
+    level = torch.tensor(sigma, dtype=stack.state_dtype)
+    return lambda: stack(given.x, level, given.labels, configuration=configuration, table=table)
+
+
+def _conditioned(
+    stack: BrickStack, given: Arguments, configuration: Configuration, sigma: float
+) -> Callable[[], object]:
+    level = torch.tensor(sigma, dtype=stack.state_dtype)
+    return lambda: stack(given.x, level, given.labels, configuration=configuration)
+
+
+def _ahead(stack: BrickStack, given: Arguments, configuration: Configuration, sigmas: Sequence[float]) -> Ahead:
+    calls = [(configuration, sigma) for sigma in sigmas]
+    labels, level = _labels(given), torch.tensor(sigmas[0], dtype=stack.state_dtype)
+
+    def run() -> object:
+        return stack.tabulate(calls, labels).values(configuration, level, given.labels)
+
+    table = stack.tabulate(calls, labels)
+    of_one = max(1, table.bytes // len(table.calls))
+    return Ahead(run, max(1, min(len(table.calls), table.max_bytes // of_one)))
+
+
+def _by_hand(plain: PlainStack, given: Arguments, configuration: Configuration) -> Callable[[], object]:
+    return lambda: plain(given.x, given.sigma, given.labels, configuration=configuration)
+
+
+def _labels(given: Arguments) -> list[int] | None:
+    return None if given.labels is None else sorted({int(label) for label in given.labels})

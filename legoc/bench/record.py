@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 from legoc.bench.results import TOLERANCE, Bench, Timed, compile_seconds
 from legoc.cost.table import byte_count, parameter_count, quantity
 from legoc.draw.bars import Bar, bars_svg
@@ -51,9 +53,11 @@ def _frame(bench: Bench) -> str:
             f"5. **Method.** {bench.dtype} on {bench.device}, backend {bench.backend}, {bench.batch} rows a call, "
             f"weights {bench.weights}. All that is compared takes its turn in each of {bench.repeats} rounds after "
             f"three calls that are not counted; median and {EDGES}; ratios are medians of the rounds' own ratios. The "
-            f"schedule has {bench.steps} noise levels and {bench.evaluations} evaluations, {rows}; its times are those "
-            "of the evaluations alone, weighted by the policy's truth table. Compiling is the first call less a later "
-            "one, with compiler caches empty when the run began; models share what the compiler keeps in one process. "
+            f"schedule has {bench.steps} noise levels and {bench.evaluations} evaluations, {rows}. Its times are those "
+            "of the evaluations, weighted by the policy's truth table, and of the conditioning, which is computed once "
+            "a batch for every noise level and looked up in the calls (`ahead`); nothing of the sampler's own "
+            "arithmetic. Compiling is the first call less a later one, with compiler caches empty when the run began; "
+            "models share what the compiler keeps in one process. "
             f"Memory: {bench.memory_how}; the weights are {byte_count(bench.weight_bytes)}.",
             *(f"   Note: {note}." for note in bench.notes),
             "6. **Numbers.**",
@@ -82,12 +86,13 @@ def _models(bench: Bench) -> str:
             f"{bench.time_share(timed):.1%}",
             f"{bench.mac_share(timed):.1%}",
             f"{bench.time_share(timed) / bench.mac_share(timed):.2f}",
+            f"{1e3 * median(timed.ahead_seconds):.3g}",
             f"{timed.compile_s:.1f}",
             "-" if timed.peak_bytes is None else byte_count(max(0, timed.peak_bytes)),
         ]
         for timed in bench.timed
     ]
-    second = ["model", "time share", "MAC share", "time / MACs", "compiling, s", "peak memory"]
+    second = ["model", "time share", "MAC share", "time / MACs", "ahead, ms a level", "compiling, s", "peak memory"]
     square = f"A 1024^3 product in the same rounds: {quantity(round(bench.square_rate()))}MAC/s. "
     alone = "Its own products are the four of each block, at the batch's shapes, alone."
     return f"{square}{alone}\n\n{_table(head, rates)}\n\n{_table(second, shares)}"

@@ -104,6 +104,14 @@ class Request:
         found = dict.fromkeys(configuration for table in self.tables for configuration in table.distinct())
         return (self.manifest.shape.ids, *(each for each in found if each != self.manifest.shape.ids))
 
+    @property
+    def levels(self) -> dict[Configuration, list[float]]:
+        """The configurations, each with the noise levels at which some policy runs it."""
+        return {
+            configuration: sorted({s for table in self.tables for s in levels_of(table, configuration)}, reverse=True)
+            for configuration in self.configurations
+        }
+
 
 def make_request(
     path: Path,
@@ -175,6 +183,12 @@ def make_request(
         command=command,
         notes=tuple(notes if choice.reason is None else [f"backend {choice.reason}", *notes]),
     )
+
+
+def levels_of(table: TruthTable, configuration: Configuration) -> list[float]:
+    """The noise levels at which a policy runs a configuration."""
+    pairs = zip(table.levels, table.configurations, strict=True)
+    return [level.sigma for level, runs in pairs if runs == configuration]
 
 
 def policy_names(manifest: Manifest, names: Sequence[str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
@@ -35,6 +35,8 @@ class Timed:
         executed_macs: those that the modules really run.
         products: the products of its blocks, with the number of blocks of each; empty where they were not timed.
         seconds: one sample a round: seconds of one call with the whole batch.
+        ahead_seconds: one sample a round: seconds that the batch's conditioning at one noise level takes, which is
+            computed before the loop; 0 where each call computes it.
         first_call_s: seconds of the first call, which links and compiles.
         peak_bytes: what one call takes beyond what was held before, or None where that is not known.
     """
@@ -47,6 +49,7 @@ class Timed:
     executed_macs: int
     products: tuple[tuple[BlockProducts, int], ...]
     seconds: tuple[float, ...]
+    ahead_seconds: tuple[float, ...]
     first_call_s: float
     peak_bytes: int | None
 
@@ -68,11 +71,13 @@ class PolicyRun:
     Attributes:
         policy: its name.
         rows: configuration -> rows of evaluations that one image takes in it, over the whole schedule.
+        levels: configuration -> noise levels at which it runs.
         macs_saved: share of the MACs of the same schedule without skips, 0 to 1.
     """
 
     policy: str
     rows: tuple[tuple[Configuration, int], ...]
+    levels: tuple[tuple[Configuration, int], ...]
     macs_saved: float
 
 
@@ -177,17 +182,30 @@ class Bench:
         return timed.macs / whole.macs
 
     def image_seconds(self, policy: PolicyRun) -> tuple[float, ...]:
-        """Seconds that one image takes under a policy, round by round: the stack's calls, nothing of the sampler."""
-        samples = {timed.configuration: timed.seconds for timed in self.of("stack")}
-        return tuple(
-            sum(rows * samples[configuration][i] for configuration, rows in policy.rows) / self.batch
-            for i in range(self.repeats)
-        )
+        """Seconds that one image takes under a policy, round by round: the stack's calls, nothing of the sampler.
+
+        The conditioning of the schedule is counted once a batch, as if every batch brought labels of its own.
+        """
+        return self._image_seconds(policy.rows, policy.levels, {each.configuration: each for each in self.of("stack")})
 
     def peer_image_seconds(self, peer: Timed) -> tuple[float, ...]:
         """Seconds that one image takes with a peer at the same number of evaluations, round by round."""
         rows = sum(rows for _, rows in self.policies[0].rows)
-        return tuple(rows * seconds / self.batch for seconds in peer.seconds)
+        whole = {peer.configuration: peer}
+        return self._image_seconds(((peer.configuration, rows),), ((peer.configuration, self.steps),), whole)
+
+    def _image_seconds(
+        self,
+        rows: tuple[tuple[Configuration, int], ...],
+        levels: tuple[tuple[Configuration, int], ...],
+        timed: Mapping[Configuration, Timed],
+    ) -> tuple[float, ...]:
+        images = self.batch / (2 if self.guided else 1)
+        return tuple(
+            sum(count * timed[configuration].seconds[i] for configuration, count in rows) / self.batch
+            + sum(count * timed[configuration].ahead_seconds[i] for configuration, count in levels) / images
+            for i in range(self.repeats)
+        )
 
     def images_per_second(self, policy: PolicyRun) -> float:
         """Images a second over the schedule."""
@@ -241,6 +259,7 @@ class Bench:
             "share_of_own_products": self.own_share(timed),
             "time_share": self.time_share(timed),
             "mac_share": self.mac_share(timed),
+            "ahead_s": median(timed.ahead_seconds),
             "compile_s": timed.compile_s,
             "peak_bytes": timed.peak_bytes,
         }
@@ -249,6 +268,7 @@ class Bench:
         return {
             "policy": policy.policy,
             "rows": [{"configuration": list(c), "rows": rows} for c, rows in policy.rows],
+            "levels": [{"configuration": list(c), "levels": levels} for c, levels in policy.levels],
             "images_per_second": self.images_per_second(policy),
             "time_saved": self.saved(policy),
             "macs_saved": policy.macs_saved,

@@ -15,7 +15,8 @@ def timed(model: str, kind: Kind, configuration: str, gmacs: float, *seconds: fl
     macs = round(gmacs * 1e9)
     label = f"{model}: {configuration}" if len(ids) > 1 else model
     products = ((PRODUCTS, blocks),) if blocks else ()
-    return Timed(model, label, kind, ids, macs, macs, products, seconds, first_call_s=5.0, peak_bytes=10_000_000)
+    ahead = tuple(0.0 for _ in seconds)
+    return Timed(model, label, kind, ids, macs, macs, products, seconds, ahead, first_call_s=5.0, peak_bytes=10**7)
 
 
 def bench() -> Bench:
@@ -44,8 +45,8 @@ def bench() -> Bench:
         ),
         products=((SQUARE_NAME, (0.1, 0.05, 0.1)), (PRODUCTS.name, (0.2, 0.1, 0.2))),
         policies=(
-            PolicyRun("none", ((("low", "top"), 5),), 0.0),
-            PolicyRun("half", ((("low", "top"), 3), (("low",), 2)), 0.3),
+            PolicyRun("none", ((("low", "top"), 5),), ((("low", "top"), 3),), 0.0),
+            PolicyRun("half", ((("low", "top"), 3), (("low",), 2)), ((("low", "top"), 2), (("low",), 1)), 0.3),
         ),
         notes=("the DiT is made up",),
     )

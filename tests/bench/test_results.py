@@ -55,6 +55,18 @@ def test_a_policy_is_weighted_by_its_rows_and_two_savings_are_named_apart() -> N
     assert "| half | 1.429 | 30.0% | 30.0% | 53.3% | 65.0% |" in text
 
 
+def test_conditioning_ahead_is_counted_once_a_batch_and_level() -> None:
+    found = bench()
+    ahead = tuple(replace(each, ahead_seconds=(0.01, 0.02, 0.01)) for each in found.timed)
+    found = replace(found, timed=ahead)
+    half = found.policies[1]
+    assert found.image_seconds(half)[0] == pytest.approx((2.8 + 3 * 0.01) / 4)
+    assert found.peer_image_seconds(found.peers()[1])[1] == pytest.approx((5 * 0.8 + 3 * 0.02) / 4)
+    # under guidance the batch holds half as many images, and all of them share what was computed
+    guided = replace(found, guided=True)
+    assert guided.image_seconds(half)[0] == pytest.approx(2.8 / 4 + 3 * 0.01 / 2)
+
+
 def test_the_record_says_what_it_must() -> None:
     text = record(bench())
     for word in ("**Question.**", "**Command.**", "**Hardware.**", "**Versions.**", "**Method.**", "**Numbers.**"):
