@@ -14,10 +14,10 @@ may import: everything in `legoc`, lazily
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from legoc.version import __version__
 
+TYPE_CHECKING = False  # typing's own costs more to import than `legoc --help` takes
 if TYPE_CHECKING:
     from legoc.diagnostics import Diagnostic as Diagnostic
     from legoc.diagnostics import SpecError as SpecError
@@ -41,7 +41,7 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _LAZY:
         module, attribute = _LAZY[name]
         return getattr(import_module(module), attribute)

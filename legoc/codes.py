@@ -13,15 +13,16 @@ may import: `legoc.source`, `legoc.diagnostics`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
 
 from legoc.diagnostics import Diagnostic, Edit, Label, Severity
 from legoc.source import Span
 
+_PAGES = Path(__file__).with_name("pages")
 
-@dataclass(frozen=True)
-class Code:
+
+class Code(NamedTuple):
     """A diagnostic code.
 
     Attributes:
@@ -37,7 +38,7 @@ class Code:
     @property
     def page(self) -> str:
         """The explanation: what the rule is, why it is there, an example and its fix (Markdown)."""
-        body = (files("legoc") / "pages" / f"{self.id}.md").read_text(encoding="utf-8")
+        body = (_PAGES / f"{self.id}.md").read_text(encoding="utf-8")
         return f"# {self.id}: {self.title} ({self.severity})\n\n{body}"
 
 

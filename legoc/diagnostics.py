@@ -16,8 +16,7 @@ from legoc.source import Span
 Severity = Literal["error", "warning"]
 
 
-@dataclass(frozen=True)
-class Label:
+class Label(NamedTuple):
     """A span with a word on it."""
 
     span: Span

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 BYTE_ORDER_MARK = "\ufeff"
 COMMAND_LINE = "--set "
@@ -52,8 +53,7 @@ class SourceFile:
         return line, offset - start + 1
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A range of characters in a file: `start` up to, not including, `end`."""
 
     file: SourceFile

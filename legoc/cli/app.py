@@ -9,16 +9,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import NamedTuple
 
 from legoc_runtime.errors import UsageError
 
 
-class Command(NamedTuple):
+class Command:
     """A command of `legoc`: its module under `legoc.cli` has `command`, annotated as `parameters.py` says."""
 
-    name: str
-    help: str
+    def __init__(self, name: str, help: str) -> None:
+        self.name, self.help = name, help
 
     @property
     def module(self) -> str:

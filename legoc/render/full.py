@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from legoc.diagnostics import Diagnostic, Label
 from legoc.render.lines import visible
@@ -22,8 +22,7 @@ def render_full(diagnostics: Sequence[Diagnostic], *, colour: bool = False) -> s
     return "\n".join(_Full(diagnostic, colour).text() for diagnostic in diagnostics)
 
 
-@dataclass(frozen=True)
-class _Mark:
+class _Mark(NamedTuple):
     """A label on one source line: columns `start` up to `end`, 0-based characters of the line."""
 
     line: int

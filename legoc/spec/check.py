@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from legoc.diagnostics import Diagnostic, SpecError
 from legoc.source import SourceFile
@@ -22,8 +22,7 @@ from legoc.spec.rules import check_rules
 from legoc.spec.suppress import suppress
 
 
-@dataclass(frozen=True)
-class CheckResult:
+class CheckResult(NamedTuple):
     """What checking a spec found.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from legoc.source import SourceFile, Span
 from legoc.spec.yaml_events import YamlEvent, yaml_events
@@ -14,8 +14,7 @@ _PROPERTY = re.compile(r"\s*[&!]\S*")
 _SPACE = re.compile(r"\s*")
 
 
-@dataclass(frozen=True)
-class Comment:
+class Comment(NamedTuple):
     """A comment, its `#` included and trailing space not.
 
     Attributes:

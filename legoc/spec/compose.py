@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Label
@@ -97,17 +97,15 @@ class _TooLargeError(Exception):
         self.span = span
 
 
-@dataclass
 class _Frame:
     """An open collection: what it holds so far, and the key that waits for its value."""
 
-    start: int
-    is_mapping: bool
-    anchor: str | None
-    items: list[Node] = field(default_factory=list[Node])
-    entries: list[tuple[ScalarNode, Node]] = field(default_factory=list[tuple[ScalarNode, Node]])
-    keys: dict[str, ScalarNode] = field(default_factory=dict[str, ScalarNode])
-    key: ScalarNode | None = None
+    def __init__(self, start: int, anchor: str | None, *, is_mapping: bool) -> None:
+        self.start, self.anchor, self.is_mapping = start, anchor, is_mapping
+        self.items: list[Node] = []
+        self.entries: list[tuple[ScalarNode, Node]] = []
+        self.keys: dict[str, ScalarNode] = {}
+        self.key: ScalarNode | None = None
 
 
 class _Builder:
@@ -140,7 +138,7 @@ class _Builder:
                 self._check_tag(event, span)
                 if len(self.stack) >= MAX_DEPTH:
                     raise _TooLargeError(f"more than {MAX_DEPTH} levels of nesting", span)
-                self.stack.append(_Frame(span.start, event.kind == "mapping", event.anchor))
+                self.stack.append(_Frame(span.start, event.anchor, is_mapping=event.kind == "mapping"))
             case "end":
                 self._close(span)
             case _:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Label
@@ -16,8 +16,7 @@ from legoc.spec.tree import MappingNode, Node, ScalarNode, SequenceNode, walk
 DIRECTIVES = ("$delete", "$before", "$after")
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a brick goes: directly below (`$before`) or above (`$after`) another one.
 
     Attributes:
@@ -31,8 +30,7 @@ class Place:
     key: Span
 
 
-@dataclass(frozen=True)
-class Directives:
+class Directives(NamedTuple):
     """The directives of one mapping.
 
     Attributes:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Label
@@ -28,8 +29,7 @@ MAX_FILES = 20
 MAX_LEVELS = 8
 
 
-@dataclass(frozen=True)
-class Composed:
+class Composed(NamedTuple):
     """A spec with all that it extends.
 
     Attributes:
@@ -84,8 +84,7 @@ def compose_spec(file: SourceFile, overrides: Sequence[str] = ()) -> Composed:
     return Composed(LocatedTree(root), findings + more, places)
 
 
-@dataclass(frozen=True)
-class _Link:
+class _Link(NamedTuple):
     """A step from a file to one that it extends.
 
     Attributes:

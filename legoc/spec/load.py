@@ -6,8 +6,8 @@ What is broken is reported, cut out and remembered; the rest goes on to the rule
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pydantic_core import ValidationError
 
@@ -27,8 +27,7 @@ MAX_GUESSES = 100
 """How many unknown names are told what they were meant to be; comparing thousands of words takes seconds."""
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """What could be read of a spec.
 
     Attributes:

@@ -7,7 +7,7 @@ with it is underlined in what was typed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic
@@ -29,8 +29,7 @@ _NOT_SET = {
 }
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(NamedTuple):
     """One name in a path."""
 
     span: Span

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Edit, Label
@@ -24,8 +24,7 @@ MAX_OPERATIONS = 8_000_000
 """Operations of all predicates of a spec over its schedule, so that checking it stays a matter of moments."""
 
 
-@dataclass(frozen=True)
-class Predicates:
+class Predicates(NamedTuple):
     """All predicates of a spec, parsed: path -> tree. A predicate that does not parse is absent."""
 
     trees: Mapping[Path, Expr]
@@ -64,8 +63,7 @@ def _places(loaded: Loaded) -> Iterator[Path]:
             yield ("skip_policies", name, brick)
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """A policy over the spec's schedule.
 
     Attributes:

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from legoc.spec.predicate_tokens import PredicateError, Token, tokenize
 from legoc.spec.suggest import close
@@ -73,8 +72,7 @@ _FUNCTION_HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """A part of a predicate: its tree, its kind, its depth, and the characters that it takes."""
 
     expr: Expr

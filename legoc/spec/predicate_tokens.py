@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal
+from typing import Literal, NamedTuple
 
 TokenKind = Literal["number", "name", "op", "end"]
 
@@ -69,8 +68,7 @@ class PredicateError(Exception):
         self.help, self.label, self.fix = help, label, fix
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A token: characters `start` up to `end`."""
 
     kind: TokenKind

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from difflib import get_close_matches
+from typing import NamedTuple
 
 from legoc.spec.language import sections
 from legoc.spec.resolved import Path
@@ -38,8 +37,7 @@ _OTHER_WORDS = {
 """What other projects call it (DiT, EDM, the released LEGO code, timm)."""
 
 
-@dataclass(frozen=True)
-class Guess:
+class Guess(NamedTuple):
     """What an unknown key was probably meant to be.
 
     Attributes:
@@ -59,6 +57,8 @@ def close(word: str, known: Iterable[str]) -> str | None:
     for candidate in known:
         if candidate.lower() == word.lower().replace("-", "_").replace(" ", "_"):
             return candidate
+    from difflib import get_close_matches  # only a mistake needs it
+
     matches = get_close_matches(word, known, n=1, cutoff=0.65)
     return matches[0] if matches else None
 
@@ -78,6 +78,8 @@ def guess_key(word: str, section: Path, written: Iterable[str]) -> Guess:
 
 def is_misspelt(word: str, guess: str, known: Iterable[str]) -> bool:
     """Whether `word` is a misspelling of `guess` and of nothing else that is known."""
+    from difflib import get_close_matches
+
     plain = word.lower().replace("-", "_").replace(" ", "_")
     return plain == guess or get_close_matches(plain, list(known), n=2, cutoff=0.7) == [guess]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from legoc.codes import CODES, report
 from legoc.diagnostics import Diagnostic, Edit, Label
@@ -24,7 +23,6 @@ _IGNORE = re.compile(r"#+\s*legoc\s*:\s*ignore\s*\[(?P<codes>[^\]]*)\]\s*:?\s*(?
 _FORM = "write `# legoc: ignore[CODE] why this is meant`"
 
 
-@dataclass
 class _Suppression:
     """One code of one comment.
 
@@ -36,11 +34,9 @@ class _Suppression:
         used: whether it suppressed something.
     """
 
-    code: str
-    span: Span
-    comment: Comment
-    line: int
-    used: bool = field(default=False)
+    def __init__(self, code: str, span: Span, comment: Comment, line: int) -> None:
+        self.code, self.span, self.comment, self.line = code, span, comment, line
+        self.used = False
 
 
 def suppress(findings: Sequence[Diagnostic], file: SourceFile) -> list[Diagnostic]:

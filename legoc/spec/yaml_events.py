@@ -7,8 +7,7 @@ bounded before anything recurses.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -27,8 +26,7 @@ _KINDS: dict[str, EventKind] = {
 }
 
 
-@dataclass(frozen=True)
-class YamlEvent:
+class YamlEvent(NamedTuple):
     """One event of a YAML stream.
 
     Attributes:
@@ -69,12 +67,30 @@ class NotYamlError(Exception):
         self.begun, self.character = begun, character
 
 
+_MAX_KEPT = 8
+_kept: dict[str, tuple[YamlEvent, ...]] = {}
+"""The events of the texts read last: a file is read for its values, and again for its comments."""
+
+
 def yaml_events(text: str) -> Iterator[YamlEvent]:
     """The events of a text, by YAML 1.2.
 
     Raises:
         NotYamlError: at the first place that is not YAML.
     """
+    if (known := _kept.get(text)) is not None:
+        yield from known
+        return
+    events: list[YamlEvent] = []
+    for event in _parsed(text):
+        events.append(event)
+        yield event
+    if len(_kept) >= _MAX_KEPT:
+        _kept.clear()
+    _kept[text] = tuple(events)
+
+
+def _parsed(text: str) -> Iterator[YamlEvent]:
     yaml: Any = YAML(typ="safe", pure=True)  # pure: libyaml reads YAML 1.1; rt leaves marks in folded text
     try:
         for event in yaml.parse(text):

@@ -10,10 +10,10 @@ first use.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from legoc_runtime.errors import LegocError, RunError, UsageError
 
+TYPE_CHECKING = False  # typing's own costs more to import than `legoc --help` takes
 if TYPE_CHECKING:
     from legoc_runtime.stack import BrickStack as BrickStack
     from legoc_runtime.stack import TrainingStack as TrainingStack
@@ -24,7 +24,7 @@ __all__ = ["BrickStack", "LegocError", "RunError", "TrainingStack", "UsageError"
 _LAZY = dict.fromkeys(("BrickStack", "TrainingStack", "load"), "legoc_runtime.stack")
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -117,6 +117,23 @@ def test_help_and_check_stay_light(broken: Path) -> None:
         assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_the_overview_imports_nothing_that_takes_time() -> None:
+    """What the overview loads beside what Python had loaded: `typing` alone takes as long as all of it."""
+    script = (
+        "import sys\nbefore = set(sys.modules)\nfrom legoc.__main__ import main\nmain(['--help'])\n"
+        "print(sorted({'typing', 're', 'enum', 'dataclasses', 'pathlib', 'inspect'} & (set(sys.modules) - before)))"
+    )
+    path = os.pathsep.join([str(ROOT), str(ROOT / "runtime")])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_every_command_has_its_module_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("check", "explain"):
         assert main([name, "--help"]) == 0
