@@ -226,6 +226,9 @@ def build(
     policies: Sequence[str] = (),
     steps: int | None = None,
     overrides: Sequence[str] = (),
+    backend: str | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
 ) -> Path:
     """Check and compile a spec file, and write its build directory: `legoc build`, from Python.
 
@@ -235,20 +238,30 @@ def build(
         policies: further skip policies whose configurations to build, e.g. `halfway:0.4`.
         steps: noise levels of the schedule on which policies are read; the spec's own by default.
         overrides: as `--set`, e.g. `bricks.top.depth=8`.
+        backend: `aoti` compiles native code into the build too.
+        device: what native code is for: `auto`, `cpu` or `cuda`.
+        dtype: what native code computes in: `float32`, `bf16` or `fp16`.
 
     Returns:
         The build directory, ready for `legoc_runtime.load(directory, weights=...)`.
 
     Raises:
         SpecError: the spec does not check.
-        UsageError: a policy does not exist or leaves no brick, the spec has what cannot be built yet, or `out` holds
-            files and is not a build.
+        UsageError: a policy does not exist or leaves no brick, the spec has what cannot be built yet, `out` holds
+            files and is not a build, or native code cannot be compiled here.
         RunError: the directory cannot be written.
     """
     manifest, spec_text = compile_spec(load_spec(path, overrides), policies=policies, steps=steps)
     directory = Path(out) if out is not None else Path(BUILDS) / manifest.name
     check_free(directory)
+    if backend is None:
+        write_build(manifest, spec_text, directory)
+        return directory
+    from legoc.native import build_native, check_native, native_target
+
+    check_native(target := native_target(backend, device, dtype))
     write_build(manifest, spec_text, directory)
+    build_native(manifest, directory, target)
     return directory
 
 

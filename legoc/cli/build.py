@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from legoc.cli.build_native import BackendOption, DeviceOption, DtypeOption, add_native, target_of
 from legoc.cli.options import Overrides
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
@@ -69,24 +70,36 @@ def command(
         bool,
         Option("--check", help="Verify that a build directory is what its spec says; write nothing."),
     ] = False,
+    backend: BackendOption = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = None,
     overrides: Overrides = None,
 ) -> None:
     """Compile a spec: one module for each skip configuration that its policies reach, and one for training.
 
-    Nothing is materialised or compiled to machine code: a build is data, a few hundred kilobytes whatever the stack.
+    Nothing is materialised, or compiled to machine code unless --backend asks for it: a build is data, a few hundred
+    kilobytes whatever the stack.
     The directory's path is printed on stdout, after what --print-after and --time-passes print.
     """
     from legoc.cli.build_passes import PassLog
     from legoc.cli.build_summary import summary
-    from legoc.driver import BUILDS, check_build, check_free, compile_spec, write_build
+    from legoc.driver import BUILDS, check_build, check_free, compile_path, compile_spec, write_build
     from legoc.spec import load_spec
 
     if check:
-        others = (out, policy, steps, print_after, disable, overrides)
+        others = (out, policy, steps, print_after, disable, overrides, backend, device, dtype)
         if any(given is not None for given in others) or dry_run or time_passes or json:
             raise UsageError("--check takes a build directory alone", help="legoc build --check build/NAME")
         check_build(spec)
         echo(f"{spec} is what its spec says", err=True)
+        return
+    target = target_of(backend, device, dtype)
+    if target is not None and spec.is_dir():
+        others = (out, policy, steps, print_after, disable, overrides)
+        if any(given is not None for given in others) or dry_run or time_passes or json:
+            raise UsageError(f"{spec} is built already; --backend adds to it as it is", help="or build from its spec")
+        add_native(compile_path(spec)[0], spec, target)
+        echo(spec)
         return
     if json and print_after:
         raise UsageError("--print-after prints text, and --json one JSON document", help="leave one of them out")
@@ -100,6 +113,8 @@ def command(
         if not json:
             echo(summary(manifest), err=True, nl=False)
         write_build(manifest, spec_text, directory)
+        if target is not None:
+            add_native(manifest, directory, target)
     if json:
         echo(_json(manifest, policy or (), steps, log if time_passes else None, directory, written=not dry_run))
         return

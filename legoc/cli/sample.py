@@ -11,6 +11,7 @@ from legoc.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
     from legoc.cli.sample_source import StackSource
+    from legoc_runtime.backends.base import Choice
     from legoc_runtime.contract.manifest import Manifest
     from legoc_runtime.sampling.plan import Plan
     from legoc_runtime.sampling.record import Source
@@ -69,7 +70,11 @@ def command(
         Option(help="Rate of the EMA to sample, or `none`. [default: the run's first]", show_default=False),
     ] = None,
     device: Annotated[str, Option(help="auto, cpu, or cuda.")] = "auto",
-    backend: Annotated[str, Option(help="auto, eager, or inductor.")] = "auto",
+    backend: Annotated[str, Option(help="auto, eager, inductor, or aoti.")] = "auto",
+    trust_native: Annotated[
+        bool,
+        Option("--trust-native", help="Run the native code in the run, as aoti does; you know who built it."),
+    ] = False,
     quiet: Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Sample a trained stack: a PNG a seed, grid.png and samples.json.
@@ -84,7 +89,10 @@ def command(
     say = _Talk(quiet)
     source = _find(path, ema, say)
     plan = _plan(source.manifest, skip_policy, seeds, classes, settings, say)
-    echo(_sample(source, plan, batch, out, overwrite, device, backend, say))
+    from legoc_runtime.backends.base import choose_backend
+
+    choice = choose_backend(backend, build=source.build, trust_native=trust_native)
+    echo(_sample(source, plan, batch, out, overwrite, device, choice, say))
 
 
 class _Talk:
@@ -142,13 +150,12 @@ def _sample(
     out: Path | None,
     overwrite: bool,
     device: str,
-    backend: str,
+    choice: Choice,
     say: _Talk,
 ) -> Path:
     """Load, sample and write; gives the directory."""
     from legoc.cli.sample_talk import SamplingBar, plan_lines, result_line
     from legoc.draw.timeline import macs_saved
-    from legoc_runtime.backends.base import choose_backend
     from legoc_runtime.backends.device import choose_device
     from legoc_runtime.sampling.output import SampleDirectory
     from legoc_runtime.sampling.run import SamplingRun
@@ -156,7 +163,7 @@ def _sample(
     saved = macs_saved(plan.shape, plan.table, plan.evaluations)
     for line in plan_lines(plan, saved):
         say(line)
-    choice, where = choose_backend(backend), choose_device(device)
+    where = choose_device(device)
     record = source.record()
     directory = SampleDirectory(out if out is not None else source.home / set_name(plan, record), plan, record)
     directory.claim(overwrite=overwrite)

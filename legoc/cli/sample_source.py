@@ -29,11 +29,13 @@ class StackSource:
         manifest: the build: the run's own, or compiled from the spec in the weights' header.
         weights: the file of weights.
         home: directory under which sets of samples go by default.
+        build: the run, whose native code may be run; None for a file of weights.
     """
 
     manifest: Manifest
     weights: WeightsFile
     home: Path
+    build: Path | None = None
 
     def missing_programs(self, configurations: Sequence[Configuration]) -> list[Program]:
         """Programs, lowered now, of the configurations that the build did not foresee."""
@@ -101,7 +103,7 @@ def find_stack(path: Path, ema: str | None) -> StackSource:
             f"{weights.path} was trained under another spec than that of {directory}",
             help="sample the file itself (its spec is inside), or the run that it came from",
         )
-    return StackSource(manifest, weights, directory / "samples")
+    return StackSource(manifest, weights, directory / "samples", directory)
 
 
 def _compiled(weights: WeightsFile) -> Manifest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch import fx
@@ -45,33 +45,57 @@ class Choice:
     reason: str | None
 
 
-BACKENDS: dict[str, str] = {
-    "eager": "legoc_runtime.backends.eager:Eager",
-    "inductor": "legoc_runtime.backends.inductor:Inductor",
-}
-"""Name -> where its class is; imported when asked for."""
+BACKENDS = ("eager", "inductor", "aoti")
+NATIVE_BACKENDS = ("aoti",)
+"""Those that run native code out of a build."""
 
 
-def choose_backend(name: str) -> Choice:
+def choose_backend(name: str, *, build: Path | None = None, trust_native: bool = False) -> Choice:
     """A backend by name; `auto` takes inductor where it can run, else eager, and says why.
 
+    Args:
+        name: `auto` or one of `BACKENDS`.
+        build: the build directory or run whose native code may be run.
+        trust_native: whether to run native code; it is asked for by name, never by `auto`.
+
     Raises:
-        UsageError: there is no such backend, or it cannot run here.
+        UsageError: there is no such backend, it cannot run here, or it needs a build or trust.
+        RunError: the build's native code is damaged.
     """
+    if name not in ("auto", *BACKENDS):
+        raise UsageError(f"there is no backend `{name}`", help=f"choose one of auto, {', '.join(BACKENDS)}")
+    if trust_native and name not in NATIVE_BACKENDS:
+        raise UsageError(
+            f"backend `{name}` runs no native code of a build, so there is nothing to trust",
+            help=f"leave --trust-native out, or choose --backend {' or '.join(NATIVE_BACKENDS)}",
+        )
     if name == "auto":
-        inductor = _make("inductor")
+        inductor = _make("inductor", build, trust_native)
         reason = inductor.available()
         if reason is None:
             return Choice(inductor, "inductor: a compiler is at hand")
-        return Choice(_make("eager"), f"eager: inductor cannot run, {reason}")
-    if name not in BACKENDS:
-        raise UsageError(f"there is no backend `{name}`", help=f"choose one of auto, {', '.join(BACKENDS)}")
-    backend = _make(name)
+        return Choice(_make("eager", build, trust_native), f"eager: inductor cannot run, {reason}")
+    backend = _make(name, build, trust_native)
     if reason := backend.available():
         raise UsageError(f"backend `{name}` cannot run here: {reason}", help="--backend auto takes one that can")
     return Choice(backend, None)
 
 
-def _make(name: str) -> Backend:
-    module, _, attribute = BACKENDS[name].partition(":")
-    return getattr(import_module(module), attribute)()
+def _make(name: str, build: Path | None, trust_native: bool) -> Backend:
+    # imported late: a backend's libraries are slow to import, and may not be there
+    if name == "eager":
+        from legoc_runtime.backends.eager import Eager
+
+        return Eager()
+    if name == "inductor":
+        from legoc_runtime.backends.inductor import Inductor
+
+        return Inductor()
+    if build is None:
+        raise UsageError(
+            f"backend `{name}` runs the native code of a build, and none was given",
+            help=f"legoc sample RUN --backend {name} --trust-native, or legoc_runtime.load in Python",
+        )
+    from legoc_runtime.backends.aoti import Aoti
+
+    return Aoti(build, trust=trust_native)

@@ -23,7 +23,6 @@ from torch import Tensor, fx, nn
 
 from legoc_runtime.backends.base import Module
 from legoc_runtime.backends.regions import (
-    BlockSignature,
     Forms,
     block_signature,
     replace_blocks,
@@ -33,6 +32,7 @@ from legoc_runtime.backends.regions import (
 )
 from legoc_runtime.contract.attention_rule import AttentionForm
 from legoc_runtime.contract.gelu_rule import GeluForm
+from legoc_runtime.contract.native import BlockSignature
 from legoc_runtime.layers.leaves import Attend, Decode, Mlp
 
 BlockFunction = Callable[[Attend, Mlp, Tensor, Tensor, AttentionForm, GeluForm], Tensor]

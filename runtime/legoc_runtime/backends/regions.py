@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 from legoc_runtime.contract import program
 from legoc_runtime.contract.attention_rule import AttentionForm, Device, attention_form
 from legoc_runtime.contract.gelu_rule import GeluForm, gelu_form
+from legoc_runtime.contract.native import BlockSignature
 from legoc_runtime.layers.leaves import Attend, Decode, Mlp
 
 
@@ -50,35 +51,6 @@ class Forms:
         )
 
 
-@dataclass(frozen=True)
-class BlockSignature:
-    """What tells compiled blocks apart; weights, batch and number of windows do not.
-
-    Attributes:
-        width: features of a token.
-        heads: attention heads.
-        tokens: tokens of a window.
-        hidden: hidden features of the MLP.
-        dtype: type of weights and arithmetic, e.g. `float32`.
-        attention: form of the attention.
-        gelu: form of the GELU.
-    """
-
-    width: int
-    heads: int
-    tokens: int
-    hidden: int
-    dtype: str
-    attention: AttentionForm
-    gelu: GeluForm
-
-    @property
-    def name(self) -> str:
-        """An identifier: `block_384x6_4_1536_float32_products_sigmoid`."""
-        sizes = f"{self.width}x{self.heads}_{self.tokens}_{self.hidden}"
-        return f"block_{sizes}_{self.dtype}_{self.attention}_{self.gelu}"
-
-
 def block_signature(attend: Attend, mlp: Mlp, forms: Forms) -> BlockSignature:
     """The signature of a block under a choice of forms."""
     return BlockSignature(
@@ -97,6 +69,15 @@ def run_block(
 ) -> Tensor:
     """One Transformer block: tokens [N, W, L, D], modulation [N, 6*D] to [N, W, L, D]."""
     return mlp(attend(tokens, modulation, attention), modulation, gelu)
+
+
+def block_weights(attend: Attend, mlp: Mlp) -> dict[str, Tensor]:
+    """The weights of a block by the names that compiled code knows them by: `attend.qkv.weight`, `mlp.fc1.bias`, ..."""
+    return {
+        f"{part}.{name}": weight.detach()
+        for part, module in (("attend", attend), ("mlp", mlp))
+        for name, weight in module.named_parameters()
+    }
 
 
 def device_of(leaf: nn.Module) -> Device:

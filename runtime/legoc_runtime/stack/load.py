@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from legoc_runtime.backends.base import Backend
+from legoc_runtime.backends.base import Backend, choose_backend
 from legoc_runtime.checkpoint import find_weights, read_tensors
 from legoc_runtime.contract.manifest import read_manifest
 from legoc_runtime.contract.program import Program
@@ -21,28 +21,32 @@ def load(
     weights: str | Path | None = None,
     ema: str | None = None,
     backend: str | Backend = "eager",
+    trust_native: bool = False,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     extra_programs: Iterable[Program] = (),
 ) -> BrickStack:
-    """Load a stack with its weights. Runs no code from `path`.
+    """Load a stack with its weights. Runs no code from `path`, unless a native backend is asked for and trusted.
 
     Args:
         path: a run (its newest checkpoint is taken), a checkpoint directory inside one, or a build directory.
         weights: a run, checkpoint or .safetensors file to take the weights from; a build directory needs one.
         ema: which weights: None takes the run's first EMA if it has one, `none` the raw weights, a rate such as
             `0.9999` that EMA.
-        backend: `auto`, `eager`, `inductor`, or a Backend.
+        backend: `auto`, `eager`, `inductor`, `aoti`, or a Backend.
+        trust_native: run the native code in `path`, as `aoti` does. Nothing but its builder vouches for it.
         device: where the stack lives.
         dtype: type of the weights and of the arithmetic.
         extra_programs: programs of configurations that the build does not hold.
 
     Raises:
-        UsageError: there is nothing to load there.
+        UsageError: there is nothing to load there, or the backend cannot run here or is not trusted.
         RunError: what is there is damaged, or the weights are of another stack.
     """
     directory = build_directory(Path(path))
     manifest = read_manifest(directory)
+    if isinstance(backend, str):
+        backend = choose_backend(backend, build=directory, trust_native=trust_native).backend
     file = find_weights(Path(weights) if weights is not None else Path(path), ema=ema)
     store = WeightStore(manifest.shape, device=device, dtype=dtype)
     store.load(read_tensors(file))
