@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 BARE = "import pydantic, ruamel.yaml, typer"
 AIM = 1.5
+BROKEN = "tests/diagnostics/fixtures/LG101_misspelt.yaml"
 
 
 def commands() -> dict[str, list[str]]:
@@ -39,7 +40,10 @@ def commands() -> dict[str, list[str]]:
         "legoc --help": ["-m", "legoc", "--help"],
         "legoc check, one spec": ["-m", "legoc", "check", one],
         f"legoc check, {len(presets)} presets": ["-m", "legoc", "check", *presets],
+        "legoc check, a misspelt key": ["-m", "legoc", "check", BROKEN],
         "legoc fmt --check, one spec": ["-m", "legoc", "fmt", "--check", one],
+        "legoc explain LG201": ["-m", "legoc", "explain", "LG201"],
+        "legoc check --help": ["-m", "legoc", "check", "--help"],
     }
 
 
@@ -47,11 +51,12 @@ def timed(arguments: list[str], environment: dict[str, str]) -> tuple[float, flo
     """Wall and CPU seconds of one process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL,
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, check=False, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     wall = time.perf_counter() - start
+    assert done.returncode == (1 if BROKEN in arguments else 0), f"{arguments} ended with {done.returncode}"
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
