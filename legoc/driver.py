@@ -317,9 +317,11 @@ def build_faults(manifest: Manifest, spec: StackSpec, directory: Path) -> list[s
 def manifest_faults(manifest: Manifest, spec: StackSpec, directory: Path) -> list[str]:
     """Where a build's manifest, programs aside, says other things than its spec: a sentence, or none.
 
-    The version that wrote the build is no fault: what it wrote may still be what this one would write.
+    The version that wrote the build is no fault: what it wrote may still be what this one would write. Neither is the
+    hash of a resolved spec which an older version wrote with fewer keys; `compile_path` holds it against the file.
     """
     fresh, _ = describe_spec(spec)
+    fresh = replace(fresh, spec_hash=manifest.spec_hash)
     written, expected = (
         json.loads(replace(m, passes=(), programs=(), legoc_version=__version__).to_json()) for m in (manifest, fresh)
     )

@@ -36,6 +36,9 @@ _SPLIT = frozenset(
 BOOKKEEPING = ("snapshot_images", "log_images")
 """Training settings that change what is written and not what is learned."""
 
+ROUNDING = ("batch",)
+"""Sampling settings that move pictures by rounding only."""
+
 
 @dataclass(frozen=True)
 class SpecHashes:
@@ -64,6 +67,7 @@ def hashed_values(spec: StackSpec) -> dict[str, dict[str, Any]]:
     bricks: list[dict[str, Any]] = shape["bricks"]
     diffusion: dict[str, Any] = shape["diffusion"]
     train: dict[str, Any] = codec.encode_fields(spec.train)
+    sample: dict[str, Any] = codec.encode_fields(spec.sample)
     training = {
         "bricks": {brick["id"]: _taken(brick, TRAINING_OF_BRICK) for brick in bricks},
         "diffusion": _taken(diffusion, TRAINING_OF_DIFFUSION),
@@ -75,7 +79,7 @@ def hashed_values(spec: StackSpec) -> dict[str, dict[str, Any]]:
         "diffusion": _taken(diffusion, SAMPLING_OF_DIFFUSION),
         "default": _predicates(spec.default_skips.items()),
         "policies": {name: _predicates(policy.skips) for name, policy in spec.policies.items()},
-        "settings": codec.encode_fields(spec.sample),
+        "settings": {key: value for key, value in sample.items() if key not in ROUNDING},
     }
     others = {field.name: codec.encode(getattr(spec, field.name)) for field in fields(spec) if field.name not in _SPLIT}
     return {"architecture": {**shape, **others}, "training": training, "sampling": sampling}

@@ -30,15 +30,17 @@ def command(
     skip_policy: Annotated[
         str | None,
         Option(
-            help="none, halfway, halfway:SHARE, or one of the spec's. [default: the spec's `skip:` keys if it has any]",
+            help=f"none, halfway, halfway:SHARE, or one of the spec's. {FROM_SPEC}",
             show_default=False,
         ),
     ] = None,
-    seeds: Annotated[str, Option(help="One picture a seed: 0-63, or 1,5,9-12.")] = "0-63",
+    seeds: Annotated[
+        str | None, Option(help=f"One picture a seed: 0-63, or 1,5,9-12. {FROM_SPEC}", show_default=False)
+    ] = None,
     classes: Annotated[
         str | None,
         Option(
-            help="One class (3), a list that seeds cycle through (0,3,5), or `balanced`. [default: drawn by the seed]",
+            help=f"One class (3), a list that seeds cycle through (0,3,5), balanced or random. {FROM_SPEC}",
             show_default=False,
         ),
     ] = None,
@@ -59,7 +61,7 @@ def command(
         Option(help=f"S_max: churn acts up to this sigma. {FROM_SPEC}", show_default=False),
     ] = None,
     churn_noise: Annotated[float | None, Option(help=f"S_noise of EDM. {FROM_SPEC}", show_default=False)] = None,
-    batch: Annotated[int, Option(help="Pictures at once.", min=1)] = 64,
+    batch: Annotated[int | None, Option(help=f"Pictures at once. {FROM_SPEC}", min=1, show_default=False)] = None,
     out: Annotated[
         Path | None,
         Option("-o", "--out", help="Where they go. [default: RUN/samples/POLICY-...]", show_default=False),
@@ -67,7 +69,7 @@ def command(
     overwrite: Annotated[bool, Option("--overwrite", help="Replace samples of another request.")] = False,
     ema: Annotated[
         str | None,
-        Option(help="Rate of the EMA to sample, or `none`. [default: the run's first]", show_default=False),
+        Option(help=f"Rate of the EMA to sample, `first` of the run's, or `none`. {FROM_SPEC}", show_default=False),
     ] = None,
     device: Annotated[str, Option(help="auto, cpu, or cuda.")] = "auto",
     backend: Annotated[str, Option(help="auto, eager, inductor, or aoti.")] = "auto",
@@ -84,15 +86,16 @@ def command(
     Every call of the stack is held against the policy; samples.json keeps the trace.
     The directory is printed on stdout.
     """
-    settings = {"guidance": guidance, "steps": steps, "churn": churn}
-    settings |= {"churn_min": churn_min, "churn_max": churn_max, "churn_noise": churn_noise}
+    flags = {"guidance": guidance, "steps": steps, "churn": churn}
+    flags |= {"churn_min": churn_min, "churn_max": churn_max, "churn_noise": churn_noise}
+    flags |= {"skip_policy": skip_policy, "seeds": seeds, "classes": classes, "batch": batch, "ema": ema}
     say = _Talk(quiet)
     source = _find(path, ema, say)
-    plan = _plan(source.manifest, skip_policy, seeds, classes, settings, say)
+    plan = _plan(source.manifest, flags, say)
     from legoc_runtime.backends.base import choose_backend
 
     choice = choose_backend(backend, build=source.build, trust_native=trust_native)
-    echo(_sample(source, plan, batch, out, overwrite, device, choice, say))
+    echo(_sample(source, plan, out, overwrite, device, choice, say))
 
 
 class _Talk:
@@ -119,34 +122,33 @@ def _find(path: Path | None, ema: str | None, say: _Talk) -> StackSource:
 
 def _plan(
     manifest: Manifest,
-    skip_policy: str | None,
-    seeds: str,
-    classes: str | None,
-    given: dict[str, float | None],
+    flags: dict[str, float | str | None],
     say: _Talk,
 ) -> Plan:
     """Everything that can be refused before the weights are read."""
-    from legoc_runtime.sampling.classes import parse_classes
+    from legoc_runtime.contract.request import parse_classes, parse_seeds
     from legoc_runtime.sampling.plan import make_plan
-    from legoc_runtime.sampling.seeds import parse_seeds
 
-    policy = manifest.policy(skip_policy)
-    if skip_policy is None:
-        say(f"no --skip-policy: taking `{policy.name}`" + _why(policy.name))
-    settings, notices = overridden(manifest.sample, given)
+    settings, notices = overridden(manifest.sample, flags)
+    policy = manifest.policy(settings.skip_policy)
+    if flags["skip_policy"] is None:
+        say(f"no --skip-policy: taking `{policy.name}`, {_why(policy.name, manifest)}")
     for notice in notices:
         say(notice)
-    return make_plan(manifest.shape, policy, settings, parse_seeds(seeds), parse_classes(classes))
+    seeds, classes = parse_seeds(settings.seeds), parse_classes(settings.classes)
+    return make_plan(manifest.shape, policy, settings, seeds, classes)
 
 
-def _why(policy: str) -> str:
-    return ", the spec's `skip:` keys" if policy == "default" else ", as the spec has no `skip:` keys"
+def _why(policy: str, manifest: Manifest) -> str:
+    if policy == "default":
+        return "the spec's `skip:` keys"
+    own_keys = any(known.name == "default" for known in manifest.policies)
+    return "as the spec has no `skip:` keys" if policy == "none" and not own_keys else "the spec's `sample.skip_policy`"
 
 
 def _sample(
     source: StackSource,
     plan: Plan,
-    batch: int,
     out: Path | None,
     overwrite: bool,
     device: str,
@@ -170,6 +172,7 @@ def _sample(
     programs = source.missing_programs(plan.table.distinct())
     stack = source.load(backend=choice.backend, device=where, programs=programs)
     how = {"device": str(where), "backend": choice.backend.name}
+    batch = plan.settings.batch
     say(f"{len(plan.seeds):,} seeds by {batch} on {where}, backend {choice.reason or choice.backend.name}")
     with SamplingBar(plan, quiet=say.quiet) as bar:
         run = SamplingRun(stack, plan, device=where)

@@ -79,7 +79,8 @@ def find_stack(path: Path, ema: str | None) -> StackSource:
 
     Args:
         path: a run, a checkpoint directory in one, or a .safetensors file of legoc's.
-        ema: None takes the first EMA if there is one, `none` the raw weights, a rate that EMA.
+        ema: `first` is the run's first EMA if there is one, `none` the raw weights, a rate that EMA; None takes what
+            the spec says.
 
     Raises:
         UsageError: there is nothing to sample from.
@@ -97,7 +98,8 @@ def find_stack(path: Path, ema: str | None) -> StackSource:
         raise UsageError(f"there is nothing at {path}", help="give a run, a checkpoint or a .safetensors file")
     directory = build_directory(path)
     manifest = read_manifest(directory)
-    weights = find_weights(path, ema=ema)
+    chosen = manifest.sample.ema if ema is None else ema
+    weights = find_weights(path, ema=None if chosen == "first" else chosen)
     if weights.spec_hash != manifest.spec_hash:
         raise RunError(
             f"{weights.path} was trained under another spec than that of {directory}",

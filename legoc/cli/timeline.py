@@ -24,7 +24,7 @@ def command(
         Option(
             "--skip-policy",
             "--policy",
-            help="none, halfway, halfway:SHARE, or one of the spec's. [default: the spec's `skip:` keys if it has any]",
+            help="none, halfway, halfway:SHARE, or one of the spec's. [default: what the spec samples with]",
             show_default=False,
         ),
     ] = None,

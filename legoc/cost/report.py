@@ -255,7 +255,8 @@ def price(
 
 def _chosen(manifest: Manifest, names: Sequence[str]) -> list[Policy]:
     builtin = ["none", "halfway"] if len(manifest.shape.bricks) > 1 else ["none"]
-    chosen = dict.fromkeys(names or [*builtin, *(policy.name for policy in manifest.policies)])
+    declared = [*(policy.name for policy in manifest.policies), manifest.sample.skip_policy]
+    chosen = dict.fromkeys(names or [*builtin, *declared])
     return [manifest.policy(name) for name in chosen]
 
 

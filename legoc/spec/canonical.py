@@ -62,6 +62,9 @@ def _lines(spec: StackSpec) -> Iterator[str]:
     if sample.sampler == "heun":
         yield from _entries(churn=sample.churn, churn_min=sample.churn_min, churn_max=sample.churn_max)
         yield from _entries(churn_noise=sample.churn_noise)
+    yield from _entries(skip_policy=sample.skip_policy)
+    # their forms (0-63, 0,3,5, 0.999, words) need no quotes
+    yield from (f"  {key}: {getattr(sample, key)}" for key in ("seeds", "classes", "batch", "ema"))
 
 
 def _skip(spec: StackSpec, id: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ from legoc.spec.read import read_source
 from legoc.spec.resolve import resolve, resolve_sample
 from legoc.spec.resolved import StackSpec
 from legoc.spec.rules import check_rules
+from legoc.spec.sampling import check_sampling
 from legoc.spec.suppress import suppress
 
 
@@ -61,6 +62,7 @@ def check_text(text: str, name: str, overrides: Sequence[str] = ()) -> CheckResu
     findings += more
     findings += check_diffusion(loaded)
     findings += check_pretrained(loaded, drafts)
+    findings += check_sampling(loaded)
     levels = schedule(loaded, resolve_sample(loaded))
     tables, more = tabulate_policies(loaded, drafts, predicates, levels)
     findings += more

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString, cast
 
 from pydantic_core import PydanticCustomError
 
@@ -54,20 +54,23 @@ def count_from_zero(value: Any) -> int:
     return count
 
 
+def _sides(value: Any, expected: LiteralString) -> tuple[int, int]:
+    """Two sides: one number for both, or `HxW`."""
+    if type(value) is int:
+        return value, value
+    if not isinstance(value, str):
+        raise PydanticCustomError("type", expected)
+    match = re.fullmatch(r"([0-9]{1,6}) ?x ?([0-9]{1,6})", value)
+    if match is None:
+        raise PydanticCustomError("text", expected)
+    return int(match[1]), int(match[2])
+
+
 def size(value: Any) -> tuple[int, int] | Literal["image"]:
     """A window: one number, `HxW`, or `image` for the whole grid."""
-    expected = "a number of pixels, height x width such as 8x16, or image"
     if value == "image":
         return "image"
-    if type(value) is int:
-        sides = (value, value)
-    elif isinstance(value, str):
-        match = re.fullmatch(r"([0-9]{1,6}) ?x ?([0-9]{1,6})", value)
-        if match is None:
-            raise PydanticCustomError("text", expected)
-        sides = (int(match[1]), int(match[2]))
-    else:
-        raise PydanticCustomError("type", expected)
+    sides = _sides(value, "a number of pixels, height x width such as 8x16, or image")
     if min(sides) < 1:
         raise PydanticCustomError("range", "at least 1")
     if max(sides) > MAX_SIDE:
@@ -77,19 +80,50 @@ def size(value: Any) -> tuple[int, int] | Literal["image"]:
 
 def offset(value: Any) -> tuple[int, int]:
     """A shift of windows: one number of pixels for rows and columns, or `HxW`."""
-    expected = "a number of pixels, or rows x columns such as 2x4"
-    if type(value) is int:
-        sides = (value, value)
-    elif isinstance(value, str):
-        match = re.fullmatch(r"([0-9]{1,6}) ?x ?([0-9]{1,6})", value)
-        if match is None:
-            raise PydanticCustomError("text", expected)
-        sides = (int(match[1]), int(match[2]))
-    else:
-        raise PydanticCustomError("type", expected)
+    sides = _sides(value, "a number of pixels, or rows x columns such as 2x4")
     if min(sides) < 0:
         raise PydanticCustomError("range", "at least 0")
     return sides
+
+
+def seeds(value: Any) -> str:
+    """Seeds of pictures as `legoc sample --seeds` takes them; what they name is looked at later."""
+    expected = "seeds such as 0-63, or 1,5,9-12"
+    if type(value) is not int and not isinstance(value, str):
+        raise PydanticCustomError("type", expected)
+    text = "".join(str(value).split())
+    if not re.fullmatch(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*", text):
+        raise PydanticCustomError("text", expected)
+    return text
+
+
+def classes(value: Any) -> str:
+    """Classes of pictures as `legoc sample --classes` takes them, or as a list."""
+    expected = "a class such as 3, a list such as [0, 3, 5], balanced or random"
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        sound = bool(items) and all(type(item) is int and 0 <= item < 10**18 for item in items)
+    else:
+        items, sound = [value], type(value) is int or isinstance(value, str)
+    if not sound:
+        raise PydanticCustomError("type", expected)
+    text = "".join(",".join(map(str, items)).split())
+    if text not in ("balanced", "random") and not re.fullmatch(r"[0-9]{1,18}(,[0-9]{1,18})*", text):
+        raise PydanticCustomError("text", expected)
+    return text
+
+
+def average(value: Any) -> str:
+    """Which weights are sampled, as `legoc sample --ema` takes it."""
+    expected = "the rate of an average such as 0.9999, first or none"
+    if value in ("first", "none"):
+        return str(value)
+    if type(value) not in (int, float, str):
+        raise PydanticCustomError("type", expected)
+    rate = float(value) if type(value) is not str or re.fullmatch(r"[0-9]*\.?[0-9]+", value) else 0.0
+    if not 0 < rate < 1:
+        raise PydanticCustomError("text", expected)
+    return repr(rate)
 
 
 def not_null(value: Any) -> Any:
@@ -105,6 +139,17 @@ def word_as_kind(value: Any) -> Any:
 
 
 READERS: dict[str, Callable[[Any], Any]] = {
-    reader.__name__: reader for reader in (count_from_zero, not_null, offset, positive_count, size, word_as_kind)
+    reader.__name__: reader
+    for reader in (
+        average,
+        classes,
+        count_from_zero,
+        not_null,
+        offset,
+        positive_count,
+        seeds,
+        size,
+        word_as_kind,
+    )
 }
 """What the models of the language may call, by name."""

@@ -20,9 +20,11 @@ DEFAULT_LABEL_DROPOUT = 0.1
 
 
 def resolve_sample(loaded: Loaded) -> SampleSettings:
-    """The `sample:` section; the sampler is the diffusion's own where none is written."""
+    """The `sample:` section; sampler and skip policy are the diffusion's and the bricks' own where none is written."""
     chosen = _chosen(loaded.written.sample)
     chosen.setdefault("sampler", SAMPLERS[kind_of(loaded) or "edm"])
+    skips = any(brick.skip is not None for brick in loaded.written.bricks or [])
+    chosen.setdefault("skip_policy", "default" if skips else "none")
     return SampleSettings(**chosen)
 
 

@@ -37,6 +37,10 @@ _OTHER_WORDS = {
 """What other projects call it (DiT, EDM, the released LEGO code, timm)."""
 
 
+_RARELY_MEANT = {("sample", key) for key in ("batch", "classes", "ema")}
+"""Keys that have the name of one which is written far more often, in another section."""
+
+
 class Guess(NamedTuple):
     """What an unknown key was probably meant to be.
 
@@ -71,7 +75,7 @@ def guess_key(word: str, section: Path, written: Iterable[str]) -> Guess:
         return Guess(known)
     elsewhere = [path for path, other in sections().items() if known in other.keys]
     if elsewhere and pattern(section) not in elsewhere:
-        return Guess(known, _nearest(section, elsewhere))
+        return Guess(known, _nearest(known, section, elsewhere))
     guess = close(word, own)
     return Guess(guess, is_certain=guess is not None and is_misspelt(word, guess, own))
 
@@ -84,14 +88,15 @@ def is_misspelt(word: str, guess: str, known: Iterable[str]) -> bool:
     return plain == guess or get_close_matches(plain, list(known), n=2, cutoff=0.7) == [guess]
 
 
-def _nearest(section: Path, candidates: list[Path]) -> Path:
+def _nearest(key: str, section: Path, candidates: list[Path]) -> Path:
     """The candidate that shares most with where the key was written, nearest to the top level, last in the language.
 
     So `steps` at the top level was meant for `sample:`, not for the constants of `diffusion:`.
     """
 
-    def shared(path: Path) -> tuple[int, int]:
-        return sum(a == b for a, b in zip(path, pattern(section), strict=False)), -len(path)
+    def shared(path: Path) -> tuple[int, int, bool]:
+        same = sum(a == b for a, b in zip(path, pattern(section), strict=False))
+        return same, -len(path), (*path, key) not in _RARELY_MEANT
 
     return max(reversed(candidates), key=shared)
 

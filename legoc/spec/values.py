@@ -6,17 +6,37 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, PlainValidator, StringConstraints
 
-from legoc.spec.readers import MAX_COUNT, MAX_SIDE, count_from_zero, offset, positive_count, size
+from legoc.spec.readers import (
+    MAX_COUNT,
+    MAX_SIDE,
+    average,
+    classes,
+    count_from_zero,
+    offset,
+    positive_count,
+    seeds,
+    size,
+)
 
 Size: TypeAlias = tuple[int, int] | Literal["image"]
 _SizeText = Annotated[str, StringConstraints(pattern=r"\A[0-9]{1,6} ?x ?[0-9]{1,6}\z")]
 _CountText = Annotated[str, StringConstraints(pattern=r"\A[0-9]{1,15}(\.[0-9]{1,15})?[kMG]\z")]
 _SizeInput = Annotated[int, Field(ge=1, le=MAX_SIDE)] | Literal["image"] | _SizeText
-_OffsetInput = Annotated[int, Field(ge=0)] | _SizeText
+_NotNegative = Annotated[int, Field(ge=0)]
+_OffsetInput = _NotNegative | _SizeText
 _PositiveInput = Annotated[int, Field(ge=1, le=MAX_COUNT)] | _CountText
 _CountInput = Annotated[int, Field(ge=0, le=MAX_COUNT)] | _CountText
+_SeedsText = Annotated[str, StringConstraints(pattern=r"\A[0-9]+(-[0-9]+)?( ?, ?[0-9]+(-[0-9]+)?)*\z")]
+_ClassesText = Annotated[str, StringConstraints(pattern=r"\A[0-9]+( ?, ?[0-9]+)*\z")]
+_ClassesInput = (
+    Literal["balanced", "random"] | _NotNegative | Annotated[list[_NotNegative], Field(min_length=1)] | _ClassesText
+)
+_AverageInput = Literal["first", "none"] | Annotated[float, Field(gt=0, lt=1)]
 WrittenSize = Annotated[Size, PlainValidator(size, json_schema_input_type=_SizeInput)]
 WrittenOffset = Annotated[tuple[int, int], PlainValidator(offset, json_schema_input_type=_OffsetInput)]
+WrittenSeeds = Annotated[str, PlainValidator(seeds, json_schema_input_type=_NotNegative | _SeedsText)]
+WrittenClasses = Annotated[str, PlainValidator(classes, json_schema_input_type=_ClassesInput)]
+WrittenAverage = Annotated[str, PlainValidator(average, json_schema_input_type=_AverageInput)]
 PositiveCount = Annotated[int, PlainValidator(positive_count, json_schema_input_type=_PositiveInput)]
 Count = Annotated[int, PlainValidator(count_from_zero, json_schema_input_type=_CountInput)]
 Text = Annotated[str, StringConstraints(max_length=2000)]

@@ -40,7 +40,10 @@ from legoc.spec.values import (
     StackName,
     Text,
     Width,
+    WrittenAverage,
+    WrittenClasses,
     WrittenOffset,
+    WrittenSeeds,
     WrittenSize,
 )
 from legoc_runtime.contract.schedule import MAX_STEPS
@@ -289,6 +292,29 @@ class Sample(Section):
     )
     churn_noise: Positive | None = Field(
         None, description="S_noise: how much the noise that churn adds is inflated (1)", examples=[1.003]
+    )
+    skip_policy: Text | None = Field(
+        None,
+        description="skip policy: none, halfway, halfway:SHARE, or one of the spec's "
+        "(default where bricks have a `skip`, else none)",
+        examples=["halfway", "halfway:0.4", "lean"],
+    )
+    seeds: WrittenSeeds | None = Field(
+        None, description="one picture a seed: numbers and ranges (0-63)", examples=["0-63", "1,5,9-12"]
+    )
+    classes: WrittenClasses | None = Field(
+        None,
+        description="which class a seed's picture shows: one, a list that seeds cycle through, all in turn (balanced) "
+        "or one drawn by the seed (random)",
+        examples=[3, [0, 3, 5], "balanced"],
+    )
+    batch: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="pictures at once (64)", examples=[256]
+    )
+    ema: WrittenAverage | None = Field(
+        None,
+        description="rate of the moving average to sample, the run's first, or none: the raw weights (first)",
+        examples=[0.9999, "none"],
     )
 
 

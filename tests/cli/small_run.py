@@ -23,14 +23,14 @@ bricks:
 skip_policies:
   late: {image: "sigma < 0.3"}
   only_image: {windows: "progress >= 0", parts: "progress >= 0"}
-sample: {steps: 5, guidance: GUIDANCE}
+sample: {steps: 5, guidance: GUIDANCEMORE}
 """
 
 
-def spec_text(*, classes: int | None = 4, channels: int = 3, skip: str | None = None) -> str:
+def spec_text(*, classes: int | None = 4, channels: int = 3, skip: str | None = None, sample: str = "") -> str:
     text = SPEC.replace("CHANNELS", str(channels))
     text = text.replace("CLASSES", "null" if classes is None else str(classes))
-    text = text.replace("GUIDANCE", "1" if classes is None else "2")
+    text = text.replace("GUIDANCE", "1" if classes is None else "2").replace("MORE", f", {sample}" if sample else "")
     return text if skip is None else text.replace("receptive_field: 4}", f'receptive_field: 4, skip: "{skip}"}}', 1)
 
 

@@ -11,6 +11,9 @@ import pytest
 from PIL import Image
 
 from legoc.__main__ import main
+from legoc.driver import spec_hash
+from legoc_runtime.contract.manifest import read_manifest
+from legoc_runtime.contract.settings import SampleSettings
 from tests.cli.small_run import spec_text, write_run
 
 
@@ -61,6 +64,54 @@ def test_the_skip_keys_are_the_default_policy(project: Path, capsys):
     err = capsys.readouterr().err
     assert "taking `default`, the spec's `skip:` keys" in err
     assert "parts on from step 2" in err
+
+
+def test_what_the_spec_asks_for_is_sampled_where_no_flag_says_otherwise(project: Path, capsys):
+    asked = 'skip_policy: "halfway:0.8", seeds: "3,5-6", classes: [0, 2], batch: 2, ema: none'
+    run = write_run(project / "asking", spec_text(sample=asked))
+    assert main(["sample", str(run), "--backend", "eager", "--device", "cpu"]) == 0
+    out, err = capsys.readouterr()
+    assert "no --skip-policy: taking `halfway:0.8`, the spec's `sample.skip_policy`" in err
+    assert "weights after 1,000 images" in err
+    assert "instead of" not in err
+    record = json.loads((Path(out.strip()) / "samples.json").read_text())
+    assert (record["request"]["seeds"], record["request"]["classes"]) == ("3,5-6", [2, 2, 0])
+    assert (record["how"]["batch"], record["source"]["kind"]) == (2, "weights")
+    # the build foresaw the policy that it names
+    assert ("windows", "parts") in read_manifest(run).configurations
+    flags = ["--seeds", "1", "--classes", "random", "--batch", "1", "--ema", "first", "--skip-policy", "none"]
+    assert main(["sample", str(run), "--backend", "eager", "--device", "cpu", *flags]) == 0
+    err = capsys.readouterr().err
+    for said in (
+        "seeds: 1 instead of the spec's 3,5-6",
+        "classes: random instead of the spec's 0,2",
+        "batch: 1 instead of the spec's 2",
+        "ema: first instead of the spec's none",
+        "skip_policy: none instead of the spec's halfway:0.8",
+    ):
+        assert said in err
+
+
+def test_a_build_of_manifest_version_1_is_sampled_as_ever(project: Path, capsys):
+    run = write_run(project / "older", spec_text(skip="sigma > 10"))
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["manifest_version"] = 1
+    del manifest["passes"]
+    for key in ("skip_policy", "seeds", "classes", "batch", "ema"):
+        del manifest["sample"][key]
+    older = "".join((run / "spec.yaml").read_text().splitlines(keepends=True)[:-5])  # the same keys, at its end
+    (run / "spec.yaml").write_text(older)
+    manifest["spec_hash"] = spec_hash(older)
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    read = read_manifest(run)
+    assert read.sample == SampleSettings(steps=5, guidance=2.0, skip_policy="default")
+    assert read.policy(None).name == "default"
+    assert main(["cost", str(run)]) == 0
+    capsys.readouterr()
+    manifest["sample"].pop("steps")
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert main(["cost", str(run)]) == 3
+    assert "steps missing" in capsys.readouterr().err
 
 
 def test_a_configuration_that_the_build_did_not_foresee_is_made_on_the_spot(capsys):

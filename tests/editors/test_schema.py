@@ -145,7 +145,8 @@ def _number(default: Any) -> Any:
     """`10k` as the number that it stands for."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Count).validate_python(default) if isinstance(default, str) and default[0].isdigit() else default
+    is_count = isinstance(default, str) and default[0].isdigit() and default[-1].isalpha()
+    return TypeAdapter(Count).validate_python(default) if is_count else default
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)

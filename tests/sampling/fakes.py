@@ -7,9 +7,9 @@ from torch import Tensor
 
 from legoc_runtime.contract.policy import Configuration, Policy
 from legoc_runtime.contract.predicate import Compare, Name, Number
+from legoc_runtime.contract.request import parse_classes
 from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.contract.stack import BrickShape, EdmConstants, StackShape
-from legoc_runtime.sampling.classes import parse_classes
 from legoc_runtime.sampling.plan import Plan, make_plan
 
 IDS = ("windows", "parts", "image")
@@ -70,7 +70,7 @@ LATE = Policy("late", (("image", Compare(Name("sigma"), (("<", Number(0.5)),))),
 def plan(
     policy: Policy = LATE,
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4),
-    classes: str | None = None,
+    classes: str = "random",
     stack: StackShape | None = None,
     **settings: float,
 ) -> Plan:

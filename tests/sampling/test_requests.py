@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from legoc_runtime.contract.policy import Policy
+from legoc_runtime.contract.request import parse_classes, parse_seeds, seeds_text
 from legoc_runtime.errors import UsageError
-from legoc_runtime.sampling.classes import labels_of, parse_classes
-from legoc_runtime.sampling.seeds import parse_seeds, seeds_text
+from legoc_runtime.sampling.classes import labels_of
 from tests.sampling.fakes import LATE, plan, shape
 
 
@@ -30,7 +30,7 @@ def test_other_seeds_are_refused(text: str):
 
 
 def test_a_class_is_a_function_of_the_seed():
-    rule = parse_classes(None)
+    rule = parse_classes("random")
     together = labels_of(rule, range(64), 9)
     assert together == tuple(labels_of(rule, [seed], 9)[0] for seed in range(64))
     assert set(together) == set(range(9))

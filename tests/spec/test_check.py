@@ -129,8 +129,9 @@ def test_the_help_says_what_to_write(old: str, new: str, help: str) -> None:
     [
         ("train: {lr: 1e-4}", "`train.optimizer:`"),
         ("train: {steps: 18}", "`sample:`"),
-        ("sample: {ema: [0.9]}", "`train:`"),
+        ("sample: {clip_norm: 1}", "`train:`"),
         ("batch: 3", "`train:`"),
+        ("ema: 0.9", "`train:`"),
         ("classes: 3", "`conditioning:`"),
         ("depth: 3", "`brick_defaults:`"),
         ("skip: guided", "a brick"),

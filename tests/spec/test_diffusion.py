@@ -58,7 +58,7 @@ def test_every_new_key_reaches_the_spec_and_reads_back() -> None:
     assert spec.shape.time_scale == 1000
     assert [brick.offset for brick in spec.shape.bricks] == [(2, 3), (1, 1)]
     assert [(brick.variance_channels, brick.out_features) for brick in spec.shape.bricks] == [(4, 32), (4, 32)]
-    assert (spec.train.fill, spec.sample) == ("zeros", SampleSettings("ddpm", 250, 1.5))
+    assert (spec.train.fill, spec.sample) == ("zeros", SampleSettings("ddpm", 250, 1.5, skip_policy="default"))
     canonical = resolved_yaml(spec)
     assert spec_of(canonical) == spec
     assert "churn" not in canonical

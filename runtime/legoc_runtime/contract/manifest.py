@@ -7,6 +7,7 @@ refuses unknown, missing and mistyped keys.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -19,7 +20,7 @@ from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import RunError, UsageError
 
 MANIFEST_VERSION = 2
-"""Version 2 added `passes`; a manifest of version 1 was made by no pass over programs, and is read so."""
+"""Version 2 added `passes`, and to `sample` what only flags said before; version 1 is still read."""
 
 MANIFEST_NAME = "manifest.json"
 SPEC_NAME = "spec.yaml"
@@ -77,14 +78,13 @@ class Manifest:
         return tuple(p.bricks for p in self.programs if p.name != TRAINING)
 
     def policy(self, name: str | None) -> Policy:
-        """A policy by name: the spec's, `none`, `halfway`, `halfway:SHARE`; None takes `default` if there is one.
+        """A policy by name: the spec's, `none`, `halfway`, `halfway:SHARE`; None takes the one of `sample`.
 
         Raises:
             UsageError: there is no such policy.
         """
         own = {policy.name: policy for policy in self.policies}
-        if name is None:
-            return own.get("default", Policy("none"))
+        name = self.sample.skip_policy if name is None else name
         if name in own:
             return own[name]
         if builtin := builtin_policy(name, self.shape.bricks):
@@ -111,7 +111,7 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
     body = dict(cast("dict[str, object]", data)) if isinstance(data, dict) else {}
     version = body.pop("manifest_version", None)
     if version == 1:
-        body.setdefault("passes", [])
+        body = _from_version_1(body)
     elif version != MANIFEST_VERSION:
         help = "build it again with this version, or install the version that wrote it"
         if type(version) is int and version > MANIFEST_VERSION:
@@ -120,6 +120,20 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
             f"{where} has manifest version {version!r}; this legoc reads versions 1 to {MANIFEST_VERSION}", help=help
         )
     return codec.decode(Manifest, body, where=where)
+
+
+def _from_version_1(body: Mapping[str, object]) -> dict[str, object]:
+    """A manifest of version 1 with what came after it: no passes, and sampling as it was without keys for it."""
+    found: dict[str, object] = {"passes": [], **body}
+    sample, policies = body.get("sample"), body.get("policies")
+    if isinstance(sample, dict) and isinstance(policies, list):
+        named = [
+            cast("dict[str, object]", p).get("name") for p in cast("list[object]", policies) if isinstance(p, dict)
+        ]
+        now = SampleSettings(skip_policy="default" if "default" in named else "none")
+        added = {name: getattr(now, name) for name in ("skip_policy", "seeds", "classes", "batch", "ema")}
+        found["sample"] = {**added, **cast("dict[str, object]", sample)}
+    return found
 
 
 def is_build(directory: Path) -> bool:

@@ -146,10 +146,9 @@ def builtin_policy(text: str, bricks: Sequence[BrickShape]) -> Policy | None:
     """
     if text == "none":
         return Policy("none")
-    kind, colon, share_text = text.partition(":")
-    if kind != "halfway":
+    share = halfway_share(text)
+    if share is None:
         return None
-    share = _share(share_text) if colon else 0.5
     if len(bricks) < 2:
         raise UsageError("`halfway` needs a stack of two bricks or more", help="sample with --skip-policy none")
     top = bricks[-1]
@@ -157,6 +156,16 @@ def builtin_policy(text: str, bricks: Sequence[BrickShape]) -> Policy | None:
     op: CompareOp = ">=" if top.covers_grid else "<"
     bound = 1 - share if top.covers_grid else share
     return Policy(text, ((top.id, Compare(midpoint, ((op, Number(bound)),))),))
+
+
+def halfway_share(text: str) -> float | None:
+    """The share of steps at which `halfway` or `halfway:SHARE` leaves a brick out; None for another policy's name.
+
+    Raises:
+        UsageError: the share is not a number in [0, 1].
+    """
+    kind, colon, share = text.partition(":")
+    return None if kind != "halfway" else _share(share) if colon else 0.5
 
 
 def _share(text: str) -> float:

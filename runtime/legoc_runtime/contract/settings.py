@@ -60,6 +60,11 @@ class SampleSettings:
         churn_min: S_min; churn acts at noise levels from here ...
         churn_max: S_max; ... to here.
         churn_noise: S_noise.
+        skip_policy: name of the skip policy.
+        seeds: one picture each, as `request.parse_seeds` reads them.
+        classes: which class a seed's picture shows, as `request.parse_classes` reads it.
+        batch: pictures at once; it moves them by rounding only.
+        ema: which weights: `first`, the run's first average, or the raw ones where it has none; a rate; `none`.
     """
 
     sampler: Sampler = "heun"
@@ -69,6 +74,11 @@ class SampleSettings:
     churn_min: float = 0.0
     churn_max: float = 1e9
     churn_noise: float = 1.0
+    skip_policy: str = "none"
+    seeds: str = "0-63"
+    classes: str = "random"
+    batch: int = 64
+    ema: str = "first"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,47 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
+from legoc_runtime.contract.request import BalancedClass, ClassRule, ListedClass, RandomClass
 from legoc_runtime.errors import UsageError
 from legoc_runtime.randomness import Purpose, stream
-
-
-@dataclass(frozen=True, slots=True)
-class RandomClass:
-    """A class drawn evenly by the seed's own stream."""
-
-
-@dataclass(frozen=True, slots=True)
-class BalancedClass:
-    """Class `seed mod classes`: consecutive seeds show every class equally often."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedClass:
-    """The list's entry `seed mod length`: one class, or several that consecutive seeds cycle through."""
-
-    classes: tuple[int, ...]
-
-
-ClassRule: TypeAlias = RandomClass | BalancedClass | ListedClass
-
-
-def parse_classes(text: str | None) -> ClassRule:
-    """`balanced`, a class such as `3`, a list such as `0,3,5`, or None for a class drawn by the seed.
-
-    Raises:
-        UsageError: anything else.
-    """
-    if text is None:
-        return RandomClass()
-    if text.strip() == "balanced":
-        return BalancedClass()
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() for part in parts):
-        raise UsageError(f"`{text}` does not name classes", help="write one class (3), a list (0,3,5) or balanced")
-    return ListedClass(tuple(int(part) for part in parts))
 
 
 def labels_of(rule: ClassRule, seeds: Sequence[int], classes: int | None) -> tuple[int, ...] | None:

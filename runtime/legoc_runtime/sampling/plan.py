@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from legoc_runtime.contract.policy import Configuration, Policy, TruthTable, tabulate
+from legoc_runtime.contract.request import ClassRule, RandomClass
 from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, noise_levels
 from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import UsageError
-from legoc_runtime.sampling.classes import ClassRule, RandomClass, labels_of
+from legoc_runtime.sampling.classes import labels_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ def make_plan(
         shape: the stack.
         policy: from `Manifest.policy(name)`.
         settings: the spec's `sample:` section with the request's changes.
-        seeds: from `seeds.parse_seeds`.
-        classes: from `classes.parse_classes`; None draws each seed's class from its own stream.
+        seeds: from `parse_seeds`.
+        classes: from `parse_classes`; None draws each seed's class from its own stream.
 
     Raises:
         UsageError: a setting out of range, guidance or classes for an unconditional stack, a policy that does

@@ -20,16 +20,19 @@ import torch
 
 from legoc_runtime.contract.policy import TruthTable, configuration_name
 from legoc_runtime.contract.predicate import text
+from legoc_runtime.contract.request import seeds_text
 from legoc_runtime.errors import RunError
 from legoc_runtime.sampling.pictures import write_whole
 from legoc_runtime.sampling.plan import Plan
 from legoc_runtime.sampling.run import BATCH_BOUND, BATCH_BOUND_LEVELS, SamplingRun
-from legoc_runtime.sampling.seeds import seeds_text
 from legoc_runtime.sampling.timing import time_saved
 from legoc_runtime.sampling.trace import Call
 
 SAMPLES_VERSION = 1
 RECORD_NAME = "samples.json"
+
+_ACTING = ("sampler", "steps", "guidance", "churn", "churn_min", "churn_max", "churn_noise")
+"""Settings that pictures depend on; policy, seeds, classes and weights stand in a request by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def request_record(plan: Plan, source: Source) -> dict[str, Any]:
         "seeds": seeds_text(plan.seeds),
         "classes": None if plan.labels is None else list(plan.labels),
         "schedule": {name: getattr(plan.shape.edm, name) for name in ("sigma_min", "sigma_max", "rho")},
-        "settings": asdict(plan.settings),
+        "settings": {name: getattr(plan.settings, name) for name in _ACTING},
         "policy": {
             "name": plan.policy.name,
             "skips": {brick: text(expr) for brick, expr in plan.policy.skips},

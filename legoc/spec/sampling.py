@@ -1,0 +1,102 @@
+"""Rules about what a spec asks of sampling: a policy, seeds, classes and an average that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from legoc.codes import report
+from legoc.diagnostics import Diagnostic, Label
+from legoc.spec.findings import shorten
+from legoc.spec.load import Loaded
+from legoc.spec.resolved import Path
+from legoc.spec.suggest import close
+from legoc_runtime.contract.policy import halfway_share
+from legoc_runtime.contract.request import ListedClass, parse_classes, seed_ranges
+from legoc_runtime.contract.settings import TrainSettings
+from legoc_runtime.errors import UsageError
+
+_POLICY: Path = ("sample", "skip_policy")
+_SEEDS: Path = ("sample", "seeds")
+_CLASSES: Path = ("sample", "classes")
+_EMA: Path = ("sample", "ema")
+
+
+def check_sampling(loaded: Loaded) -> Iterator[Diagnostic]:
+    """LG315 for a policy that there is not, LG110 for classes of a stack without, LG108 for all that contradicts."""
+    sample = loaded.written.sample
+    if sample is None:
+        return
+    if sample.skip_policy is not None:
+        yield from _policy(loaded, sample.skip_policy)
+    if sample.seeds is not None:
+        yield from _seeds(loaded, sample.seeds)
+    if sample.classes is not None:
+        yield from _classes(loaded, sample.classes)
+    if sample.ema is not None:
+        yield from _average(loaded, sample.ema)
+
+
+def _policy(loaded: Loaded, name: str) -> Iterator[Diagnostic]:
+    bricks = loaded.written.bricks or []
+    own = list(loaded.written.skip_policies or {})
+    if any(loaded.tree.has(("bricks", i, "skip")) for i in range(len(bricks))):
+        own.insert(0, "default")
+    elif name == "default" and not loaded.is_broken("bricks"):
+        help = "give a brick a `skip:` predicate, or name another policy"
+        message = "the policy `default` is made of the bricks' own `skip:` keys, and there are none"
+        yield report("LG315", message, loaded.span(*_POLICY), help=help)
+        return
+    if name in (*own, "none") or loaded.is_broken("skip_policies", name):
+        return
+    try:
+        built_in = halfway_share(name) is not None
+    except UsageError as error:
+        yield report("LG315", error.message, loaded.span(*_POLICY), help=error.help)
+        return
+    if not built_in:
+        known = ["none", "halfway", *own]
+        guess = close(name[:100], known)
+        help = f"did you mean `{guess}`?" if guess else f"there is {', '.join([*known, 'halfway:SHARE'])}"
+        message = f"there is no skip policy `{shorten(name)}`"
+        yield report("LG315", message, loaded.span(*_POLICY), help=help)
+    elif len(bricks) == 1:
+        place = [Label(loaded.tree.head(("bricks", 0)), "the only brick")]
+        message = f"`{name}` leaves the top brick out at some steps, and this stack has one brick"
+        yield report("LG315", message, loaded.span(*_POLICY), secondary=place, help="write `skip_policy: none`")
+
+
+def _seeds(loaded: Loaded, text: str) -> Iterator[Diagnostic]:
+    try:
+        seed_ranges(text)
+    except UsageError as error:
+        yield report("LG108", shorten(error.message, 160), loaded.span(*_SEEDS), help=error.help)
+
+
+def _classes(loaded: Loaded, text: str) -> Iterator[Diagnostic]:
+    rule, conditioning = parse_classes(text), loaded.written.conditioning
+    if text == "random" or conditioning is None or loaded.is_broken("conditioning", "classes"):
+        return
+    count = conditioning.classes
+    place = [Label(loaded.span("conditioning", "classes"), "the stack is unconditional")]
+    if count is None:
+        message = "there are no classes to choose: the stack is unconditional"
+        yield report("LG110", message, loaded.span(*_CLASSES), secondary=place, help="remove `classes` here")
+    elif isinstance(rule, ListedClass) and (absent := [label for label in rule.classes if label >= count]):
+        place = [Label(loaded.span("conditioning", "classes"), f"{count:,} classes")]
+        message = f"there is no class {absent[0]}: the stack has classes 0 to {count - 1}"
+        yield report("LG108", message, loaded.span(*_CLASSES), f"at most {count - 1}", secondary=place)
+
+
+def _average(loaded: Loaded, rate: str) -> Iterator[Diagnostic]:
+    if rate in ("first", "none") or loaded.is_broken("train", "ema"):
+        return
+    train = loaded.written.train
+    kept = TrainSettings().ema if train is None or train.ema is None else train.ema
+    if float(rate) in kept:
+        return
+    rates = [f"{known:g}" for known in kept]
+    listed, known = " and ".join(rates), ", ".join(rates)
+    place = [Label(loaded.span("train", "ema"), "averages that training keeps")]
+    secondary = place if loaded.tree.has(("train", "ema")) else []
+    message = f"sampling asks for the average of rate {rate}; training keeps {listed}"
+    yield report("LG108", message, loaded.span(*_EMA), secondary=secondary, help=f"write {known}, or `first`")

@@ -1,0 +1,150 @@
+"""What a spec asks of sampling: policy, seeds, classes, average and batch, in the words of the flags."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from legoc.cli import sample, train
+from legoc.cli.parameters import Option, parameters
+from legoc.hashes import spec_hashes
+from legoc.spec import check_text, resolved_yaml
+from legoc.spec.written import Data, Optimizer, Sample, Train
+from legoc_runtime.contract.settings import SampleSettings, TrainSettings
+
+BASE = """\
+legoc: 1
+name: sampled
+grid: {height: 32, width: 32, channels: 3}
+conditioning: {classes: 9}
+brick_defaults: {width: 192, heads: 6, depth: 2}
+bricks:
+  - {id: windows, size: 4}
+  - {id: image, size: image}
+skip_policies:
+  late: {image: "sigma < 0.3"}
+train: {ema: [0.999, 0.9999]}
+"""
+
+
+def settings(addition: str, base: str = BASE) -> SampleSettings:
+    spec = check_text(base + addition, "t").spec
+    assert spec is not None
+    again = check_text(resolved_yaml(spec), "t").spec
+    assert again is not None
+    assert again.sample == spec.sample
+    return spec.sample
+
+
+@pytest.mark.parametrize(
+    ("written", "resolved"),
+    [
+        ("skip_policy: late", {"skip_policy": "late"}),
+        ("skip_policy: halfway:0.4", {"skip_policy": "halfway:0.4"}),
+        ("seeds: 7", {"seeds": "7"}),
+        ("seeds: 1, 5,9-12", {"seeds": "1,5,9-12"}),
+        ('seeds: "0-49999"', {"seeds": "0-49999"}),
+        ("classes: 3", {"classes": "3"}),
+        ("classes: [0, 3, 5]", {"classes": "0,3,5"}),
+        ("classes: 0, 3,5", {"classes": "0,3,5"}),
+        ("classes: balanced", {"classes": "balanced"}),
+        ("ema: 0.9999", {"ema": "0.9999"}),
+        ("ema: none", {"ema": "none"}),
+        ("batch: 7", {"batch": 7}),
+    ],
+)
+def test_what_is_written_is_what_is_sampled(written: str, resolved: dict[str, Any]) -> None:
+    assert settings(f"sample:\n  {written}\n") == replace(SampleSettings(), **resolved)
+
+
+def test_skip_keys_make_the_default_policy_unless_another_one_is_named() -> None:
+    keyed = BASE.replace("size: image}", 'size: image, skip: "sigma < 1"}')
+    assert settings("").skip_policy == "none"
+    assert settings("", keyed).skip_policy == "default"
+    assert settings("sample: {skip_policy: none}\n", keyed).skip_policy == "none"
+    assert settings("sample: {skip_policy: default}\n", keyed).skip_policy == "default"
+
+
+def test_a_policy_whose_own_fault_is_told_is_not_called_unknown_as_well() -> None:
+    broken = BASE.replace('late: {image: "sigma < 0.3"}', "late: 3") + "sample: {skip_policy: late}\n"
+    assert [finding.code for finding in check_text(broken, "t").diagnostics] == ["LG103"]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("seeds: [1]", "seeds such as 0-63"),
+        ("seeds: 1.5", "seeds such as 0-63"),
+        ("seeds: -3", "seeds such as 0-63"),
+        ("classes: []", "a class such as 3"),
+        ("classes: [a]", "a class such as 3"),
+        ("classes: 1.5", "a class such as 3"),
+        ("classes: cat", "a class such as 3"),
+        ("ema: 2", "the rate of an average"),
+        ("ema: [0.999]", "the rate of an average"),
+        ("ema: null", "first"),
+        ("seeds: 1-2-3", "seeds such as 0-63"),
+        ("skip_policy: [late]", "text"),
+    ],
+)
+def test_what_cannot_be_read_is_marked_with_what_is_expected(written: str, expected: str) -> None:
+    (finding,) = check_text(f"{BASE}sample:\n  {written}\n", "t").diagnostics
+    assert finding.code in ("LG103", "LG106")
+    assert finding.primary is not None
+    assert finding.primary.span.line == 13
+    assert expected in finding.message + finding.primary.text
+
+
+@pytest.mark.parametrize(
+    ("written", "code", "words"),
+    [
+        ("seeds: 9-12,10", "LG108", "the seed 10 is asked for twice"),
+        ("seeds: 0-99999999999", "LG108", "more than 10,000,000 seeds"),
+        ("seeds: 99999999999999999999", "LG108", "too large"),
+        (f"seeds: 0-{'9' * 5000}", "LG108", "too large"),
+        ("classes: 0,9", "LG108", "there is no class 9: the stack has classes 0 to 8"),
+        ("ema: 0.5", "LG108", "training keeps 0.999 and 0.9999"),
+        ("skip_policy: halfwy", "LG315", "there is no skip policy `halfwy`"),
+        ("skip_policy: halfway:x", "LG315", "must be a number from 0 to 1"),
+    ],
+)
+def test_what_does_not_exist_is_named(written: str, code: str, words: str) -> None:
+    (finding,) = check_text(f"{BASE}sample:\n  {written}\n", "t").diagnostics
+    assert finding.code == code
+    assert words in finding.message
+
+
+@pytest.mark.parametrize(
+    ("written", "counts"),
+    [("skip_policy: late", True), ("seeds: 0-3", True), ("classes: 3", True), ("ema: none", True), ("batch: 7", False)],
+)
+def test_the_sampling_hash_is_of_what_decides_pictures(written: str, counts: bool) -> None:
+    before, after = (check_text(BASE + addition, "t").spec for addition in ("", f"sample: {{{written}}}\n"))
+    assert before is not None
+    assert after is not None
+    one, other = spec_hashes(before), spec_hashes(after)
+    changed = [hash.name for hash in fields(one) if getattr(one, hash.name) != getattr(other, hash.name)]
+    assert changed == (["sampling"] if counts else [])
+
+
+OF_THE_MACHINE = {"device", "backend", "trust_native", "quiet"}
+OF_THE_CALL = {"out", "resume", "overwrite", "overrides"}
+"""What ARCHITECTURE leaves to flags alone."""
+
+
+def test_every_flag_that_decides_pictures_or_weights_has_a_key() -> None:
+    def flags(command: Any) -> set[str]:
+        options = {found.name for found in parameters(command) if isinstance(found.declared, Option)}
+        return options - OF_THE_MACHINE - OF_THE_CALL
+
+    assert flags(sample.command) <= set(Sample.model_fields)
+    assert {f.name for f in fields(SampleSettings)} == set(Sample.model_fields)
+    data = {"data": "path"}
+    keys = {*Train.model_fields, *Optimizer.model_fields}
+    of_data = {name for name in flags(train.command) if name in data}
+    assert flags(train.command) - of_data <= keys
+    assert {data[name] for name in of_data} <= set(Data.model_fields)
+    named = {"learning_rate" if key == "lr" else key for key in keys - {"optimizer", "name"}}
+    assert {f.name for f in fields(TrainSettings)} == named
