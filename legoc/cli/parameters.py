@@ -80,7 +80,7 @@ def parameters(function: Callable[..., object]) -> list[Parameter]:
 def _parameter(name: str, hint: Any, default: Any) -> Parameter:
     assert get_origin(hint) is Annotated, f"{name} is not annotated with an Argument or an Option"
     inner, declared = cast("tuple[Any, Any]", get_args(hint))
-    assert isinstance(declared, Argument | Option)
+    assert isinstance(declared, Argument | Option), f"{name}: declare it with legoc.cli.parameters, not {declared}"
     variants: list[Any] = [variant for variant in get_args(inner) if variant is not type(None)]
     value = variants[0] if variants and get_origin(inner) is not list else inner
     many = get_origin(value) is list
