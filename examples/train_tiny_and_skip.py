@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import legoc_runtime
-from legoc.driver import compile_path, write_build
+from legoc.build_directory import write_build
+from legoc.driver import compile_path
 from legoc_runtime.contract.policy import configuration_name
 from legoc_runtime.data.dataset import open_dataset
 from legoc_runtime.sampling.pictures import grid, png_bytes, to_uint8

@@ -1,7 +1,7 @@
-"""The one function that runs the stages in order, and the build directory that they end in.
+"""The one function that runs the stages in order; and builds held against the specs that they hold.
 
-takes: a spec
-gives: Manifest, build directories
+takes: a spec, a build directory
+gives: Manifest
 may import: every room of the compiler but `cli`; torch only to write readable module sources
 """
 
@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from legoc.build_directory import BUILDS, CHECKPOINTS, MODULES, check_free, write_build
 from legoc.diagnostics import SpecError
 from legoc.lower.pipeline import choose, recorded, sampling_program, training_program
 from legoc.passes.runner import Observer
@@ -25,17 +23,10 @@ from legoc.source import Span
 from legoc.spec import check_text, load_spec, resolved_yaml
 from legoc.spec.resolved import StackSpec
 from legoc.version import __version__
-from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME, TRAINING, Manifest, is_build, read_manifest
+from legoc_runtime.contract.manifest import SPEC_NAME, TRAINING, Manifest, read_manifest
 from legoc_runtime.contract.policy import Configuration, Policy
 from legoc_runtime.contract.program import Program
 from legoc_runtime.errors import RunError, UsageError
-
-MODULES = "modules"
-"""Folder of the readable sources in a build directory."""
-
-BUILDS = "build"
-RUNS = "runs"
-CHECKPOINTS = "checkpoints"
 
 BUILD_AGAIN = "build it again with `legoc build`"
 SHOWN_DIFFERENCES = 4
@@ -169,54 +160,6 @@ def compile_path(path: Path, overrides: Sequence[str] = ()) -> tuple[Manifest, s
 
 def _what(directory: Path) -> str:
     return "run" if (directory / CHECKPOINTS).is_dir() or (directory / "metrics.jsonl").is_file() else "build"
-
-
-def check_free(directory: Path) -> None:
-    """Refuse to build over what is no build of ours.
-
-    Raises:
-        UsageError: `directory` is a file, or holds files and is not a build.
-    """
-    help = "build into another directory with -o"
-    if directory.exists() and not directory.is_dir():
-        raise UsageError(f"{directory} is not a directory", help=help)
-    if not directory.is_dir() or not any(directory.iterdir()) or is_build(directory):
-        return
-    other = next(path.name for path in sorted(directory.iterdir()))
-    raise UsageError(f"{directory} is no build and holds other files ({other})", help=help)
-
-
-def write_build(manifest: Manifest, spec_text: str, directory: Path) -> None:
-    """Write manifest, resolved spec and readable sources, byte-identical for the same spec.
-
-    Files appear whole or not at all.
-
-    Files of other kinds in the directory (a run's checkpoints) stay.
-
-    Raises:
-        RunError: the directory cannot be written.
-    """
-    from legoc.sources import module_sources  # the sources are linked on the meta device, which needs torch
-
-    files = {MANIFEST_NAME: manifest.to_json(), SPEC_NAME: spec_text}
-    sources = module_sources(manifest)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{MODULES}-", dir=directory))
-        try:
-            for name, text in sources.items():
-                _write(fresh / name, text)
-            shutil.rmtree(directory / MODULES, ignore_errors=True)
-            fresh.chmod(0o755)
-            fresh.rename(directory / MODULES)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-        for name, text in files.items():
-            temporary = directory / f".{name}.tmp"
-            _write(temporary, text)
-            os.replace(temporary, directory / name)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise RunError(f"the build cannot be written to {directory}: {error.strerror}") from error
 
 
 def build(
@@ -354,49 +297,11 @@ def _checked_spec(spec_text: str, directory: Path) -> StackSpec:
     return checked.spec
 
 
-def newest_build(root: Path) -> Path:
-    """The build directory under `root`/build whose manifest is newest.
-
-    Raises:
-        UsageError: there is none.
-    """
-    return _newest(root / BUILDS, "build", "make one with `legoc build SPEC`")
-
-
-def newest_run(root: Path) -> Path:
-    """The run directory under `root`/runs with the newest checkpoint.
-
-    Raises:
-        UsageError: there is none.
-    """
-    return _newest(root / RUNS, "run", "make one with `legoc train`", holds=CHECKPOINTS)
-
-
-def _newest(folder: Path, kind: str, help: str, *, holds: str = MANIFEST_NAME) -> Path:
-    found = [path.parent for path in folder.glob(f"*/{MANIFEST_NAME}") if (path.parent / holds).exists()]
-    if not found:
-        raise UsageError(f"there is no {kind} under {folder}", help=help)
-    return max(found, key=lambda directory: (_last_change(directory), directory.name))
-
-
-def _last_change(directory: Path) -> int:
-    checkpoints = directory / CHECKPOINTS
-    marks = [directory / MANIFEST_NAME, *([checkpoints] if checkpoints.is_dir() else [])]
-    return max(mark.stat().st_mtime_ns for mark in marks)
-
-
 def _declared(spec: StackSpec) -> tuple[Policy, ...]:
     policies = list(spec.policies.values())
     if spec.default_skips:
         policies.insert(0, Policy("default", tuple(spec.default_skips.items())))
     return tuple(policies)
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _brick_spans(spec: StackSpec) -> dict[str, Span]:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from legoc.cli.build_native import BackendOption, DeviceOption, DtypeOption, add_native, target_of
 from legoc.cli.options import Overrides
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 from legoc_runtime.errors import UsageError
-
-if TYPE_CHECKING:
-    from legoc.cli.build_passes import PassLog
-    from legoc.plan.plan import Plan
-    from legoc_runtime.contract.manifest import Manifest
-
-BUILD_VERSION = 1
-"""Version of the JSON form."""
 
 
 def command(
@@ -81,9 +72,11 @@ def command(
     kilobytes whatever the stack.
     The directory's path is printed on stdout, after what --print-after and --time-passes print.
     """
+    from legoc.build_directory import BUILDS, check_free, write_build
     from legoc.cli.build_passes import PassLog
+    from legoc.cli.build_report import BuildReport
     from legoc.cli.build_summary import summary
-    from legoc.driver import BUILDS, check_build, check_free, compile_path, compile_spec, write_build
+    from legoc.driver import check_build, compile_path, compile_spec
     from legoc.spec import load_spec
 
     if check:
@@ -115,45 +108,13 @@ def command(
         write_build(manifest, spec_text, directory)
         if target is not None:
             add_native(manifest, directory, target)
+    report = BuildReport(manifest, policy or (), steps, directory, target)
     if json:
-        echo(_json(manifest, policy or (), steps, log if time_passes else None, directory, written=not dry_run))
+        echo(report.json(log if time_passes else None, written=not dry_run))
         return
     if dry_run:
-        from legoc.plan.text import plan_text
-
-        echo(plan_text(_plan(manifest, policy or (), steps)), nl=False)
+        echo(report.text(), nl=False)
     if time_passes:
         echo(log.table(), nl=False)
     if not dry_run:
         echo(directory)
-
-
-def _plan(manifest: Manifest, policies: Sequence[str], steps: int | None) -> Plan:
-    from legoc.lower.pipeline import recorded
-    from legoc.plan.plan import make_plan
-
-    return make_plan(manifest, recorded(manifest.passes, manifest.name), policies, steps)
-
-
-def _json(
-    manifest: Manifest,
-    policies: Sequence[str],
-    steps: int | None,
-    log: PassLog | None,
-    directory: Path,
-    *,
-    written: bool,
-) -> str:
-    from json import dumps
-
-    from legoc.plan.text import plan_json
-
-    report: dict[str, object] = {
-        "build_version": BUILD_VERSION,
-        "directory": str(directory),
-        "written": written,
-        "plan": plan_json(_plan(manifest, policies, steps)),
-    }
-    if log is not None:
-        report["pass_times"] = log.to_json()
-    return dumps(report, indent=1, ensure_ascii=False)

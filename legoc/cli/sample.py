@@ -110,8 +110,8 @@ class _Talk:
 
 
 def _find(path: Path | None, ema: str | None, say: _Talk) -> StackSource:
+    from legoc.build_directory import newest_run
     from legoc.cli.sample_source import find_stack
-    from legoc.driver import newest_run
 
     chosen = path if path is not None else newest_run(Path())
     source = find_stack(chosen, ema)

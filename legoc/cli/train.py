@@ -59,8 +59,8 @@ def command(
     Ctrl-C and SIGTERM save a checkpoint first. A run that is called again continues exactly where it
     stopped. The last checkpoint is printed on stdout.
     """
+    from legoc.build_directory import write_build
     from legoc.cli.train_talk import open_progress
-    from legoc.driver import write_build
     from legoc_runtime.data import open_dataset
     from legoc_runtime.training import train
 
@@ -136,7 +136,8 @@ class Stop:
 
 
 def _build(path: Path | None, overrides: Sequence[str], progress: Progress) -> tuple[Path, Manifest, str]:
-    from legoc.driver import compile_path, newest_build
+    from legoc.build_directory import newest_build
+    from legoc.driver import compile_path
 
     source = path if path is not None else newest_build(Path())
     if path is None:
@@ -146,7 +147,7 @@ def _build(path: Path | None, overrides: Sequence[str], progress: Progress) -> t
 
 def _default_run(source: Path, manifest: Manifest) -> Path:
     """A run that was given is continued where it stands."""
-    from legoc.driver import RUNS
+    from legoc.build_directory import RUNS
     from legoc_runtime.checkpoint import checkpoints
 
     return source if checkpoints(source) else Path(RUNS) / manifest.name

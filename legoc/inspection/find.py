@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from legoc.driver import MODULES
+from legoc.build_directory import MODULES
 from legoc.inspection.checkpoints import Progress, checkpoint_facts, no_progress
 from legoc.inspection.report import FileFacts, Inspection
 from legoc.inspection.stacks import source_faults, stack_of_build, stack_of_spec

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from legoc.build_directory import MODULES
 from legoc.cost import macs, parameters
 from legoc.diagnostics import SpecError
-from legoc.driver import MODULES, build_faults, compile_path, describe_spec
+from legoc.driver import build_faults, compile_path, describe_spec
 from legoc.hashes import spec_hashes
 from legoc.inspection.report import StackFacts
 from legoc.plan.reach import reachable

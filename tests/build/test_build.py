@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 import legoc
-from legoc import driver as build
+from legoc import build_directory as build
 from legoc.__main__ import main
-from legoc.driver import check_build, compile_path, compile_spec, lower_configuration, newest_build, write_build
+from legoc.build_directory import newest_build, write_build
+from legoc.driver import check_build, compile_path, compile_spec, lower_configuration
 from legoc.lower.pipeline import choose
 from legoc.spec import load_spec
 from legoc_runtime.contract.manifest import manifest_from_json, read_manifest

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from legoc.driver import compile_spec, write_build
+from legoc.build_directory import write_build
+from legoc.driver import compile_spec
 from legoc.spec import check_text
 from legoc_runtime.checkpoint import Header, write_checkpoint
 from tests.stacks import random_store

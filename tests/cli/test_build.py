@@ -73,6 +73,15 @@ def test_a_disabled_pass_does_not_run_and_is_not_recorded(capsys):
     assert read_manifest(Path("whole")).passes == choose().names
 
 
+@pytest.mark.compiler
+def test_a_dry_run_says_what_native_code_would_be_for(capsys):
+    asked = ["--dry-run", "--backend", "aoti", "--device", "cpu"]
+    assert build(capsys, *asked).endswith("\nNative code\n  aoti for cpu in float32\n")
+    native = json.loads(build(capsys, *asked, "--json"))["native"]
+    assert native == {"backend": "aoti", "device": "cpu", "dtype": "float32"}
+    assert not list(Path().iterdir())
+
+
 def test_json_holds_plan_directory_and_times(capsys):
     report = json.loads(build(capsys, "--json", "--time-passes"))
     assert (report["build_version"], report["directory"], report["written"]) == (1, "build/emoji_32", True)
@@ -81,6 +90,7 @@ def test_json_holds_plan_directory_and_times(capsys):
     assert {time["program"] for time in report["pass_times"]} >= {"training", "windows+parts"}
     dry = json.loads(build(capsys, "--json", "--dry-run", "-o", "other"))
     assert (dry["directory"], dry["written"]) == ("other", False)
+    assert dry["native"] is None
     assert "pass_times" not in dry
 
 

@@ -122,3 +122,26 @@ def test_a_manifest_gives_back_the_passes_that_made_it():
     assert recorded((), "here").names == ()
     with pytest.raises(RunError, match="here was made with passes that this legoc does not have: later"):
         recorded(("share-equal", "later"), "here")
+
+
+@dataclass(frozen=True)
+class Roughly:
+    """An opt-in pass."""
+
+    name: ClassVar[str] = "roughly"
+    tolerance: ClassVar[str] = "1e-3 of the largest value"
+
+    def apply(self, program, shape):
+        return program
+
+
+def test_an_opt_in_pass_runs_after_the_exact_ones_and_only_where_it_is_enabled(monkeypatch):
+    monkeypatch.setattr(pipeline, "opt_in_sampling", lambda: (Roughly(),))
+    assert "roughly" in pass_names()
+    assert "roughly" not in choose().names
+    chosen = choose(enable=["roughly"])
+    assert [step.name for step in chosen.sampling] == [*(s.name for s in choose().sampling), "roughly"]
+    assert chosen.training == choose().training
+    assert recorded(chosen.names, "here") == chosen
+    with pytest.raises(UsageError, match="`roughly` runs only where it is enabled"):
+        choose(disable=["roughly"])
