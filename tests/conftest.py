@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from importlib.util import find_spec
 
 import pytest
 
@@ -33,6 +34,13 @@ def no_diffusers() -> str | None:
 
 
 @cache
+def no_triton() -> str | None:
+    """Why Triton kernels cannot be interpreted here, or None."""
+    lack = "Triton is not installed; `pip install --target DIR --no-deps triton==3.6.0`, and DIR on PYTHONPATH"
+    return None if find_spec("triton") else lack
+
+
+@cache
 def no_yaml_language_server() -> str | None:
     """Why the schema cannot be tried in yaml-language-server here, or None."""
     from tests.editors.yaml_server import lack
@@ -43,6 +51,7 @@ def no_yaml_language_server() -> str | None:
 LACKS = {
     "compiler": no_compiler,
     "gpu": no_gpu,
+    "triton": no_triton,
     "peers": no_diffusers,
     "yaml_language_server": no_yaml_language_server,
 }

@@ -17,6 +17,7 @@ from legoc_runtime.contract import program
 from legoc_runtime.contract.attention_rule import AttentionForm, Device, attention_form
 from legoc_runtime.contract.gelu_rule import GeluForm, gelu_form
 from legoc_runtime.contract.native import BlockSignature
+from legoc_runtime.layers.kernels import kernels_lack
 from legoc_runtime.layers.leaves import Attend, Decode, Mlp
 
 
@@ -41,7 +42,9 @@ class Forms:
     def of_attention(self, attend: Attend) -> AttentionForm:
         """The form for one leaf."""
         device = device_of(attend)
-        return self.attention or attention_form(attend.tokens, device=device, fused=self.fused, training=self.training)
+        return self.attention or attention_form(
+            attend.tokens, device=device, fused=self.fused, training=self.training, kernels=kernels_lack() is None
+        )
 
     def of_gelu(self, mlp: Mlp) -> GeluForm:
         """The form for one leaf."""

@@ -9,6 +9,12 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from legoc_runtime.contract.attention_rule import AttentionForm
+from legoc_runtime.layers.kernels import kernels_lack
+
+if kernels_lack() is None:
+    from legoc_runtime.layers.kernels.packed import packed_attention, packed_takes
+else:
+    packed_attention = packed_takes = None
 
 MAX_SDPA_WINDOWS = 65_535
 """More sequences than this in one call break CUDA's flash and memory-efficient kernels (pytorch#146704, #142228)."""
@@ -24,7 +30,16 @@ def attend_windows(qkv: Tensor, heads: int, form: AttentionForm) -> Tensor:
 
     Returns:
         [N, W, L, D].
+
+    Raises:
+        ValueError: `packed` was asked for where its kernels cannot be compiled.
     """
+    if form == "packed":
+        if packed_attention is None or packed_takes is None:
+            raise ValueError(f"there are no packed attention kernels here: {kernels_lack()}")
+        if packed_takes(qkv, heads):
+            return packed_attention(qkv, heads)
+        form = "sdpa"
     n, windows, length, features = qkv.shape
     width = features // 3
     split = qkv.reshape(n * windows, length, 3, heads, width // heads)
