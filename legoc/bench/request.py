@@ -226,7 +226,7 @@ def _spec_peer(path: Path, notes: list[str]) -> SpecPeer:
         return SpecPeer(compile_path(path)[0])
     spec = load_spec(path)
     if not isinstance(spec.shape.diffusion, EdmConstants):
-        spec = _as_edm(spec)
+        spec = as_edm(spec)
         notes.append(
             f"`{spec.name}` is written for DDPM: it ran with EDM's preconditioning and without the channels of its "
             "variance, which are a thousandth of its multiply-accumulates or less"
@@ -241,7 +241,8 @@ def _other_image(shape: StackShape, peer: Manifest) -> Iterator[str]:
         yield f"`{peer.name}` makes images of {sizes[0]}, this stack of {sizes[1]}"
 
 
-def _as_edm(spec: StackSpec) -> StackSpec:
+def as_edm(spec: StackSpec) -> StackSpec:
+    """A spec under EDM's preconditioning, without the channels of its variance: what can be built of a DDPM stack."""
     bricks = tuple(replace(brick, variance_channels=0) for brick in spec.shape.bricks)
     shape = replace(spec.shape, diffusion=EdmConstants(), bricks=bricks)
     return replace(spec, shape=shape, sample=replace(spec.sample, sampler="heun"))
