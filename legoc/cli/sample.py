@@ -77,6 +77,10 @@ def command(
         bool,
         Option("--trust-native", help="Run the native code in the run, as aoti does; you know who built it."),
     ] = False,
+    cuda_graphs: Annotated[
+        bool,
+        Option("--cuda-graphs", help="On CUDA: launch calls of up to 32 rows as one graph each, for small batches."),
+    ] = False,
     quiet: Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Sample a trained stack: a PNG a seed, grid.png and samples.json.
@@ -95,7 +99,7 @@ def command(
     from legoc_runtime.backends.base import choose_backend
 
     choice = choose_backend(backend, build=source.build, trust_native=trust_native)
-    echo(_sample(source, plan, out, overwrite, device, choice, say))
+    echo(_sample(source, plan, out, overwrite, device, choice, cuda_graphs, say))
 
 
 class _Talk:
@@ -153,11 +157,13 @@ def _sample(
     overwrite: bool,
     device: str,
     choice: Choice,
+    cuda_graphs: bool,
     say: _Talk,
 ) -> Path:
     """Load, sample and write; gives the directory."""
     from legoc.cli.sample_talk import SamplingBar, plan_lines, result_line
     from legoc.draw.timeline import macs_saved
+    from legoc_runtime.backends.cuda_graphs import graphs_for
     from legoc_runtime.backends.device import choose_device
     from legoc_runtime.sampling.output import SampleDirectory
     from legoc_runtime.sampling.run import SamplingRun
@@ -166,12 +172,13 @@ def _sample(
     for line in plan_lines(plan, saved):
         say(line)
     where = choose_device(device)
+    graphs = graphs_for(where) if cuda_graphs else None
     record = source.record()
     directory = SampleDirectory(out if out is not None else source.home / set_name(plan, record), plan, record)
     directory.claim(overwrite=overwrite)
     programs = source.missing_programs(plan.table.distinct())
-    stack = source.load(backend=choice.backend, device=where, programs=programs)
-    how = {"device": str(where), "backend": choice.backend.name}
+    stack = source.load(backend=choice.backend, device=where, programs=programs, cuda_graphs=graphs)
+    how = {"device": str(where), "backend": choice.backend.name} | ({"cuda_graphs": True} if graphs else {})
     batch = plan.settings.batch
     say(f"{len(plan.seeds):,} seeds by {batch} on {where}, backend {choice.reason or choice.backend.name}")
     with SamplingBar(plan, quiet=say.quiet) as bar:

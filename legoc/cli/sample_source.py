@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
     from legoc_runtime.backends.base import Backend
+    from legoc_runtime.backends.cuda_graphs import CudaGraphs
     from legoc_runtime.checkpoint import WeightsFile
     from legoc_runtime.contract.manifest import Manifest
     from legoc_runtime.contract.policy import Configuration
@@ -44,7 +45,14 @@ class StackSource:
         unforeseen = [found for found in configurations if found not in self.manifest.configurations]
         return [lower_configuration(self.manifest, configuration) for configuration in unforeseen]
 
-    def load(self, *, backend: Backend, device: torch.device, programs: Sequence[Program]) -> BrickStack:
+    def load(
+        self,
+        *,
+        backend: Backend,
+        device: torch.device,
+        programs: Sequence[Program],
+        cuda_graphs: CudaGraphs | None = None,
+    ) -> BrickStack:
         """Read the weights.
 
         Raises:
@@ -56,7 +64,7 @@ class StackSource:
 
         store = WeightStore(self.manifest.shape, device=device)
         store.load(read_tensors(self.weights))
-        return BrickStack(self.manifest, store, backend=backend, extra_programs=programs)
+        return BrickStack(self.manifest, store, backend=backend, extra_programs=programs, cuda_graphs=cuda_graphs)
 
     def record(self) -> Source:
         """What samples.json says of it. Reads the whole file of weights for its checksum."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx
 
 from legoc_runtime.backends.base import Backend, Module, choose_backend
+from legoc_runtime.backends.cuda_graphs import CudaGraphs
 from legoc_runtime.checkpoint import WeightsFile
 from legoc_runtime.contract.manifest import TRAINING, Manifest
 from legoc_runtime.contract.policy import Configuration, configuration_name
@@ -39,6 +40,7 @@ class BrickStack:
         store: the weights.
         backend: `auto`, `eager`, `inductor`, or a Backend.
         extra_programs: programs of configurations that the build does not hold.
+        cuda_graphs: replays small batches as CUDA graphs.
 
     Attributes:
         manifest: the build.
@@ -54,11 +56,13 @@ class BrickStack:
         *,
         backend: str | Backend = "eager",
         extra_programs: Iterable[Program] = (),
+        cuda_graphs: CudaGraphs | None = None,
     ) -> None:
         self.manifest = manifest
         self.store = store
         self.backend: Backend = choose_backend(backend).backend if isinstance(backend, str) else backend
         self.weights_file: WeightsFile | None = None
+        self._cuda_graphs = cuda_graphs
         self._programs = {program.bricks: program for program in manifest.programs if program.name != TRAINING}
         self._linked: dict[Configuration, _Linked] = {}
         for program in extra_programs:
@@ -207,5 +211,8 @@ class BrickStack:
             graph = link(parts.body, self.store)
             # a few small products, mostly computed ahead: as linked, they are the same bits under every backend
             conditioning = Conditioning(link(parts.conditioning, self.store), len(parts.crossing))
-            self._linked[configuration] = _Linked(graph, conditioning, self.backend.compile(graph))
+            body = self.backend.compile(graph)
+            if self._cuda_graphs is not None:
+                body = self._cuda_graphs.wrap(body, lambda: self.store.generation)
+            self._linked[configuration] = _Linked(graph, conditioning, body)
         return self._linked[configuration]

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from legoc_runtime.backends.base import Backend, choose_backend
+from legoc_runtime.backends.cuda_graphs import graphs_for
 from legoc_runtime.checkpoint import find_weights, read_tensors
 from legoc_runtime.contract.manifest import read_manifest
 from legoc_runtime.contract.program import Program
@@ -25,6 +26,7 @@ def load(
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     extra_programs: Iterable[Program] = (),
+    cuda_graphs: bool = False,
 ) -> BrickStack:
     """Load a stack with its weights. Runs no code from `path`, unless a native backend is asked for and trusted.
 
@@ -38,6 +40,7 @@ def load(
         device: where the stack lives.
         dtype: type of the weights and of the arithmetic.
         extra_programs: programs of configurations that the build does not hold.
+        cuda_graphs: replay calls of up to 32 rows as CUDA graphs; needs a CUDA device.
 
     Raises:
         UsageError: there is nothing to load there, or the backend cannot run here or is not trusted.
@@ -45,12 +48,13 @@ def load(
     """
     directory = build_directory(Path(path))
     manifest = read_manifest(directory)
+    graphs = graphs_for(torch.device(device)) if cuda_graphs else None
     if isinstance(backend, str):
         backend = choose_backend(backend, build=directory, trust_native=trust_native).backend
     file = find_weights(Path(weights) if weights is not None else Path(path), ema=ema)
     store = WeightStore(manifest.shape, device=device, dtype=dtype)
     store.load(read_tensors(file))
-    stack = BrickStack(manifest, store, backend=backend, extra_programs=extra_programs)
+    stack = BrickStack(manifest, store, backend=backend, extra_programs=extra_programs, cuda_graphs=graphs)
     stack.weights_file = file
     return stack
 
