@@ -15,16 +15,14 @@ from legoc.driver import compile_path, compile_spec, lower_configuration
 from legoc.spec import load_spec
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.backends.base import choose_backend
-from legoc_runtime.backends.device import choose_device
+from legoc_runtime.backends.device import DTYPES as DTYPES
+from legoc_runtime.backends.device import choose_device, choose_dtype
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Configuration, TruthTable, tabulate
 from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, noise_levels
 from legoc_runtime.contract.stack import BrickShape, EdmConstants, StackShape
 from legoc_runtime.errors import UsageError
-
-DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Name on the command line -> type of weights and arithmetic."""
 
 PLAIN = "plain"
 
@@ -148,8 +146,7 @@ def make_request(
         SpecError: a spec does not check.
         UsageError: anything else that cannot be measured, in words.
     """
-    if dtype not in DTYPES:
-        raise UsageError(f"there is no type `{dtype}`", help=f"choose one of {', '.join(DTYPES)}")
+    choose_dtype(dtype)
     where = choose_device(device)
     choice = choose_backend(backend)
     manifest, _ = compile_path(path, overrides)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,6 +82,7 @@ def command(
         bool,
         Option("--cuda-graphs", help="On CUDA: launch calls of up to 32 rows as one graph each, for small batches."),
     ] = False,
+    dtype: Annotated[str, Option(help="Type of weights and blocks: float32, bf16, or fp16.")] = "float32",
     quiet: Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Sample a trained stack: a PNG a seed, grid.png and samples.json.
@@ -99,7 +101,17 @@ def command(
     from legoc_runtime.backends.base import choose_backend
 
     choice = choose_backend(backend, build=source.build, trust_native=trust_native)
-    echo(_sample(source, plan, out, overwrite, device, choice, cuda_graphs, say))
+    echo(_sample(source, plan, out, overwrite, _Machine(device, choice, dtype, cuda_graphs), say))
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """How to compute: backend, and device and type in the words of the command line."""
+
+    device: str
+    choice: Choice
+    dtype: str
+    cuda_graphs: bool
 
 
 class _Talk:
@@ -155,30 +167,31 @@ def _sample(
     plan: Plan,
     out: Path | None,
     overwrite: bool,
-    device: str,
-    choice: Choice,
-    cuda_graphs: bool,
+    machine: _Machine,
     say: _Talk,
 ) -> Path:
     """Load, sample and write; gives the directory."""
     from legoc.cli.sample_talk import SamplingBar, plan_lines, result_line
     from legoc.draw.timeline import macs_saved
     from legoc_runtime.backends.cuda_graphs import graphs_for
-    from legoc_runtime.backends.device import choose_device
+    from legoc_runtime.backends.device import choose_device, choose_dtype
     from legoc_runtime.sampling.output import SampleDirectory
     from legoc_runtime.sampling.run import SamplingRun
 
     saved = macs_saved(plan.shape, plan.table, plan.evaluations)
     for line in plan_lines(plan, saved):
         say(line)
-    where = choose_device(device)
-    graphs = graphs_for(where) if cuda_graphs else None
-    record = source.record()
+    where, dtype, choice = choose_device(machine.device), choose_dtype(machine.dtype), machine.choice
+    graphs = graphs_for(where) if machine.cuda_graphs else None
+    record = source.record(machine.dtype)
     directory = SampleDirectory(out if out is not None else source.home / set_name(plan, record), plan, record)
     directory.claim(overwrite=overwrite)
-    programs = source.missing_programs(plan.table.distinct())
-    stack = source.load(backend=choice.backend, device=where, programs=programs, cuda_graphs=graphs)
-    how = {"device": str(where), "backend": choice.backend.name} | ({"cuda_graphs": True} if graphs else {})
+    stack = source.load(plan.table.distinct(), backend=choice.backend, device=where, dtype=dtype, cuda_graphs=graphs)
+    if stack.unread_bytes:
+        idle = ", ".join(id for id in plan.shape.ids if id not in stack.store.bricks)
+        say(f"{stack.unread_bytes:,} bytes of weights were not loaded: policy `{plan.policy.name}` never runs {idle}")
+    how = {"device": str(where), "backend": choice.backend.name, "unloaded_bytes": stack.unread_bytes}
+    how |= {"cuda_graphs": True} if graphs else {}
     batch = plan.settings.batch
     say(f"{len(plan.seeds):,} seeds by {batch} on {where}, backend {choice.reason or choice.backend.name}")
     with SamplingBar(plan, quiet=say.quiet) as bar:

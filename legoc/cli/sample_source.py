@@ -47,27 +47,34 @@ class StackSource:
 
     def load(
         self,
+        configurations: Sequence[Configuration],
         *,
         backend: Backend,
         device: torch.device,
-        programs: Sequence[Program],
+        dtype: torch.dtype,
         cuda_graphs: CudaGraphs | None = None,
     ) -> BrickStack:
-        """Read the weights.
+        """Read the weights of the bricks that these configurations run.
 
         Raises:
             RunError: the file is damaged.
         """
-        from legoc_runtime.checkpoint import read_tensors
-        from legoc_runtime.stack import BrickStack
-        from legoc_runtime.store import WeightStore
+        from legoc_runtime.stack import load_bricks
 
-        store = WeightStore(self.manifest.shape, device=device)
-        store.load(read_tensors(self.weights))
-        return BrickStack(self.manifest, store, backend=backend, extra_programs=programs, cuda_graphs=cuda_graphs)
+        return load_bricks(
+            self.manifest,
+            self.weights,
+            {brick for configuration in configurations for brick in configuration},
+            backend=backend,
+            device=device,
+            dtype=dtype,
+            extra_programs=self.missing_programs(configurations),
+            cuda_graphs=cuda_graphs,
+        )
 
-    def record(self) -> Source:
-        """What samples.json says of it. Reads the whole file of weights for its checksum."""
+    def record(self, dtype: str = "float32") -> Source:
+        """What samples.json says of it, computed in `dtype`. A file outside a checkpoint is read for its checksum."""
+        from legoc_runtime.checkpoint import file_sha256
         from legoc_runtime.checkpoint.tensorfile import sha256
         from legoc_runtime.sampling.record import Source
 
@@ -75,10 +82,11 @@ class StackSource:
             stack=self.manifest.name,
             spec_hash=self.manifest.spec_hash,
             weights_file=str(self.weights.path),
-            weights_sha256=sha256(self.weights.path),
+            weights_sha256=file_sha256(self.weights) or sha256(self.weights.path),
             images=self.weights.images,
             kind=self.weights.kind,
             legoc_version=self.manifest.legoc_version,
+            dtype=dtype,
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from legoc_runtime.contract.stack import BrickShape, StackShape, weight_shapes
-from legoc_runtime.errors import RunError
+from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.layers.adjacent import lay_out
 from legoc_runtime.layers.leaves import Attend, Conditioning, Coordinates, Decode, Embed, Mlp, Modulate
 
@@ -69,28 +69,39 @@ class WeightStore(nn.Module):
         shape: the architecture.
         device: where weights live; `meta` allocates nothing.
         dtype: type of the weights.
+        bricks: the bricks to hold; None holds all. The others have no module and no weight here.
 
     Attributes:
         shape: the architecture.
+        bricks: the bricks that are held, bottom to top.
         weights: weight key -> parameter, in store order.
     """
 
     def __init__(
-        self, shape: StackShape, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+        self,
+        shape: StackShape,
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        bricks: Collection[str] | None = None,
     ) -> None:
         super().__init__()
         self.shape = shape
+        self.bricks = shape.ids if bricks is None else _known(shape, bricks)
         self._generation = 0
         self._derived: dict[str, tuple[int, object]] = {}
         with torch.device(device), _default_dtype(dtype):
             self.conditioning = Conditioning(shape)
-            for brick in shape.bricks:
-                self.add_module(BRICK_PREFIX + brick.id, BrickWeights(brick))
+            for id in self.bricks:
+                self.add_module(BRICK_PREFIX + id, BrickWeights(shape.brick(id)))
             self.coordinates = Coordinates(shape)
-        lay_out([layer for id in shape.ids for layer in self.adaln_layers(id)], device=device, dtype=dtype)
+        lay_out([layer for id in self.bricks for layer in self.adaln_layers(id)], device=device, dtype=dtype)
         found = {key_of(path): parameter for path, parameter in self.named_parameters()}
         self.weights: dict[str, nn.Parameter] = {}
+        absent = tuple(f"bricks.{id}." for id in shape.ids if id not in self.bricks)
         for key, expected in weight_shapes(shape).items():
+            if key.startswith(absent):
+                continue
             assert tuple(found[key].shape) == expected, f"{key} is {tuple(found[key].shape)}, not {expected}"
             self.weights[key] = found[key]
         assert self.weights.keys() == found.keys(), "the store holds a weight that the contract does not name"
@@ -149,13 +160,13 @@ class WeightStore(nn.Module):
                 _initialise(key, weight, _generator(seed, key))
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Copy weights in, all or nothing.
+        """Copy weights in, all or nothing. Those of bricks that are not held may be there, and are left out.
 
         Raises:
             RunError: a key is missing or unknown, or a shape differs; nothing is changed then.
         """
         missing = [key for key in self.weights if key not in tensors]
-        unknown = [key for key in tensors if key not in self.weights]
+        unknown = [key for key in tensors if key not in weight_shapes(self.shape)]
         if missing or unknown:
             raise RunError(
                 "the weights are of another stack: "
@@ -177,6 +188,15 @@ class WeightStore(nn.Module):
         with self.updating(), torch.no_grad():
             for key, weight in self.weights.items():
                 weight.copy_(tensors[key])
+
+
+def _known(shape: StackShape, bricks: Collection[str]) -> tuple[str, ...]:
+    """Brick ids, bottom to top."""
+    if unknown := sorted({*bricks} - {*shape.ids}):
+        raise UsageError(f"the stack has no brick `{unknown[0]}`", help=f"the bricks are {', '.join(shape.ids)}")
+    if not bricks:
+        raise UsageError("a store without bricks can run nothing", help="name one at least")
+    return tuple(id for id in shape.ids if id in bricks)
 
 
 @contextmanager

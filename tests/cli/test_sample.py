@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from legoc.__main__ import main
 from legoc.driver import spec_hash
 from legoc_runtime.contract.manifest import read_manifest
 from legoc_runtime.contract.settings import SampleSettings
+from legoc_runtime.contract.stack import weight_shapes
 from tests.cli.small_run import spec_text, write_run
 
 
@@ -47,7 +49,11 @@ def test_without_an_argument_the_newest_run_is_sampled(capsys):
     record = json.loads((directory / "samples.json").read_text())
     assert record["request"]["policy"]["name"] == "halfway"
     assert record["timing"]["macs_saved"] > 0
-    assert record["how"] == {"batch": 64, "device": "cpu", "backend": "eager", "versions": record["how"]["versions"]}
+    assert record["how"].keys() == {"batch", "device", "backend", "unloaded_bytes", "versions"}
+    assert (record["how"]["batch"], record["how"]["device"], record["how"]["backend"]) == (64, "cpu", "eager")
+    assert record["how"]["unloaded_bytes"] == 0
+    assert record["conditioning_ahead"]["looked_up"] == len(record["trace"]["calls"])
+    assert record["conditioning_ahead"]["direct"] == 0
     assert record["trace"]["runs"] == [[0, 3, "windows+parts+image"], [3, 6, "windows+parts"]]
 
 
@@ -125,6 +131,29 @@ def test_when_the_whole_stack_never_runs_no_time_is_compared(capsys):
     assert "the whole stack never ran" in capsys.readouterr().err
 
 
+def test_only_the_bricks_that_a_policy_runs_are_loaded(capsys):
+    assert sample("--skip-policy", "only_image") == 0
+    out, err = capsys.readouterr()
+    record = json.loads((Path(out.strip()) / "samples.json").read_text())
+    assert f"{record['how']['unloaded_bytes']:,} bytes of weights were not loaded" in err
+    assert "policy `only_image` never runs windows, parts" in err
+    shapes = weight_shapes(read_manifest(Path("runs/small")).shape)
+    idle = (prod(shape) for key, shape in shapes.items() if key.startswith(("bricks.windows.", "bricks.parts.")))
+    assert record["how"]["unloaded_bytes"] == 4 * sum(idle)
+
+
+def test_sixteen_bit_weights_make_other_pictures_and_are_said(capsys):
+    grids = {}
+    for dtype in ("float32", "bf16", "fp16"):
+        assert sample("--dtype", dtype, "--out", dtype) == 0
+        record = json.loads(Path(dtype, "samples.json").read_text())
+        assert record["source"]["dtype"] == dtype
+        grids[dtype] = Path(dtype, "grid.png").read_bytes()
+    assert len(set(grids.values())) == 3
+    # another request: neither lands in the other's directory, nor over it unasked
+    assert sample("--dtype", "bf16", "--out", "float32") == 2
+
+
 def test_a_run_a_checkpoint_and_its_file_give_the_same_pictures(capsys):
     checkpoint = Path("runs/small/checkpoints/000000001000")
     shown = []
@@ -190,6 +219,7 @@ def test_quiet_says_nothing(capsys):
         (["--ema", "0.5"], 2, "no EMA of rate 0.5"),
         (["--device", "abacus"], 2, "no device"),
         (["--backend", "abacus"], 2, "no backend"),
+        (["--dtype", "float8"], 2, "no dtype"),
         (["nowhere"], 2, "nothing at nowhere"),
         ([".", "--skip-policy", "none"], 2, "not a build"),
     ],

@@ -4,7 +4,7 @@
         weights.safetensors             the weights
         ema-0.9999.safetensors          an average of them, one file a rate
         optimizer.safetensors           what continuing needs besides
-        state.json                      where the run stands, and the SHA-256 of the other files
+        state.json                      where the run stands, and the SHA-256 of the other files and of each weight
 
 takes: tensors and a state; paths
 gives: checkpoint directories, WeightsFile
@@ -18,8 +18,10 @@ from legoc_runtime.checkpoint.layout import is_checkpoint as is_checkpoint
 from legoc_runtime.checkpoint.layout import read_state as read_state
 from legoc_runtime.checkpoint.layout import verify as verify
 from legoc_runtime.checkpoint.weights import WeightsFile as WeightsFile
+from legoc_runtime.checkpoint.weights import file_sha256 as file_sha256
 from legoc_runtime.checkpoint.weights import find_weights as find_weights
 from legoc_runtime.checkpoint.weights import read_tensors as read_tensors
+from legoc_runtime.checkpoint.weights import unread_bytes as unread_bytes
 from legoc_runtime.checkpoint.write import Header as Header
 from legoc_runtime.checkpoint.write import clean as clean
 from legoc_runtime.checkpoint.write import prune as prune

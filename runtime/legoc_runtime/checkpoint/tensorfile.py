@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -41,6 +42,28 @@ def load(path: Path) -> dict[str, Tensor]:
     return _guarded(path, lambda: safetensors.torch.load_file(path))  # pyright: ignore[reportUnknownMemberType]
 
 
+def load_some(path: Path, keys: Collection[str]) -> dict[str, Tensor]:
+    """Some tensors of a file, on the CPU; those that it does not have are left out. Nothing else of it is read.
+
+    Raises:
+        RunError: it is damaged or no safetensors file.
+    """
+
+    def read() -> dict[str, Tensor]:
+        with _safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys() if name in keys}  # noqa: SIM118 - no mapping
+
+    return _guarded(path, read)
+
+
+def tensor_sha256(tensor: Tensor) -> str:
+    """SHA-256 of a tensor's bytes, in hexadecimal."""
+    import torch
+
+    plain = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    return hashlib.sha256(plain.numpy().data).hexdigest()
+
+
 def metadata(path: Path) -> dict[str, str]:
     """The header of a file. Raises RunError when it is damaged or no safetensors file."""
 
@@ -68,6 +91,12 @@ class TensorHeader:
     def count(self) -> int:
         """How many numbers it holds."""
         return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes it takes."""
+        bits = re.search(r"\d+", self.dtype)  # BOOL names none, and takes a byte
+        return self.count * (int(bits[0]) if bits else 8) // 8
 
 
 def headers(path: Path) -> dict[str, TensorHeader]:

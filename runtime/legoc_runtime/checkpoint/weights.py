@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from legoc_runtime.checkpoint import tensorfile
 from legoc_runtime.checkpoint.layout import (
@@ -98,17 +99,46 @@ def read_header(path: Path) -> WeightsFile:
         ) from error
 
 
-def read_tensors(file: WeightsFile) -> dict[str, Tensor]:
-    """The tensors of a weights file, on the CPU. Checks the checksum where the file lies in its checkpoint.
+def read_tensors(file: WeightsFile, keys: Collection[str] | None = None) -> dict[str, Tensor]:
+    """The tensors of a weights file, on the CPU. Checks their checksum where the file lies in its checkpoint.
+
+    Args:
+        file: the weights.
+        keys: those to read; None reads all. Only these are read of the file, and only they are checked, unless an
+            older legoc wrote it: then there is but the checksum of the whole file.
 
     Raises:
-        RunError: the file is damaged.
+        RunError: what was read is damaged.
     """
-    if is_checkpoint(file.path.parent):
-        digests = cast("dict[str, str]", read_state(file.path.parent)["files"])
-        if digest := digests.get(file.path.name):
+    name, state = file.path.name, _state(file)
+    each = cast("dict[str, dict[str, str]]", state.get("tensors", {})).get(name)
+    if keys is None or each is None:
+        if digest := file_sha256(file, state):
             check_digest(file.path, digest)
-    return tensorfile.load(file.path)
+        return tensorfile.load(file.path) if keys is None else tensorfile.load_some(file.path, keys)
+    tensors = tensorfile.load_some(file.path, keys)
+    for key, tensor in tensors.items():
+        if tensorfile.tensor_sha256(tensor) != each.get(key):
+            raise RunError(
+                f"{file.path} is damaged: {key} does not have its checksum", help="take another checkpoint of the run"
+            )
+    return tensors
+
+
+def file_sha256(file: WeightsFile, state: Mapping[str, Any] | None = None) -> str | None:
+    """SHA-256 of a weights file by the state of its checkpoint, None where it lies in none. Reads no weight."""
+    found = _state(file) if state is None else state
+    return cast("dict[str, str]", found.get("files", {})).get(file.path.name)
+
+
+def unread_bytes(file: WeightsFile, keys: Collection[str]) -> int:
+    """The bytes of the tensors of a file that are not among `keys`."""
+    return sum(found.bytes for key, found in tensorfile.headers(file.path).items() if key not in keys)
+
+
+def _state(file: WeightsFile) -> dict[str, Any]:
+    """The state of the checkpoint that a file lies in; empty where it lies in none."""
+    return read_state(file.path.parent) if is_checkpoint(file.path.parent) else {}
 
 
 def _newest(path: Path) -> Path:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from legoc_runtime.checkpoint import tensorfile
 from legoc_runtime.checkpoint.layout import (
     CHECKPOINTS,
+    OPTIMIZER,
     STATE_NAME,
     checkpoints,
     directory,
@@ -119,6 +120,7 @@ def clean(run: Path) -> None:
 
 def _fill(draft: Path, header: Header, files: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
     digests: dict[str, str] = {}
+    each: dict[str, dict[str, str]] = {}
     for kind, tensors in files.items():
         path = draft / f"{kind}{tensorfile.SUFFIX}"
         tensorfile.save(path, tensors, header.metadata(kind))
@@ -126,8 +128,10 @@ def _fill(draft: Path, header: Header, files: Mapping[str, Mapping[str, Tensor]]
         path.chmod(draft.stat().st_mode & 0o666)
         _to_disk(path)
         digests[path.name] = tensorfile.sha256(path)
+        if kind != OPTIMIZER:  # that one is never read in part
+            each[path.name] = {key: tensorfile.tensor_sha256(tensor) for key, tensor in tensors.items()}
     # last: a directory without it is no checkpoint
-    write_state(draft, {"images": header.images, **state, "files": digests})
+    write_state(draft, {"images": header.images, **state, "files": digests, "tensors": each})
     _to_disk(draft / STATE_NAME)
     _to_disk(draft)
 

@@ -37,6 +37,7 @@ from legoc_runtime.contract.program import (
     WindowMask,
 )
 from legoc_runtime.contract.verify import verify_program
+from legoc_runtime.errors import UsageError
 from legoc_runtime.layers import patching, scaling
 from legoc_runtime.store import BRICK_PREFIX, WeightStore
 
@@ -51,8 +52,14 @@ def link(program: Program, store: WeightStore) -> fx.GraphModule:
 
     Raises:
         RunError: the program is not valid for this store's stack.
+        UsageError: it runs a brick whose weights the store does not hold.
     """
     verify_program(program, store.shape)
+    if absent := [brick for brick in program.bricks if brick not in store.bricks]:
+        raise UsageError(
+            f"the weights of brick `{absent[0]}` were not loaded; {', '.join(store.bricks)} were",
+            help="load the stack whole, or name that brick in `bricks=`, or a policy that runs it",
+        )
     linker = _Linker(program, store)
     for name, _ in program.inputs:
         linker.values[name] = linker.graph.placeholder(_identifier(name))

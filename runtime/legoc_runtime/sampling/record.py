@@ -47,6 +47,7 @@ class Source:
         images: images that the weights were trained on.
         kind: `weights`, or `ema-RATE`.
         legoc_version: version of the compiler that made the programs.
+        dtype: type of the weights and of the blocks' arithmetic; the state of the sampler is float64 in any case.
     """
 
     stack: str
@@ -56,11 +57,12 @@ class Source:
     images: int
     kind: str
     legoc_version: str
+    dtype: str = "float32"
 
 
 def request_record(plan: Plan, source: Source) -> dict[str, Any]:
     """What the pictures depend on. Batch, device and backend are not here: they move it by rounding only."""
-    return {
+    record = {
         "stack": source.stack,
         "spec_hash": source.spec_hash,
         "weights_sha256": source.weights_sha256,
@@ -74,6 +76,8 @@ def request_record(plan: Plan, source: Source) -> dict[str, Any]:
             "skips": {brick: text(expr) for brick, expr in plan.policy.skips},
         },
     }
+    # 16 bits move a picture by more than rounding; float32 goes without saying, as in older sets
+    return record if source.dtype == "float32" else {**record, "dtype": source.dtype}
 
 
 def request_hash(plan: Plan, source: Source) -> str:

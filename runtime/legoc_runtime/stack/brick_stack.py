@@ -47,6 +47,7 @@ class BrickStack:
         store: the weights.
         backend: the backend in use.
         weights_file: where the weights came from, when `load` read them.
+        unread_bytes: bytes of that file that belong to bricks that were not loaded.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class BrickStack:
         self.backend: Backend = choose_backend(backend).backend if isinstance(backend, str) else backend
         self.weights_file: WeightsFile | None = None
         self._cuda_graphs = cuda_graphs
+        self.unread_bytes = 0
         self._programs = {program.bricks: program for program in manifest.programs if program.name != TRAINING}
         self._linked: dict[Configuration, _Linked] = {}
         for program in extra_programs:
@@ -75,8 +77,8 @@ class BrickStack:
 
     @property
     def configurations(self) -> tuple[Configuration, ...]:
-        """The configurations that this stack can run."""
-        return tuple(self._programs)
+        """The configurations that this stack can run: those whose bricks have their weights in the store."""
+        return tuple(found for found in self._programs if {*found} <= {*self.store.bricks})
 
     def add_program(self, program: Program) -> None:
         """Make a further configuration runnable."""
@@ -160,8 +162,8 @@ class BrickStack:
             [N, C, H, W], in `state_dtype`.
 
         Raises:
-            UsageError: the stack has no such configuration, has no classes but got labels, a label is none of its
-                classes, or an argument has another shape.
+            UsageError: the stack has no such configuration, or not its weights; it has no classes but got labels; a
+                label is none of its classes; or an argument has another shape.
         """
         configuration = self.shape.ids if configuration is None else configuration
         module = self._module(configuration)

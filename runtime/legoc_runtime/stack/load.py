@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import torch
 
 from legoc_runtime.backends.base import Backend, choose_backend
-from legoc_runtime.backends.cuda_graphs import graphs_for
-from legoc_runtime.checkpoint import find_weights, read_tensors
-from legoc_runtime.contract.manifest import read_manifest
+from legoc_runtime.backends.cuda_graphs import CudaGraphs, graphs_for
+from legoc_runtime.checkpoint import WeightsFile, find_weights, read_tensors, unread_bytes
+from legoc_runtime.contract.manifest import Manifest, read_manifest
+from legoc_runtime.contract.policy import tabulate
 from legoc_runtime.contract.program import Program
+from legoc_runtime.contract.schedule import noise_levels
+from legoc_runtime.errors import UsageError
 from legoc_runtime.stack.brick_stack import BrickStack
 from legoc_runtime.store import WeightStore
 
@@ -25,6 +28,8 @@ def load(
     trust_native: bool = False,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    policy: str | Sequence[str] | None = None,
+    bricks: Collection[str] | None = None,
     extra_programs: Iterable[Program] = (),
     cuda_graphs: bool = False,
 ) -> BrickStack:
@@ -38,12 +43,15 @@ def load(
         backend: `auto`, `eager`, `inductor`, `aoti`, or a Backend.
         trust_native: run the native code in `path`, as `aoti` does. Nothing but its builder vouches for it.
         device: where the stack lives.
-        dtype: type of the weights and of the arithmetic.
+        dtype: type of the weights and of the blocks' arithmetic.
+        policy: a skip policy or several. Only the bricks that they run somewhere on the spec's own schedule are loaded.
+        bricks: only these bricks are loaded, instead of what a policy says.
         extra_programs: programs of configurations that the build does not hold.
         cuda_graphs: replay calls of up to 32 rows as CUDA graphs; needs a CUDA device.
 
     Raises:
-        UsageError: there is nothing to load there, or the backend cannot run here or is not trusted.
+        UsageError: there is nothing to load there, no such policy or brick, or the backend cannot run here or is not
+            trusted.
         RunError: what is there is damaged, or the weights are of another stack.
     """
     directory = build_directory(Path(path))
@@ -52,11 +60,54 @@ def load(
     if isinstance(backend, str):
         backend = choose_backend(backend, build=directory, trust_native=trust_native).backend
     file = find_weights(Path(weights) if weights is not None else Path(path), ema=ema)
-    store = WeightStore(manifest.shape, device=device, dtype=dtype)
-    store.load(read_tensors(file))
-    stack = BrickStack(manifest, store, backend=backend, extra_programs=extra_programs, cuda_graphs=graphs)
+    if policy is not None and bricks is not None:
+        raise UsageError("`policy` and `bricks` both say what to load", help="give one of them")
+    if policy is not None:
+        bricks = _reached(manifest, (policy,) if isinstance(policy, str) else policy)
+    return load_bricks(
+        manifest,
+        file,
+        bricks,
+        backend=backend,
+        device=device,
+        dtype=dtype,
+        extra_programs=extra_programs,
+        cuda_graphs=graphs,
+    )
+
+
+def load_bricks(
+    manifest: Manifest,
+    file: WeightsFile,
+    bricks: Collection[str] | None = None,
+    *,
+    backend: str | Backend = "eager",
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    extra_programs: Iterable[Program] = (),
+    cuda_graphs: CudaGraphs | None = None,
+) -> BrickStack:
+    """A stack over the weights of a file, or of some of its bricks; the rest of the file is not read.
+
+    Raises:
+        UsageError: the stack has no such brick.
+        RunError: what was read is damaged, or of another stack.
+    """
+    store = WeightStore(manifest.shape, device=device, dtype=dtype, bricks=bricks)
+    partly = store.bricks != manifest.shape.ids
+    store.load(read_tensors(file, store.weights if partly else None))
+    stack = BrickStack(manifest, store, backend=backend, extra_programs=extra_programs, cuda_graphs=cuda_graphs)
     stack.weights_file = file
+    stack.unread_bytes = unread_bytes(file, store.weights) if partly else 0
     return stack
+
+
+def _reached(manifest: Manifest, policies: Sequence[str]) -> set[str]:
+    """The bricks that run at some level of the spec's schedule under one of these policies."""
+    sample, shape = manifest.sample, manifest.shape
+    levels = noise_levels(sample.steps, shape.diffusion, guided=sample.guidance != 1)
+    tables = (tabulate(manifest.policy(name), shape.ids, levels) for name in policies)
+    return {brick for table in tables for configuration in table.distinct() for brick in configuration}
 
 
 def build_directory(path: Path) -> Path:
