@@ -22,9 +22,9 @@ import torch
 
 from legoc.bench.device import clock_of
 from legoc.bench.machine import this_machine
-from legoc.bench.measure import LEAST_SAMPLE_S, compiler_caches
+from legoc.bench.measure import LEAST_SAMPLE_S, cold_caches
 from legoc.bench.models import Arguments, Model, arguments, models, random_store, stack_models
-from legoc.bench.request import DTYPES, Request, make_request
+from legoc.bench.request import Request, make_request
 from legoc.bench.rounds import Subject, calls_for, interleaved, ratio, spread
 from legoc.driver import compile_spec
 from legoc.lower.passes.catalog import exact_sampling
@@ -32,6 +32,7 @@ from legoc.lower.passes.opt_in.catalog import opt_in_sampling
 from legoc.passes.catalog import NEEDED
 from legoc.spec import load_spec
 from legoc_runtime.backends.base import Backend, choose_backend
+from legoc_runtime.backends.device import DTYPES
 from legoc_runtime.contract.gelu_rule import GeluForm, gelu_form
 from legoc_runtime.contract.policy import configuration_name
 from legoc_runtime.stack import BrickStack
@@ -132,7 +133,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )  # fmt: skip
     command = ["python benchmarks/ablation.py", str(flags.spec), f"--batch {flags.batch} --repeats {flags.repeats}"]
     command += [f"--dtype {flags.dtype} --device {flags.device} --backend {flags.backend}"]
-    with compiler_caches(flags.backend), torch.no_grad():
+    with cold_caches(flags.backend == "inductor"), torch.no_grad():
         rows = list(variants(flags.backend, flags.device, whole=flags.whole))
         measure(rows, request, " ".join(command) + (" --whole" if flags.whole else ""))
 
@@ -140,7 +141,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def measure(rows: list[Variant], request: Request, command: str) -> None:
     """Time the rows and print them."""
     machine, clock = this_machine(request.device), clock_of(request.device)
-    store = random_store(request.manifest.shape, request.device, DTYPES[request.dtype])
+    store = random_store(request.manifest.shape, request.device, request.torch_dtype)
     given = arguments(request.manifest.shape, request.batch, request.device)
     first: dict[str, object] = {}
     subjects: list[Subject] = []

@@ -22,13 +22,14 @@ from statistics import median
 from typing import Any, get_args
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
 from legoc.bench.device import clock_of, memory_of
 from legoc.bench.plain import PlainStack
 from legoc.bench.products import block_products, block_subject, square_subject
 from legoc.bench.rounds import Subject, calls_for, interleaved, spread
 from legoc_runtime.backends.base import choose_backend
+from legoc_runtime.backends.cuda_graphs import graphs_for
 from legoc_runtime.contract.attention_rule import AttentionForm
 from legoc_runtime.contract.manifest import read_manifest
 from legoc_runtime.contract.policy import Configuration, configuration_name, tabulate
@@ -109,53 +110,6 @@ class Session:
         clock = clock_of(self.device)
         calls = {s.name: calls_for(min(clock.seconds(s.run, 1) for _ in range(2)), LEAST_S) for s in subjects}
         return interleaved(subjects, calls, repeats=self.repeats, clock=clock)
-
-
-class Captured:
-    """A backend that replays: one CUDA graph for each module and batch, inputs copied into memory of its own.
-
-    It captures what another backend compiled, after a few calls on a side stream. On a CPU it is that other backend.
-    """
-
-    name = "captured"
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-
-    def available(self) -> str | None:
-        """What the other backend says."""
-        return self.inner.available()
-
-    def compile(self, module: fx.GraphModule, *, training: bool = False) -> Callable[..., Any]:
-        """The compiled module behind a graph that is captured at the first call with a batch."""
-        compiled = self.inner.compile(module, training=training)
-        held: dict[int, tuple[Any, list[Tensor], Any]] = {}
-
-        def run(*given: Tensor) -> Any:
-            if given[0].device.type != "cuda":
-                return compiled(*given)
-            if len(given[0]) not in held:
-                held[len(given[0])] = _capture(compiled, [value.clone() for value in given])
-            graph, inputs, output = held[len(given[0])]
-            for own, value in zip(inputs, given, strict=True):
-                own.copy_(value)
-            graph.replay()
-            return output
-
-        return run
-
-
-def _capture(run: Callable[..., Any], inputs: list[Tensor]) -> tuple[Any, list[Tensor], Any]:
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            run(*inputs)
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        output = run(*inputs)
-    return graph, inputs, output
 
 
 def halfway_configurations(shape: StackShape, table: Sequence[Configuration]) -> tuple[Configuration, ...]:
@@ -278,11 +232,9 @@ def evaluations_of_all(session: Session) -> None:
 
 def latency(session: Session) -> None:
     """Two rows, one image under guidance, replayed from a CUDA graph."""
-    stack = BrickStack(
-        session.stacks["pg"].manifest,
-        session.stacks["pg"].store,
-        backend=Captured(choose_backend(session.backend).backend),
-    )
+    loaded, graphs = session.stacks["pg"], graphs_for(session.device) if session.device.type == "cuda" else None
+    backend = choose_backend(session.backend).backend
+    stack = BrickStack(loaded.manifest, loaded.store, backend=backend, cuda_graphs=graphs)
     configurations, _ = runs_of(stack)
     subjects = [Subject(configuration_name(each), call(stack, each, 2)) for each in configurations]
     samples = session.times(subjects)

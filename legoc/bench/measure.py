@@ -13,7 +13,7 @@ from legoc.bench.device import Memory, clock_of, memory_of
 from legoc.bench.machine import this_machine
 from legoc.bench.models import Model, models, stack_store
 from legoc.bench.products import block_subject, square_subject
-from legoc.bench.request import DTYPES, Request
+from legoc.bench.request import DiffusersPeer, Request
 from legoc.bench.results import Bench, PolicyRun, Timed
 from legoc.bench.rounds import Clock, Subject, calls_for, interleaved
 from legoc.cost import counts
@@ -35,14 +35,15 @@ def measure(request: Request, say: Say) -> Bench:
         say: takes lines of progress.
     """
     machine = this_machine(request.device)
-    with compiler_caches(request.backend), torch.no_grad():
+    compiles = request.backend == "inductor" or any(isinstance(peer, DiffusersPeer) for peer in request.peers)
+    with cold_caches(compiles), torch.no_grad():
         store, weights = stack_store(request)
         memory, clock = memory_of(request.device), clock_of(request.device)
         ready = list(models(request, store))
         warmed = [_warm(f"{i}", model, memory, clock, say) for i, model in enumerate(ready)]
-        squares = [square_subject(request.device, DTYPES[request.dtype])]
+        squares = [square_subject(request.device, request.torch_dtype)]
         blocks = dict.fromkeys(products for model in ready for products, _ in model.products)
-        own = [*squares, *(block_subject(block, request.device, DTYPES[request.dtype]) for block in blocks)]
+        own = [*squares, *(block_subject(block, request.device, request.torch_dtype) for block in blocks)]
         subjects = [subject for one in warmed for subject in (one.subject, one.ahead) if subject is not None]
         samples = _rounds([*subjects, *own], request, clock, say)
     return Bench(
@@ -52,7 +53,7 @@ def measure(request: Request, say: Say) -> Bench:
         batch=request.batch,
         dtype=request.dtype,
         device=str(request.device),
-        backend=request.backend,
+        backend=request.backend + (", CUDA graphs" if request.cuda_graphs else ""),
         steps=len(request.tables[0].levels),
         evaluations=len(request.evaluations),
         guided=request.guided,
@@ -68,11 +69,13 @@ def measure(request: Request, say: Say) -> Bench:
     )
 
 
-def compiler_caches(backend: str) -> AbstractContextManager[object]:
-    """Compile times are those of a first run: inductor's cache on disk is another, empty one meanwhile."""
-    if backend == "eager":
-        return nullcontext()
-    return import_module("torch._inductor.utils").fresh_cache()
+def cold_caches(compiles: bool) -> AbstractContextManager[object]:
+    """Compile times are those of a first run: inductor's cache on disk is another, empty one meanwhile.
+
+    Args:
+        compiles: whether inductor runs at all.
+    """
+    return import_module("torch._inductor.utils").fresh_cache() if compiles else nullcontext()
 
 
 class _Warm:

@@ -13,7 +13,7 @@ from legoc.bench.diffusers_dit import NAME as DIFFUSERS
 from legoc.bench.diffusers_dit import DiffusersDit
 from legoc.bench.plain import PlainStack
 from legoc.bench.products import BlockProducts, of_configuration
-from legoc.bench.request import DTYPES, PLAIN, DiffusersPeer, PlainPeer, Request, SpecPeer
+from legoc.bench.request import PLAIN, DiffusersPeer, PlainPeer, Request, SpecPeer
 from legoc.bench.results import Kind
 from legoc.cost import counts
 from legoc_runtime.checkpoint import find_weights, read_tensors
@@ -112,7 +112,7 @@ def random_store(shape: StackShape, device: torch.device, dtype: torch.dtype) ->
 
 def stack_store(request: Request) -> tuple[WeightStore, str]:
     """The stack's weights, and in words where they came from: a run's newest, or random."""
-    dtype = DTYPES[request.dtype]
+    dtype = request.torch_dtype
     if (request.path / "checkpoints").is_dir():
         weights = find_weights(request.path, ema=None)
         store = WeightStore(request.manifest.shape, device=request.device, dtype=dtype)
@@ -125,7 +125,13 @@ def models(request: Request, store: WeightStore) -> Iterator[Model]:
     """The stack in every configuration, the whole one first; then every peer."""
     manifest, batch = request.manifest, request.batch
     given = arguments(manifest.shape, batch, request.device)
-    stack = BrickStack(manifest, store, backend=request.backend, extra_programs=request.extra_programs)
+    stack = BrickStack(
+        manifest,
+        store,
+        backend=request.own_backend(request.build),
+        extra_programs=request.extra_programs,
+        cuda_graphs=request.graphs(),
+    )
     yield from stack_models(manifest.name, "stack", stack, given, request.levels)
     for peer in request.peers:
         match peer:
@@ -136,15 +142,16 @@ def models(request: Request, store: WeightStore) -> Iterator[Model]:
                     yield Model(PLAIN, "plain", configuration, manifest.shape, (), run)
             case SpecPeer():
                 shape = peer.manifest.shape
-                other = random_store(shape, request.device, DTYPES[request.dtype])
-                stack = BrickStack(peer.manifest, other, backend=request.backend)
+                other = random_store(shape, request.device, request.torch_dtype)
+                own = request.own_backend(peer.build)
+                stack = BrickStack(peer.manifest, other, backend=own, cuda_graphs=request.graphs())
                 levels = {shape.ids: [level.sigma for level in request.tables[0].levels]}
                 others = arguments(shape, batch, request.device)
                 yield from stack_models(peer.manifest.name, "spec", stack, others, levels)
             case DiffusersPeer():
                 others = arguments(peer.shape, batch, request.device)
                 for compiled in (False, True):
-                    model = DiffusersDit(peer.shape, request.device, DTYPES[request.dtype], compiled=compiled)
+                    model = DiffusersDit(peer.shape, request.device, request.torch_dtype, compiled=compiled)
                     name = f"{DIFFUSERS}, {'compiled' if compiled else 'eager'}"
                     run = model.call(others.x, others.labels)
                     yield Model(name, "diffusers", peer.shape.ids, peer.shape, (), run)

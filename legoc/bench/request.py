@@ -14,8 +14,8 @@ from legoc.cost import counts
 from legoc.driver import compile_path, compile_spec, lower_configuration
 from legoc.spec import load_spec
 from legoc.spec.resolved import StackSpec
-from legoc_runtime.backends.base import choose_backend
-from legoc_runtime.backends.device import DTYPES as DTYPES
+from legoc_runtime.backends.base import Backend, choose_backend
+from legoc_runtime.backends.cuda_graphs import CudaGraphs, graphs_for
 from legoc_runtime.backends.device import choose_device, choose_dtype
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Configuration, TruthTable, tabulate
@@ -41,9 +41,11 @@ class SpecPeer:
 
     Attributes:
         manifest: its build.
+        build: its directory, or None where it was compiled from a spec now.
     """
 
     manifest: Manifest
+    build: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class Request:
         dtype: name of the type of weights and arithmetic.
         device: where it runs.
         backend: name of the backend.
+        trust_native: whether to run the native code of builds.
+        cuda_graphs: whether small batches are launched as graphs.
         repeats: rounds.
         command: as it was typed.
         notes: what a reader has to know of the peers.
@@ -92,9 +96,29 @@ class Request:
     dtype: str
     device: torch.device
     backend: str
+    trust_native: bool
+    cuda_graphs: bool
     repeats: int
     command: str
     notes: tuple[str, ...]
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """Type of weights and arithmetic."""
+        return choose_dtype(self.dtype)
+
+    def own_backend(self, build: Path | None) -> Backend:
+        """A backend that shares nothing with others, for a stack with this build directory or none."""
+        return choose_backend(self.backend, build=build, trust_native=self.trust_native).backend
+
+    def graphs(self) -> CudaGraphs | None:
+        """The CUDA graphs of one stack, or None where none were asked for."""
+        return graphs_for(self.device) if self.cuda_graphs else None
+
+    @property
+    def build(self) -> Path | None:
+        """The stack's build directory, or None where it was compiled from a spec now."""
+        return _build(self.path)
 
     @property
     def configurations(self) -> tuple[Configuration, ...]:
@@ -123,6 +147,8 @@ def make_request(
     dtype: str = "float32",
     device: str = "auto",
     backend: str = "auto",
+    trust_native: bool = False,
+    cuda_graphs: bool = False,
     repeats: int = 7,
     command: str = "",
 ) -> Request:
@@ -136,9 +162,11 @@ def make_request(
         steps: noise levels of the schedule; None takes the spec's.
         guidance: scale; 1 is none; None takes the spec's.
         batch: rows of one call, 1 or more.
-        dtype: one of `DTYPES`.
+        dtype: `float32`, `bf16` or `fp16`.
         device: `auto`, `cpu` or `cuda`.
         backend: `auto`, or a backend by name.
+        trust_native: run the native code of builds, which some backends do.
+        cuda_graphs: launch small batches as graphs.
         repeats: rounds, 1 or more.
         command: as it was typed, for the record.
 
@@ -148,7 +176,9 @@ def make_request(
     """
     choose_dtype(dtype)
     where = choose_device(device)
-    choice = choose_backend(backend)
+    if cuda_graphs:
+        graphs_for(where)
+    choice = choose_backend(backend, build=_build(path), trust_native=trust_native)
     manifest, _ = compile_path(path, overrides)
     shape = manifest.shape
     steps = manifest.sample.steps if steps is None else steps
@@ -176,10 +206,16 @@ def make_request(
         dtype=dtype,
         device=where,
         backend=choice.backend.name,
+        trust_native=trust_native,
+        cuda_graphs=cuda_graphs,
         repeats=repeats,
         command=command,
         notes=tuple(notes if choice.reason is None else [f"backend {choice.reason}", *notes]),
     )
+
+
+def _build(path: Path) -> Path | None:
+    return path if path.is_dir() else None
 
 
 def levels_of(table: TruthTable, configuration: Configuration) -> list[float]:
@@ -220,7 +256,7 @@ def _spec_peer(path: Path, notes: list[str]) -> SpecPeer:
             f"there is no peer `{path}`", help=f"choose {PLAIN}, {diffusers_dit.NAME}, or the path of a spec"
         )
     if path.is_dir():
-        return SpecPeer(compile_path(path)[0])
+        return SpecPeer(compile_path(path)[0], path)
     spec = load_spec(path)
     if not isinstance(spec.shape.diffusion, EdmConstants):
         spec = as_edm(spec)
@@ -228,7 +264,7 @@ def _spec_peer(path: Path, notes: list[str]) -> SpecPeer:
             f"`{spec.name}` is written for DDPM: it ran with EDM's preconditioning and without the channels of its "
             "variance, which are a thousandth of its multiply-accumulates or less"
         )
-    return SpecPeer(compile_spec(spec)[0])
+    return SpecPeer(compile_spec(spec)[0], None)
 
 
 def _other_image(shape: StackShape, peer: Manifest) -> Iterator[str]:

@@ -92,7 +92,7 @@ class Bench:
         batch: rows of one call.
         dtype: type of weights and arithmetic.
         device: where it ran.
-        backend: of everything that is compiled.
+        backend: of everything that is compiled, with `CUDA graphs` where calls are launched so.
         steps: noise levels of the schedule.
         evaluations: calls of the sampler over it.
         guided: whether an image takes two rows.

@@ -47,7 +47,15 @@ def command(
     batch: Annotated[int, Option(min=1, help="Rows of one evaluation; with guidance an image takes two.")] = 8,
     dtype: Annotated[str, Option(help="float32, bf16 or fp16.")] = "float32",
     device: Annotated[str, Option(help="auto, cpu, or cuda.")] = "auto",
-    backend: Annotated[str, Option(help="auto, eager, or inductor.")] = "auto",
+    backend: Annotated[str, Option(help="auto, eager, inductor, or aoti.")] = "auto",
+    trust_native: Annotated[
+        bool,
+        Option("--trust-native", help="Run the native code in the build, as aoti does; you know who built it."),
+    ] = False,
+    cuda_graphs: Annotated[
+        bool,
+        Option("--cuda-graphs", help="On CUDA: launch calls of up to 32 rows as one graph each, for small batches."),
+    ] = False,
     repeats: Annotated[int, Option(min=1, help="Rounds in which everything takes its turn.")] = 7,
     steps: Annotated[
         int | None, Option(help="Noise levels of the schedule. [default: the spec's]", show_default=False)
@@ -78,6 +86,7 @@ def command(
 
     given: dict[str, object] = {"peer": peer, "policy": skip_policy, "batch": batch, "dtype": dtype, "device": device}
     given |= {"backend": backend, "repeats": repeats, "steps": steps, "guidance": guidance, "set": overrides}
+    given |= {"trust-native": trust_native, "cuda-graphs": cuda_graphs}
     request = make_request(
         path,
         overrides=overrides or (),
@@ -89,6 +98,8 @@ def command(
         dtype=dtype,
         device=device,
         backend=backend,
+        trust_native=trust_native,
+        cuda_graphs=cuda_graphs,
         repeats=repeats,
         command=typed(path, given),
     )
@@ -119,6 +130,9 @@ def typed(path: Path, given: Mapping[str, object]) -> str:
 
     words = ["legoc", "bench", str(path)]
     for flag, value in given.items():
+        if isinstance(value, bool):
+            words += [f"--{flag}"] if value else []
+            continue
         values = cast("list[object]", value) if isinstance(value, list) else [] if value is None else [value]
         for one in values:
             words += [f"--{flag}", f"{one:g}" if isinstance(one, float) else str(one)]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from legoc.bench.device import Unmeasured, clock_of, memory_of
-from legoc.bench.measure import compiler_caches
+from legoc.bench.measure import cold_caches
 
 CPU = torch.device("cpu")
 
@@ -43,10 +43,10 @@ def test_a_system_that_does_not_say_is_said_to() -> None:
 def test_compilers_start_cold_and_the_users_cache_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = str(tmp_path)
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", own)
-    with compiler_caches("inductor"):
+    with cold_caches(True):
         assert os.environ["TORCHINDUCTOR_CACHE_DIR"] != own
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == own
-    with compiler_caches("eager"):
+    with cold_caches(False):
         assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == own
 
 
