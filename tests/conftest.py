@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from functools import cache
 from importlib.util import find_spec
 
@@ -48,10 +49,17 @@ def no_yaml_language_server() -> str | None:
     return lack()
 
 
+@cache
+def no_graphviz() -> str | None:
+    """Why pictures in DOT cannot be laid out here, or None."""
+    return None if shutil.which("dot") else "Graphviz is not installed (its command `dot`)"
+
+
 LACKS = {
     "compiler": no_compiler,
     "gpu": no_gpu,
     "triton": no_triton,
+    "graphviz": no_graphviz,
     "peers": no_diffusers,
     "yaml_language_server": no_yaml_language_server,
 }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
+import typer.core
 
 from legoc.cli.parameters import Argument, Option
 
@@ -17,6 +19,29 @@ class _EscapedError(BaseException):
     def __init__(self, error: BaseException) -> None:
         super().__init__()
         self.error = error
+
+
+_EXPECTED = (
+    (re.compile(r"Value error, "), ""),
+    (re.compile(r"Input should be a valid integer.*"), "expected a whole number"),
+    (re.compile(r"Input should be a valid number.*"), "expected a number"),
+    (re.compile(r"Input should be greater than or equal to "), "expected at least "),
+    (re.compile(r"Input should be "), "expected "),
+)
+"""How the validator under typer words what is wrong, and how this project does."""
+
+
+class _Command(typer.core.TyperCommand):
+    """A command whose messages about values are in the words of this project."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read a command line."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except typer.BadParameter as error:
+            for theirs, ours in _EXPECTED:
+                error.message = theirs.sub(ours, error.message)
+            raise
 
 
 def run_with_typer(name: str, help: str, function: Callable[..., object], arguments: Sequence[str]) -> None:
@@ -34,7 +59,9 @@ def run_with_typer(name: str, help: str, function: Callable[..., object], argume
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     # a docstring's `Args:` are for readers of the code; typer shows the parameters itself
     text = (inspect.getdoc(function) or help).split("\n\nArgs:")[0]
-    app.command(name, help=text, context_settings={"help_option_names": ["--help", "-h"]})(_for_typer(function))
+    app.command(name, cls=_Command, help=text, context_settings={"help_option_names": ["--help", "-h"]})(
+        _for_typer(function)
+    )
     try:
         typer.main.get_command(app).main(list(arguments), prog_name=f"legoc {name}")
     except _EscapedError as escaped:

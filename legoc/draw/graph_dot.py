@@ -28,7 +28,8 @@ def quoted(text: str) -> str:
 def _panel(picture: GraphPicture, panel: Panel, number: int) -> Iterator[str]:
     body = list(_body(picture, panel, f"c{number}."))
     yield f"subgraph cluster_{number} {{"
-    yield f"    label={quoted(f'{panel.when}, {panel.summary}' if panel.when else panel.summary)}; style=rounded;"
+    title = f"{panel.when}, {panel.summary}" if panel.when else panel.summary
+    yield f"    label={quoted(title)}; labelloc=b; style=rounded;"  # bottom to top, `b` is the upper edge
     yield from (f"    {line}" for line in body)
     yield "}"
 
@@ -45,6 +46,8 @@ def _body(picture: GraphPicture, panel: Panel, prefix: str) -> Iterator[str]:
         if not brick.runs:
             label = quoted(f"{brick.shape.id}: left out\n{brick.share:.1%} of the MACs")
             yield f'{own} [label={label}, style="rounded,dashed", color=gray50, fontcolor=gray40];'
+            if brick is panel.bricks[0]:  # nothing else would keep it above the inputs
+                yield f"{{{node('image')} {node('condition')}}} -> {own} [style=invis];"
             continue
         label = quoted("\n".join([brick.shape.id, *brick_lines(brick), f"{brick.share:.1%} of the MACs"]))
         yield f"{own} [label={label}];"
@@ -55,10 +58,10 @@ def _body(picture: GraphPicture, panel: Panel, prefix: str) -> Iterator[str]:
             yield f"{zeros} [label={quoted('zeros: no brick below runs')}, shape=plaintext];"
             yield f"{zeros} -> {own};"
         if brick.reads is not None:
-            yield f"{node(f'brick.{brick.reads}')} -> {own} [label={quoted(picture.carried)}, penwidth=2];"
+            yield f"{node(f'brick.{brick.reads}')} -> {own} [label={quoted(f' {picture.carried}')}, penwidth=2];"
     for low, high in panel.bypasses:  # through what is left out, which also keeps it at its place
         yield f"{node(f'brick.{low}')} -> {node(f'brick.{high}')} [style=dotted, arrowhead=none, color=gray50];"
     if not panel.bricks[-1].runs:
         ghost = node(f"brick.{panel.bricks[-1].shape.id}")
         yield f"{ghost} -> {node('output')} [style=dotted, arrowhead=none, color=gray50];"
-    yield f"{node(f'brick.{panel.output}')} -> {node('output')} [label={quoted('estimate')}, penwidth=2];"
+    yield f"{node(f'brick.{panel.output}')} -> {node('output')} [label={quoted(' estimate')}, penwidth=2];"

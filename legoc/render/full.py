@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from legoc.diagnostics import Diagnostic, Label
-from legoc.render.lines import visible
+from legoc.render.lines import by_number, visible
 from legoc.source import SourceFile, Span
 
 MAX_COLUMNS = 120
@@ -107,10 +107,10 @@ def _mark(label: Label, primary: bool) -> _Mark:
 
 
 def _cell(character: str) -> str:
-    """What a source character becomes on the terminal: tabs are spaces, control characters are visible."""
+    """What a source character becomes on the terminal: tabs are spaces, what is invisible is there by number."""
     if character == "\t":
         return " " * _TAB
-    return character if character.isprintable() else "" if character == "\ufeff" else "�"
+    return character if character.isprintable() else by_number(character)
 
 
 def _columns(cells: Sequence[str]) -> int:

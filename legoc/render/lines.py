@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
@@ -60,13 +59,13 @@ def _location(diagnostic: Diagnostic) -> str:
 
 
 def visible(text: str) -> str:
-    """Text without control characters, and with invisible ones by number.
+    """Text with control characters and invisible ones by number: `<U+200B>`.
 
     What comes from a file must not steer the terminal, and nothing in it may look like something else.
     """
-    return "".join(character if character.isprintable() else _shown(character) for character in text)
+    return "".join(character if character.isprintable() else by_number(character) for character in text)
 
 
-def _shown(character: str) -> str:
-    is_format = unicodedata.category(character) in ("Cf", "Zs", "Zl", "Zp")
-    return f"<U+{ord(character):04X}>" if is_format else "�"
+def by_number(character: str) -> str:
+    """A character that a reader could not see, or that would steer the terminal, as `<U+200B>`."""
+    return f"<U+{ord(character):04X}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -175,11 +176,20 @@ def _policy_name(loaded: Loaded, name: str) -> Iterator[Diagnostic]:
 
 
 def _unknown_brick(loaded: Loaded, policy: str, brick: str, ids: list[str], *, guess: bool) -> Diagnostic:
-    meant = close(brick, ids) if guess else None
-    help = f"did you mean `{meant}`?" if meant else f"the bricks are {', '.join(ids)}"
     path = ("skip_policies", policy, brick)
+    key = loaded.tree.key(path)
+    if key is not None and key.file is not loaded.tree.root.span.file and not key.file.is_command_line:
+        # a base's policy, whose brick this file took away or the base never had: it is mended from here
+        alone = len((loaded.written.skip_policies or {})[policy]) == 1
+        entry = f"{policy}: {{$delete: true}}" if alone else f"{policy}: {{{brick}: {{$delete: true}}}}"
+        here = os.path.basename(loaded.tree.root.span.file.name)
+        help = f"to take it out of that policy, write in `{here}`: `skip_policies: {{{entry}}}`"
+    elif meant := close(brick, ids) if guess else None:
+        help = f"did you mean `{meant}`?"
+    else:
+        help = f"the bricks are {', '.join(ids)}"
     message = f"policy `{policy}` names the brick `{brick}`, which the stack does not have"
-    return report("LG305", message, loaded.tree.key(path) or loaded.span(*path), help=help)
+    return report("LG305", message, key or loaded.span(*path), help=help)
 
 
 def levels_without_bricks(table: Table, ids: list[str]) -> list[int]:

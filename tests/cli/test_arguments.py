@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from legoc.cli.app import COMMANDS
 from legoc.cli.parameters import Argument, Option, parameters
 from legoc.cli.plain_arguments import plain_values
 from legoc.cli.with_typer import run_with_typer
+from tests.cli.small_run import write_run
 
 HERE = str(Path(__file__))
 LINES: dict[str, list[list[str]]] = {
@@ -153,3 +156,58 @@ def test_an_exit_code_passes_both_readers(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("legoc.cli.explain.command", command)
     for arguments in (["LG201"], ["--", "LG201"]):
         assert main(["explain", *arguments]) == 3
+
+
+BAD_VALUES: dict[type, list[str]] = {int: ["x", "1.5"], float: ["x"], StrEnum: ["xml"], str: []}
+TEXTS = {
+    "device": "abacus",
+    "backend": "abacus",
+    "policy": "halfway:2",
+    "skip_policy": "halfwy",
+    "images": "3Q",
+    "seeds": "5-2",
+    "classes": "cat",
+    "ema": "often",
+    "resume": "nowhere",
+    "overrides": "grid.height=x",
+    "configuration": "nobody",
+    "print_after": "nothing",
+}
+"""Flags whose values are text with a form of its own: a wrong one."""
+
+
+def bad_values() -> Iterator[tuple[str, str, str]]:
+    for name in COMMANDS:
+        for found in parameters(command_of(name)):
+            if not isinstance(found.declared, Option) or found.kind is bool or found.kind is Path:
+                continue
+            kind = StrEnum if issubclass(found.kind, StrEnum) else found.kind
+            wrong = list(BAD_VALUES[kind])
+            if found.declared.min is not None:
+                wrong.append(str(int(found.declared.min) - 1))
+            if kind is str and found.name in TEXTS:
+                wrong = [TEXTS[found.name]]
+            flag = (found.declared.flags or (f"--{found.name.replace('_', '-')}",))[-1]
+            yield from ((name, flag, value) for value in wrong)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_run(tmp_path_factory.mktemp("runs") / "small")
+
+
+@pytest.mark.parametrize(("name", "flag", "value"), list(bad_values()))
+def test_a_wrong_value_is_named_in_our_words(
+    name: str, flag: str, value: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = Path(__file__).parents[2]
+    takes_one = any(isinstance(found.declared, Argument) for found in parameters(command_of(name)))
+    path = [str(run if name == "sample" else root / "specs/emoji_32.yaml")] if takes_one else []
+    more = {"train": ["--data", str(root / "examples/data/noto-emoji-32.zip")], "estimate": ["--gpu", "cpu"]}
+    code = main([name, *path, *more.get(name, []), flag, value])
+    said = capsys.readouterr()
+    assert code == (1 if name == "check" and flag == "--set" else 2)
+    assert not re.search("Value error|Input should|unable to parse|pydantic|internal error|Traceback", "".join(said))
+    assert value.partition("=")[0] in "".join(said) or flag in said.err
+    assert not list(tmp_path.iterdir())

@@ -11,7 +11,7 @@ import pytest
 
 from legoc.codes import CODES
 from legoc.render import render_full
-from legoc.spec import check_file, check_text
+from legoc.spec import check_file
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NO_SPEC_SHOWS = {"LG401"}  # a fault of the compiler
@@ -58,17 +58,3 @@ def test_every_code_that_the_compiler_names_is_declared() -> None:
     sources = (Path(__file__).parents[2] / "legoc").rglob("*.py")
     named = {code for source in sources for code in re.findall(r"\bLG\d{3}\b", source.read_text(encoding="utf-8"))}
     assert named <= set(CODES)
-
-
-def _blocks(heading: str) -> list[tuple[str, str]]:
-    """The YAML of every page under a heading."""
-    found: list[tuple[str, str]] = []
-    for code in CODES:
-        section = CODES[code].page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
-        found += [(code, block) for block in re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)]
-    return [(code, block) for code, block in found if "extends:" not in block]  # whose files are the reader's
-
-
-@pytest.mark.parametrize(("code", "block"), _blocks("Fix"))
-def test_the_fix_of_a_page_does_not_have_its_fault(code: str, block: str) -> None:
-    assert code not in {finding.code for finding in check_text(block, "page.yaml").diagnostics}

@@ -48,7 +48,9 @@ def test_labels_come_in_the_order_of_lines_with_a_gap_marked() -> None:
         ("日本: XX", "日本: XX", "      ^^"),
         ("e\u0301: XX", "e\u0301: XX", "   ^^"),
         ("\ufeffa: XX", "a: XX", "   ^^"),
-        ("\x1b[31m: XX", "�[31m: XX", "       ^^"),
+        ("\x1b[31m: XX", "<U+001B>[31m: XX", " " * 14 + "^^"),
+        ("a\u200bb\xa0\ufeff: XX", "a<U+200B>b<U+00A0><U+FEFF>: XX", " " * 28 + "^^"),
+        ("日\u2028本\x00: XX", "日<U+2028>本<U+0000>: XX", " " * 22 + "^^"),
         ("a: XX", "a: XX", "   ^^"),
     ],
 )
@@ -83,6 +85,12 @@ def test_control_characters_never_reach_the_terminal() -> None:
         assert "\x1b" not in text
         assert "\x07" not in text
     assert "\x1b[1;31m" in render_full([finding], colour=True)
+
+
+def test_an_invisible_character_is_underlined_as_it_is_shown() -> None:
+    lines = render_full([at("name: a\u200bb # c", "\u200b")]).splitlines()
+    assert lines[3:5] == ["1 | name: a<U+200B>b # c", "  |        ^^^^^^^^"]
+    assert "`a<U+200B>b`" in render_concise([at("a: XX", "XX", message="unknown key `a\u200bb`")])
 
 
 def test_concise_is_one_line_a_finding() -> None:

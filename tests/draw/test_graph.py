@@ -184,7 +184,7 @@ def test_mermaid_is_refused_where_viewers_would_not_draw_it():
 
 def test_dot_shows_the_same():
     text = graph_dot(draw("parts+image"))
-    assert '"c0.brick.parts" -> "c0.brick.image" [label="estimate", penwidth=2];' in text
+    assert '"c0.brick.parts" -> "c0.brick.image" [label=" estimate", penwidth=2];' in text
     assert '"c0.zeros.parts" -> "c0.brick.parts";' in text
     assert 'style="rounded,dashed"' in text
     assert text.count("{") == text.count("}")

@@ -279,6 +279,11 @@ def test_completion(client: LanguageClient, uri: str, old: str, new: str, expect
     assert len(found) == len(set(found))
 
 
+def test_completion_of_the_policy_to_sample_with(client: LanguageClient, uri: str) -> None:
+    text = EMOJI.replace("sample: {", "sample: {skip_policy: |, ")
+    assert completions(client, uri, text) == ["none", "halfway", "late", "early", "lean"]
+
+
 def test_completion_of_ddpm_predicates(client: LanguageClient, uri: str) -> None:
     text = EMOJI.replace("diffusion: edm", "diffusion: ddpm").replace("sampler: heun", "sampler: ddpm")
     assert "t" in completions(client, uri, text.replace("sigma < 0.3", "|"))

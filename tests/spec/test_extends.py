@@ -66,6 +66,27 @@ train: {optimizer: {betas: [0.5, 0.6]}}
     assert set(spec.default_skips) == {"parts"}
 
 
+@pytest.mark.parametrize(
+    ("policy", "entry"),
+    [
+        ("{image: sigma < 0.3, parts: sigma > 9}", "{lean: {parts: {$delete: true}}}"),
+        ("{parts: sigma > 9}", "{lean: {$delete: true}}"),
+    ],
+)
+def test_the_help_takes_a_deleted_brick_out_of_a_bases_policy(tmp_path: Path, policy: str, entry: str) -> None:
+    base = BASE.replace('lean: {image: "sigma < 0.3"}', f"lean: {policy}")
+    child = "extends: base.yaml\nbricks: [{id: parts, $delete: true}]\n"
+    write(tmp_path, {"base.yaml": base, "child.yaml": child})
+    (finding,) = check_file(tmp_path / "child.yaml").diagnostics
+    assert finding.code == "LG305"
+    assert finding.primary is not None
+    assert finding.primary.span.file.name == str(tmp_path / "base.yaml")
+    written = f"skip_policies: {entry}"
+    assert finding.help == f"to take it out of that policy, write in `child.yaml`: `{written}`"
+    write(tmp_path, {"child.yaml": f"{child}{written}\n"})
+    assert codes(check_file(tmp_path / "child.yaml")) == []
+
+
 def test_delete_takes_mappings_away_and_beside_other_keys_replaces_them(tmp_path: Path) -> None:
     spec = over_base(
         tmp_path,

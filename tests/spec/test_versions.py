@@ -1,11 +1,14 @@
 """Versions of the language: an old file is carried to the present one, a newer one is refused where it says so."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from legoc.spec import check_text, load_spec, versions
+from legoc.__main__ import main
+from legoc.diagnostics import SpecError
+from legoc.spec import check_text, load_spec, resolved_yaml, versions
 from legoc.spec.tree import MappingNode
 from tests.spec.layered import BASE, codes, write
 
@@ -37,6 +40,58 @@ def test_an_old_file_is_read_in_its_own_version(tmp_path: Path) -> None:
     assert load_spec(tmp_path / "new.yaml").shape.brick("parts").depth == 9
     write(tmp_path, {"old_child.yaml": "legoc: 0\nextends: [old.yaml, fragment.yaml]\n"})
     assert load_spec(tmp_path / "old_child.yaml").shape.brick("image").depth == 9
+
+
+COMMENTED = """\
+# a stack of long ago
+legoc:   0   # the version before
+name: base
+grid: {height: 32,   width: 32, channels: 3}
+conditioning: {classes: 9}
+brick_defaults: {width: 192, heads: 6}
+stack:   # once the word for `bricks`
+  - {id: windows, size: 4, dept: 2}   # misspelt
+  # the top
+  - {id: image, size: image, depth: 5}
+"""
+
+
+@pytest.mark.usefixtures("version_0")
+def test_an_old_file_is_mended_in_its_own_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text(COMMENTED, encoding="utf-8")
+    assert main(["check", "--fix", str(path)]) == 0
+    mended = path.read_text(encoding="utf-8")
+    assert mended == COMMENTED.replace("dept:", "depth:")  # every other byte is as it was
+    assert "dept -> depth" in capsys.readouterr().err
+    before = load_spec(path)
+    assert before.ids == ("windows", "image")
+    assert main(["show", "--resolved", str(path)]) == 0
+    assert capsys.readouterr().out.startswith("legoc: 1\n")
+
+
+@pytest.mark.usefixtures("version_0")
+def test_an_old_file_is_laid_out_with_its_comments_and_its_version(tmp_path: Path) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text(COMMENTED.replace("dept:", "depth:"), encoding="utf-8")
+    before = load_spec(path)
+    assert main(["fmt", str(path)]) == 0
+    laid_out = path.read_text(encoding="utf-8")
+    for comment in re.findall(r"#.*", COMMENTED):
+        assert comment in laid_out
+    assert "legoc: 0" in laid_out
+    assert "stack:" in laid_out
+    assert "{height: 32, width: 32, channels: 3}" in laid_out
+    assert resolved_yaml(load_spec(path)) == resolved_yaml(before)
+    assert main(["fmt", "--check", str(path)]) == 0
+
+
+@pytest.mark.usefixtures("version_0")
+def test_overrides_are_in_the_present_words_whatever_the_file_is_in(tmp_path: Path) -> None:
+    write(tmp_path, {"old.yaml": OLD})
+    assert load_spec(tmp_path / "old.yaml", ["bricks.image.depth=9"]).shape.brick("image").depth == 9
+    with pytest.raises(SpecError):
+        load_spec(tmp_path / "old.yaml", ["stack.image.depth=9"])
 
 
 @pytest.mark.usefixtures("version_0")

@@ -62,13 +62,22 @@ def find_start(run: Path, resume: Resume) -> Start | None:
     return Start(own[-1], verify(own[-1]))
 
 
-def _given(run: Path, own: tuple[Path, ...], checkpoint: Path) -> Start:
-    if not is_checkpoint(checkpoint):
-        runs_last = checkpoints(checkpoint)[-1:]
+def check_given(resume: Resume) -> None:
+    """Refuse a path that is no checkpoint, before a run is made for it.
+
+    Raises:
+        UsageError: there is none at the path.
+    """
+    if isinstance(resume, Path) and not is_checkpoint(resume):
+        runs_last = checkpoints(resume)[-1:]
         raise UsageError(
-            f"{checkpoint} is not a checkpoint",
+            f"{resume} is not a checkpoint",
             help=f"--resume {runs_last[0]}" if runs_last else "give a directory inside RUN/checkpoints",
         )
+
+
+def _given(run: Path, own: tuple[Path, ...], checkpoint: Path) -> Start:
+    check_given(checkpoint)
     if own and checkpoint.resolve() not in [path.resolve() for path in own]:
         raise UsageError(
             f"{run} has checkpoints of its own, {checkpoint} is of another run",

@@ -19,7 +19,7 @@ from legoc_runtime.stack import TrainingStack
 from legoc_runtime.store import WeightStore
 from legoc_runtime.training.loop import Outcome, Session
 from legoc_runtime.training.progress import Progress
-from legoc_runtime.training.resume import Resume, Start, check_continues, find_start, record
+from legoc_runtime.training.resume import Resume, Start, check_continues, check_given, find_start, record
 from legoc_runtime.training.rundir import check_free, locked, write_build_files
 from legoc_runtime.training.settings import check_settings
 from legoc_runtime.training.state import TrainState
@@ -67,6 +67,7 @@ def train(
     dataset.check_fits(manifest.shape)
     now = record(manifest, settings, dataset)
     check_free(run)
+    check_given(resume)
     place, choice = choose_device(device), choose_backend(backend)
     with locked(run):
         start = find_start(run, resume)
