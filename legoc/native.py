@@ -1,4 +1,4 @@
-"""Native code for a build: blocks compiled ahead of time, without weights.
+"""Native code for a build, compiled ahead of time: blocks without weights, or engines to be refitted.
 
 takes: Manifest, NativeTarget
 gives: `native/BACKEND` in a build directory
@@ -24,16 +24,28 @@ from legoc_runtime.backends.device import choose_device, choose_dtype
 from legoc_runtime.backends.environment import environment
 from legoc_runtime.backends.inductor import Inductor
 from legoc_runtime.backends.regions import block_signature, run_block
+from legoc_runtime.backends.tensorrt import PACKAGES, EngineCache, TensorRT
 from legoc_runtime.contract.manifest import Manifest
-from legoc_runtime.contract.native import INDEX_NAME, BlockSignature, NativeIndex, measure, native_folder
+from legoc_runtime.contract.native import (
+    INDEX_NAME,
+    BlockSignature,
+    NativeFile,
+    NativeIndex,
+    measure,
+    native_folder,
+)
+from legoc_runtime.contract.policy import configuration_name
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.layers.leaves import Attend, Mlp
+from legoc_runtime.stack import BrickStack
+from legoc_runtime.store import WeightStore
 
 MOST_IMAGES = 1 << 20
 MOST_WINDOWS = 1 << 20
 """Bounds of the sizes that a package is compiled for; export wants some."""
 
-OnBlock = Callable[[BlockSignature], None]
+OnBlock = Callable[[str], None]
+"""Told the name of what is compiled next."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +83,13 @@ def check_native(target: NativeTarget) -> None:
     """Refuse what cannot be compiled here, before anything is written.
 
     Raises:
-        UsageError: there is no compiler.
+        UsageError: there is no compiler, or not for this device.
     """
-    if reason := Inductor().available():
+    backend = TensorRT() if target.backend == "tensorrt" else Inductor()
+    if reason := backend.available():
         raise UsageError(f"backend `{target.backend}` cannot be built here: {reason}")
+    if target.backend == "tensorrt" and target.device.type != "cuda":
+        raise UsageError("TensorRT engines are for CUDA", help="--device cuda")
 
 
 def build_native(manifest: Manifest, directory: Path, target: NativeTarget, *, on_block: OnBlock | None = None) -> Path:
@@ -84,7 +99,7 @@ def build_native(manifest: Manifest, directory: Path, target: NativeTarget, *, o
         manifest: the build's.
         directory: where it is.
         target: what to compile for. Code for a GPU is compiled on one of its kind.
-        on_block: called before each compilation, which takes 10 to 30 seconds.
+        on_block: called before each compilation, which takes 10 to 30 seconds, or minutes with TensorRT.
 
     Returns:
         The folder.
@@ -94,25 +109,13 @@ def build_native(manifest: Manifest, directory: Path, target: NativeTarget, *, o
         RunError: the directory cannot be written.
     """
     check_native(target)
-    return _build_aoti(manifest, directory, target, on_block)
-
-
-def _build_aoti(manifest: Manifest, directory: Path, target: NativeTarget, on_block: OnBlock | None) -> Path:
-    from torch._inductor.package.package import package_aoti
-
-    blocks = {block.signature: block for block in _blocks(manifest, target)}
-    compiled: dict[str, list[str]] = {}
-    for signature, block in blocks.items():
-        if on_block is not None:
-            on_block(signature)
-        compiled[signature.name] = _compile(block)
-    folder = native_folder(directory, "aoti")
+    folder = native_folder(directory, target.backend)
     try:
         folder.parent.mkdir(exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=".aoti-", dir=folder.parent))
+        fresh = Path(tempfile.mkdtemp(prefix=f".{target.backend}-", dir=folder.parent))
         try:
-            cast("Any", package_aoti)(str(fresh / PACKAGE), compiled)
-            index = NativeIndex("aoti", environment(target.device), (measure(fresh / PACKAGE),), tuple(blocks))
+            build = _tensorrt if target.backend == "tensorrt" else _aoti
+            index = build(manifest, fresh, target, on_block)
             (fresh / INDEX_NAME).write_text(index.to_json(), encoding="utf-8")
             shutil.rmtree(folder, ignore_errors=True)
             fresh.chmod(0o755)
@@ -122,6 +125,41 @@ def _build_aoti(manifest: Manifest, directory: Path, target: NativeTarget, on_bl
     except OSError as error:
         raise RunError(f"native code cannot be written to {folder}: {error.strerror}") from error
     return folder
+
+
+def _aoti(manifest: Manifest, folder: Path, target: NativeTarget, on_block: OnBlock | None) -> NativeIndex:
+    """One entry a block signature, in one package."""
+    from torch._inductor.package.package import package_aoti
+
+    blocks = {block.signature: block for block in _blocks(manifest, target)}
+    compiled: dict[str, list[str]] = {}
+    for signature, block in blocks.items():
+        if on_block is not None:
+            on_block(signature.name)
+        compiled[signature.name] = _compile(block)
+    cast("Any", package_aoti)(str(folder / PACKAGE), compiled)
+    return NativeIndex("aoti", environment(target.device), _measured(folder), tuple(blocks))
+
+
+def _tensorrt(manifest: Manifest, folder: Path, target: NativeTarget, on_block: OnBlock | None) -> NativeIndex:
+    """One engine a brick. Whoever loads it refits it, so weights are any that let a wrong engine be noticed."""
+    store = WeightStore(manifest.shape, device=target.device, dtype=target.dtype)
+    with store.updating(), torch.no_grad():
+        for weight in store.weights.values():
+            weight.normal_(std=0.05)
+    stack = BrickStack(manifest, store, backend=TensorRT(cache=EngineCache(folder, write=True)))
+    images = torch.zeros(1, manifest.shape.channels, *manifest.shape.grid, device=target.device)
+    for configuration in stack.configurations:
+        if on_block is not None:
+            on_block(configuration_name(configuration))
+        with torch.no_grad():
+            stack(images, torch.ones(1), configuration=configuration)
+    return NativeIndex("tensorrt", environment(target.device, PACKAGES), _measured(folder))
+
+
+def _measured(folder: Path) -> tuple[NativeFile, ...]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return tuple(measure(path, path.relative_to(folder).as_posix()) for path in files)
 
 
 class _Whole(nn.Module):

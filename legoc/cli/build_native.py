@@ -17,8 +17,8 @@ BackendOption = Annotated[
     str | None,
     Option(
         "--backend",
-        help="Compile native code into the build: aoti, for a process that has the runtime alone. SPEC may be a build "
-        "or run then, which is left as it is otherwise. eager and inductor need nothing of a build.",
+        help="Compile native code into the build: aoti, for a process that has the runtime alone, or tensorrt. SPEC "
+        "may be a build or run then, which is left as it is otherwise. eager and inductor need nothing of a build.",
         show_default=False,
     ),
 ]
@@ -53,5 +53,5 @@ def add_native(manifest: Manifest, directory: Path, target: NativeTarget) -> Non
     """Compile native code into a build, saying which block is at work."""
     from legoc.native import build_native
 
-    folder = build_native(manifest, directory, target, on_block=lambda block: echo(f"compiling {block.name}", err=True))
+    folder = build_native(manifest, directory, target, on_block=lambda name: echo(f"compiling {name}", err=True))
     echo(f"{folder} is native code for this kind of machine: run it with --trust-native", err=True)

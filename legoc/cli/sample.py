@@ -73,10 +73,10 @@ def command(
         Option(help=f"Rate of the EMA to sample, `first` of the run's, or `none`. {FROM_SPEC}", show_default=False),
     ] = None,
     device: Annotated[str, Option(help="auto, cpu, or cuda.")] = "auto",
-    backend: Annotated[str, Option(help="auto, eager, inductor, or aoti.")] = "auto",
+    backend: Annotated[str, Option(help="auto, eager, inductor, aoti, or tensorrt.")] = "auto",
     trust_native: Annotated[
         bool,
-        Option("--trust-native", help="Run the native code in the run, as aoti does; you know who built it."),
+        Option("--trust-native", help="Run the native code in the run (aoti, tensorrt); you know who built it."),
     ] = False,
     cuda_graphs: Annotated[
         bool,

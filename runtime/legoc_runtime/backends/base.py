@@ -45,9 +45,9 @@ class Choice:
     reason: str | None
 
 
-BACKENDS = ("eager", "inductor", "aoti")
-NATIVE_BACKENDS = ("aoti",)
-"""Those that run native code out of a build."""
+BACKENDS = ("eager", "inductor", "aoti", "tensorrt")
+NATIVE_BACKENDS = ("aoti", "tensorrt")
+"""Those that can run native code out of a build."""
 
 
 def choose_backend(name: str, *, build: Path | None = None, trust_native: bool = False) -> Choice:
@@ -78,6 +78,9 @@ def choose_backend(name: str, *, build: Path | None = None, trust_native: bool =
     backend = _make(name, build, trust_native)
     if reason := backend.available():
         raise UsageError(f"backend `{name}` cannot run here: {reason}", help="--backend auto takes one that can")
+    if name == "tensorrt" and not trust_native:
+        again = "`legoc build --backend tensorrt` keeps them, --trust-native takes them"
+        return Choice(backend, f"tensorrt: engines are built now, which takes minutes; {again}")
     return Choice(backend, None)
 
 
@@ -91,6 +94,12 @@ def _make(name: str, build: Path | None, trust_native: bool) -> Backend:
         from legoc_runtime.backends.inductor import Inductor
 
         return Inductor()
+    if name == "tensorrt":
+        from legoc_runtime.backends.tensorrt import TensorRT
+
+        if trust_native and build is None:
+            raise UsageError("there is no build whose engines could be taken", help="leave --trust-native out")
+        return TensorRT(build if trust_native else None)
     if build is None:
         raise UsageError(
             f"backend `{name}` runs the native code of a build, and none was given",

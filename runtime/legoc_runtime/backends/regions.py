@@ -131,6 +131,44 @@ def replace_decoders(module: fx.GraphModule, make: Callable[[Decode], nn.Module]
     return copy
 
 
+def replace_bricks(module: fx.GraphModule, make: Callable[[str, fx.GraphModule], nn.Module]) -> fx.GraphModule:
+    """A copy of a linked module that calls `make(id, inner)` in the place of each brick's network.
+
+    A brick's network is what runs between its cut tokens and its decoded ones: embedding, blocks, final layer. `inner`
+    is a module of it over the store's leaves; its arguments are the tokens and every modulation that it reads.
+    """
+    copy = copied(module)
+    members: dict[str, list[fx.Node]] = {}
+    for node in copy.graph.nodes:
+        op = node.meta.get("op")
+        if isinstance(op, program.Embed | program.Attend | program.Mlp | program.Decode):
+            members.setdefault(op.brick, []).append(node)
+    for id, nodes in members.items():
+        _fold(copy, nodes, lambda inner, id=id: make(id, inner))
+    copy.recompile()
+    return copy
+
+
+def _fold(module: fx.GraphModule, nodes: list[fx.Node], make: Callable[[fx.GraphModule], nn.Module]) -> None:
+    """Put one call in the place of nodes that give one value to the others."""
+    graph, last = fx.Graph(), nodes[-1]
+    inside: dict[fx.Node, fx.Node] = {}
+    given = dict.fromkeys(arg for node in nodes for arg in node.all_input_nodes if arg not in nodes)
+    for argument in given:
+        inside[argument] = graph.placeholder(argument.name)
+    for node in nodes:
+        assert node is last or all(user in nodes for user in node.users), f"{node} is read outside its brick"
+        inside[node] = graph.node_copy(node, lambda argument: inside[argument])
+    graph.output(inside[last])
+    target = str(last.target).split(".")[0] + ".network"
+    module.add_submodule(target, make(fx.GraphModule(module, graph)))
+    with module.graph.inserting_before(last):
+        call = module.graph.call_module(target, tuple(given))
+    last.replace_all_uses_with(call)
+    for node in reversed(nodes):
+        module.graph.erase_node(node)
+
+
 def blocks_in(module: fx.GraphModule) -> Iterator[tuple[fx.Node, fx.Node]]:
     """The two calls of each block, attention and MLP, where the second alone reads the first."""
     for node in list(module.graph.nodes):
@@ -151,7 +189,9 @@ def copied(module: fx.GraphModule) -> fx.GraphModule:
     graph.output(result)
     for original, copy in copies.items():
         copy.meta.update(original.meta)
-    return fx.GraphModule(module, graph, class_name=f"{type(module).__name__}Compiled")
+    result = fx.GraphModule(module, graph, class_name=f"{type(module).__name__}Compiled")
+    result.meta.update(module.meta)
+    return result
 
 
 def leaf(module: fx.GraphModule, node: fx.Node) -> nn.Module:

@@ -63,7 +63,7 @@ class NativeFile:
     """A file of native code.
 
     Attributes:
-        name: relative to the index.
+        name: its path, relative to the index, with slashes.
         size_bytes: its size.
         sha256: of its content.
     """
@@ -167,10 +167,10 @@ def check_files(build: Path, index: NativeIndex) -> None:
     folder = native_folder(build, index.backend)
     for file in index.files:
         path = folder / file.name
-        if path.resolve().parent != folder.resolve():
+        if not path.resolve().is_relative_to(folder.resolve()):
             raise RunError(f"{folder / INDEX_NAME} names a file outside its folder: {file.name}")
         try:
-            found = measure(path)
+            found = measure(path, file.name)
         except OSError as error:
             raise RunError(
                 f"{path} cannot be read: {error.strerror}", help=f"legoc build {build} --backend {index.backend}"
@@ -182,11 +182,11 @@ def check_files(build: Path, index: NativeIndex) -> None:
             )
 
 
-def measure(path: Path) -> NativeFile:
-    """A file's name, size and checksum."""
+def measure(path: Path, name: str) -> NativeFile:
+    """A file's size and checksum, under the name that the index has for it."""
     digest, size_bytes = hashlib.sha256(), 0
     with path.open("rb") as stream:
         while chunk := stream.read(2**20):
             digest.update(chunk)
             size_bytes += len(chunk)
-    return NativeFile(path.name, size_bytes, digest.hexdigest())
+    return NativeFile(name, size_bytes, digest.hexdigest())

@@ -48,7 +48,7 @@ def link(program: Program, store: WeightStore) -> fx.GraphModule:
     """The module of a program, over the store.
 
     Arguments are the program's inputs in order; the result is its output tensor, or a tuple of them in order. Each node
-    carries `meta["op"]`, the operation that it came from.
+    carries `meta["op"]`, the operation that it came from; the module's own `meta["generation"]()` is the store's.
 
     Raises:
         RunError: the program is not valid for this store's stack.
@@ -68,7 +68,9 @@ def link(program: Program, store: WeightStore) -> fx.GraphModule:
     results = tuple(linker.values[value] for _, value in program.outputs)
     linker.graph.output(results[0] if len(results) == 1 else results)
     linker.graph.lint()
-    return fx.GraphModule(store, linker.graph, class_name=_class_name(program.name))
+    module = fx.GraphModule(store, linker.graph, class_name=_class_name(program.name))
+    module.meta["generation"] = lambda: store.generation
+    return module
 
 
 def bricks_in(module: fx.GraphModule) -> tuple[str, ...]:

@@ -40,8 +40,8 @@ def load(
         weights: a run, checkpoint or .safetensors file to take the weights from; a build directory needs one.
         ema: which weights: None takes the run's first EMA if it has one, `none` the raw weights, a rate such as
             `0.9999` that EMA.
-        backend: `auto`, `eager`, `inductor`, `aoti`, or a Backend.
-        trust_native: run the native code in `path`, as `aoti` does. Nothing but its builder vouches for it.
+        backend: `auto`, `eager`, `inductor`, `aoti`, `tensorrt`, or a Backend.
+        trust_native: run the native code in `path` (`aoti`, `tensorrt`). Nothing but its builder vouches for it.
         device: where the stack lives.
         dtype: type of the weights and of the blocks' arithmetic.
         policy: a skip policy or several. Only the bricks that they run somewhere on the spec's own schedule are loaded.
