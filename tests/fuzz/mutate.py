@@ -54,9 +54,11 @@ SCALARS = (
         ">-\n   a\n\n   b",
     ),
     *('"' + "(" * 600 + '"', '"' + "not " * 100 + 'guided"', '"sigma' + " + 1" * 120 + ' > 0"', "x" * 3000),
+    *("0-63", "9-2", "3,3", "0-9999999", "1-" + "9" * 900, "halfway:0.4", "halfway:9", "balanced", "[0, 3]", "late"),
     *("extends", "$delete", ".", "..", "/", "specs", "lego_pg_s.yaml", "emoji_32.yaml", "# legoc: ignore[LG308] x"),
 )
 KEYS = (
+    *("sample", "skip_policy", "seeds", "classes", "batch", "ema", "skip_policies"),
     *("id", "size", "depth", "width", "skip", "bricks", "train", "lr", "optimizer", "extends", "legoc", "rf", "dim"),
     *(
         "",
