@@ -11,7 +11,6 @@ from legoc.spec.load import Loaded
 from legoc.spec.resolved import Path
 from legoc.spec.suggest import close
 from legoc_runtime.contract.policy import halfway_share
-from legoc_runtime.contract.request import ListedClass, parse_classes, seed_ranges
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.errors import UsageError
 
@@ -66,6 +65,8 @@ def _policy(loaded: Loaded, name: str) -> Iterator[Diagnostic]:
 
 
 def _seeds(loaded: Loaded, text: str) -> Iterator[Diagnostic]:
+    from legoc_runtime.contract.request import seed_ranges  # most specs name none
+
     try:
         seed_ranges(text)
     except UsageError as error:
@@ -73,7 +74,7 @@ def _seeds(loaded: Loaded, text: str) -> Iterator[Diagnostic]:
 
 
 def _classes(loaded: Loaded, text: str) -> Iterator[Diagnostic]:
-    rule, conditioning = parse_classes(text), loaded.written.conditioning
+    conditioning = loaded.written.conditioning
     if text == "random" or conditioning is None or loaded.is_broken("conditioning", "classes"):
         return
     count = conditioning.classes
@@ -81,10 +82,17 @@ def _classes(loaded: Loaded, text: str) -> Iterator[Diagnostic]:
     if count is None:
         message = "there are no classes to choose: the stack is unconditional"
         yield report("LG110", message, loaded.span(*_CLASSES), secondary=place, help="remove `classes` here")
-    elif isinstance(rule, ListedClass) and (absent := [label for label in rule.classes if label >= count]):
+    elif absent := [label for label in _listed(text) if label >= count]:
         place = [Label(loaded.span("conditioning", "classes"), f"{count:,} classes")]
         message = f"there is no class {absent[0]}: the stack has classes 0 to {count - 1}"
         yield report("LG108", message, loaded.span(*_CLASSES), f"at most {count - 1}", secondary=place)
+
+
+def _listed(text: str) -> tuple[int, ...]:
+    from legoc_runtime.contract.request import ListedClass, parse_classes
+
+    rule = parse_classes(text)
+    return rule.classes if isinstance(rule, ListedClass) else ()
 
 
 def _average(loaded: Loaded, rate: str) -> Iterator[Diagnostic]:
