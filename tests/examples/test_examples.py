@@ -50,6 +50,13 @@ def test_train_tiny_and_sample_with_skips(tmp_path: Path) -> None:
         assert none.tobytes() != late.tobytes()
 
 
+def test_requests_at_different_steps_share_batches() -> None:
+    output = run("serve_mixed_batch.py")
+    # the last request comes at tick 6 and takes 10 steps; one by one they would take 60 batches
+    assert "6 requests of 10 steps in 16 mixed batches" in output
+    assert "6 of 6 pictures have the bits that they have alone" in output
+
+
 def test_a_built_stack_in_your_own_loop() -> None:
     output = run("own_loop.py")
     assert output.splitlines()[:3] == [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from legoc_runtime.contract.request import parse_classes
 from legoc_runtime.contract.settings import SampleSettings
-from legoc_runtime.sampling.classes import parse_classes
 from legoc_runtime.sampling.plan import Plan, make_plan
 from legoc_runtime.sampling.run import BATCH_BOUND, SamplingRun, sampler_of
 from legoc_runtime.stack import DEFAULT_TABLE_BYTES, BrickStack
@@ -103,8 +103,8 @@ def test_sixteen_bit_weights_keep_a_float32_state(dtype: torch.dtype):
 
 @pytest.mark.compiler
 def test_compiled_stacks_look_up_the_same_bits():
-    # blocks of one form, so that one is compiled
-    shape = shapes(windows=(4, 8), grid=(8, 8), receptive_fields=(2, 4))
+    # blocks and final layers of one form, so that one of each is compiled
+    shape = shapes(windows=(4, 4), grid=(8, 8), receptive_fields=(2, 2))
     eager, compiled = brick_stack(shape), brick_stack(shape, backend="inductor")
     wanted = plan(eager, seeds=SEEDS[:4])
     together = sample(SamplingRun(compiled, wanted), 4)

@@ -12,13 +12,14 @@ from legoc_runtime.backends.base import Backend, Module, choose_backend
 from legoc_runtime.backends.cuda_graphs import CudaGraphs
 from legoc_runtime.checkpoint import WeightsFile
 from legoc_runtime.contract.manifest import TRAINING, Manifest
-from legoc_runtime.contract.policy import Configuration, configuration_name
+from legoc_runtime.contract.policy import Configuration, TruthTable, configuration_name
 from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import UsageError
 from legoc_runtime.link.link import bricks_in, link
 from legoc_runtime.link.split import split
 from legoc_runtime.stack.conditioning import Conditioning
+from legoc_runtime.stack.mixed import configurations_at, grouped
 from legoc_runtime.stack.table import DEFAULT_TABLE_BYTES, Call, ModulationTable
 from legoc_runtime.store import WeightStore
 
@@ -175,6 +176,54 @@ class BrickStack:
             levels = sigma.to(device=x.device, dtype=self.state_dtype).expand(x.shape[0])
             values = module.conditioning(levels, labels)
         return module.body(x.to(self.state_dtype), *values)
+
+    def by_level(
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        labels: Tensor | None = None,
+        *,
+        runs: TruthTable | Sequence[Configuration],
+        table: ModulationTable | None = None,
+    ) -> Tensor:
+        """The estimates of images at different noise levels: one call of a module for each configuration among them.
+
+        Each image gets the estimate that it gets alone: conditioning is computed in buckets of a fixed number of rows
+        (`conditioning.BUCKET_ROWS`) or comes from a table.
+
+        Args:
+            x: noisy images [N, C, H, W]; taken in `state_dtype`.
+            sigma: noise levels [N]; keep them on the CPU, where they are looked at.
+            labels: class labels [N], int64; None means null labels.
+            runs: a policy over the schedule whose levels these are (`tabulate(policy, bricks, levels)`), or the
+                configuration of each image.
+            table: conditioning computed ahead; used where it is held whole.
+
+        Returns:
+            [N, C, H, W], in `state_dtype`, in the order of `x`.
+
+        Raises:
+            UsageError: a level is none of the schedule's, the number of configurations is not that of the images, or
+                what a call refuses.
+        """
+        self._check(x, sigma, labels)
+        if sigma.ndim == 0:
+            raise UsageError("`sigma` is one number", help="give every image its own, or call the stack itself")
+        if isinstance(runs, TruthTable):
+            runs = configurations_at(runs, sigma, self.state_dtype)
+        if len(runs) != x.shape[0]:
+            raise UsageError(f"{len(runs)} configurations for {x.shape[0]} images", help="name one for every image")
+        labels = labels if labels is not None else self.null_labels(x.shape[0])
+        result = torch.empty(x.shape, dtype=self.state_dtype, device=x.device)
+        for configuration, rows in grouped(runs).items():
+            module = self._module(configuration)
+            here = torch.tensor(rows, device=x.device)
+            levels, own = sigma[torch.tensor(rows, device=sigma.device)], None if labels is None else labels[here]
+            values = None if table is None else table.values(configuration, levels, own)
+            if values is None:
+                values = module.conditioning.apart(levels.to(device=x.device, dtype=self.state_dtype), own)
+            result[here] = module.body(x[here].to(self.state_dtype), *values)
+        return result
 
     def _check(self, x: Tensor, sigma: Tensor, labels: Tensor | None) -> None:
         expected = (self.shape.channels, *self.shape.grid)
