@@ -190,6 +190,9 @@ def test_what_the_package_was_not_compiled_for_is_refused_before_it_runs(run):
         TrainingStack(manifest, store, backend=backend)
     with pytest.raises(UsageError, match="the package has no block_16x2_4_64_float64"):
         stack_estimate(BrickStack(manifest, WeightStore(manifest.shape, dtype=torch.float64), backend=backend))
+    with pytest.raises(UsageError) as refused:
+        stack_estimate(BrickStack(manifest, WeightStore(manifest.shape, dtype=torch.bfloat16), backend=backend))
+    assert refused.value.help == f"legoc build {run} --backend aoti --device cpu --dtype bf16"
     block = next(module for module in linked(stack).modules() if type(module).__name__ == "NativeBlock")
     good = torch.zeros(2, 8, 4, 16), torch.zeros(2, 96)
     with torch.no_grad():

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from legoc_runtime.backends.base import Module
+from legoc_runtime.backends.device import DTYPES
 from legoc_runtime.backends.environment import environment
 from legoc_runtime.backends.regions import Forms, block_signature, block_weights, replace_blocks
 from legoc_runtime.contract.native import BlockSignature, NativeIndex, check_files, native_folder, read_index
@@ -127,6 +128,13 @@ class NativeBlock(nn.Module):
         self._addresses = tuple(weight.data_ptr() for weight in self._weights())
 
 
+def _dtype_flag(attend: Attend) -> str:
+    """The flag of the command line for a dtype that has one."""
+    names = {dtype: name for name, dtype in DTYPES.items()}
+    name = names.get(attend.proj.weight.dtype)
+    return f" --dtype {name}" if name else ""
+
+
 AGAIN = "make the package again with `legoc build BUILD --backend aoti`"
 
 
@@ -180,7 +188,7 @@ class Aoti:
                 names = ", ".join(block.name for block in self.index.blocks)
                 raise UsageError(
                     f"the package has no {signature.name} for {device.type}; it has {names} for {held}",
-                    help=f"legoc build {self.build} --backend aoti --device {device.type} --dtype ...",
+                    help=f"legoc build {self.build} --backend aoti --device {device.type}{_dtype_flag(attend)}",
                 )
             return NativeBlock(attend, mlp, signature, self._runner(signature, device))
 
