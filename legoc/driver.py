@@ -7,7 +7,6 @@ may import: every room of the compiler but `cli`; torch only to write readable m
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,27 +14,25 @@ from pathlib import Path
 from typing import cast
 
 from legoc.build_directory import BUILDS, CHECKPOINTS, MODULES, check_free, write_build
+from legoc.describe import describe_spec as describe_spec
+from legoc.describe import read_build
+from legoc.describe import spec_hash as spec_hash
 from legoc.diagnostics import SpecError
 from legoc.lower.pipeline import choose, recorded, sampling_program, training_program
 from legoc.passes.runner import Observer
 from legoc.plan.reach import reachable
 from legoc.source import Span
-from legoc.spec import check_text, load_spec, resolved_yaml
+from legoc.spec import check_text, load_spec
 from legoc.spec.resolved import StackSpec
 from legoc.version import __version__
 from legoc_runtime.contract.manifest import SPEC_NAME, TRAINING, Manifest, read_manifest
-from legoc_runtime.contract.policy import Configuration, Policy
+from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.program import Program
 from legoc_runtime.errors import RunError, UsageError
 
 BUILD_AGAIN = "build it again with `legoc build`"
 SHOWN_DIFFERENCES = 4
 """Values that a message names where a manifest and its spec disagree."""
-
-
-def spec_hash(spec_text: str) -> str:
-    """SHA-256 of a resolved spec's text."""
-    return hashlib.sha256(spec_text.encode()).hexdigest()
 
 
 def compile_spec(
@@ -77,36 +74,6 @@ def compile_spec(
     return replace(manifest, passes=pipeline.names, programs=tuple(programs)), spec_text
 
 
-def describe_spec(spec: StackSpec) -> tuple[Manifest, str]:
-    """The manifest of a spec without its programs: what pricing and drawing need. And the resolved spec's text.
-
-    Raises:
-        UsageError: the spec has a pretrained brick, whose cost and weights its files do not tell.
-    """
-    if spec.pretrained:
-        raise UsageError(
-            f"brick `{next(iter(spec.pretrained))}` of `{spec.name}` is a pretrained model: this version checks such "
-            "stacks, but does not build, price or draw them",
-            help="`legoc check` works on it; without the brick all commands do",
-        )
-    spec_text = resolved_yaml(spec)
-    manifest = Manifest(
-        name=spec.name,
-        description=spec.description,
-        legoc_version=__version__,
-        spec_hash=spec_hash(spec_text),
-        shape=spec.shape,
-        label_dropout=spec.label_dropout,
-        policies=_declared(spec),
-        data_path=spec.data_path,
-        train=spec.train,
-        sample=spec.sample,
-        passes=(),
-        programs=(),
-    )
-    return manifest, spec_text
-
-
 def lower_configuration(manifest: Manifest, configuration: Configuration) -> Program:
     """The program of a configuration that a build did not foresee, made by the passes that made the build.
 
@@ -142,20 +109,12 @@ def compile_path(path: Path, overrides: Sequence[str] = ()) -> tuple[Manifest, s
     """
     if not path.is_dir():
         return compile_spec(load_spec(path, overrides))
-    manifest = read_manifest(path)
     if overrides:
+        read_manifest(path)  # a directory that is no build is told so first
         raise UsageError(
             f"--set changes a spec, and {path} is a {_what(path)}", help="give the spec that it was made from"
         )
-    try:
-        spec_text = (path / SPEC_NAME).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{path / SPEC_NAME} cannot be read: {error}", help="build it again") from error
-    if spec_hash(spec_text) != manifest.spec_hash:
-        raise RunError(
-            f"{path / SPEC_NAME} was changed after the build", help="edit the spec itself and build it again"
-        )
-    return manifest, spec_text
+    return read_build(path)
 
 
 def _what(directory: Path) -> str:
@@ -295,13 +254,6 @@ def _checked_spec(spec_text: str, directory: Path) -> StackSpec:
     if checked.spec is None:
         raise SpecError(checked.diagnostics)
     return checked.spec
-
-
-def _declared(spec: StackSpec) -> tuple[Policy, ...]:
-    policies = list(spec.policies.values())
-    if spec.default_skips:
-        policies.insert(0, Policy("default", tuple(spec.default_skips.items())))
-    return tuple(policies)
 
 
 def _brick_spans(spec: StackSpec) -> dict[str, Span]:

@@ -33,6 +33,7 @@ COMMANDS: dict[str, Command] = {
         Command("fmt", "Lay specs out in the one canonical way, comments kept; --check for CI."),
         Command("explain", "Explain a diagnostic code such as LG201; without one, list them all."),
         Command("show", "Show a spec resolved, where each of its values comes from, or its hashes."),
+        Command("diff", "Compare specs, builds, checkpoints or revisions: what a change does to weights and pictures."),
         Command("cost", "Parameters and multiply-accumulates of a spec, brick by brick and policy by policy."),
         Command("estimate", "Estimate training: hours, memory and the largest batch on a given GPU or this CPU."),
         Command("timeline", "Draw which bricks run at which noise levels under a skip policy."),

@@ -22,6 +22,13 @@ def render_full(diagnostics: Sequence[Diagnostic], *, colour: bool = False) -> s
     return "\n".join(_Full(diagnostic, colour).text() for diagnostic in diagnostics)
 
 
+def render_places(labels: Sequence[Label], *, colour: bool = False) -> list[str]:
+    """Source lines of places, file by file; the first place is underlined by carets, the others by dashes."""
+    about = Diagnostic("", "warning", "", labels[0], tuple(labels[1:]))
+    gutter = " " * len(str(max(label.span.line for label in labels)))
+    return _Full(about, colour).snippet(list(labels), gutter)
+
+
 class _Mark(NamedTuple):
     """A label on one source line: columns `start` up to `end`, 0-based characters of the line."""
 

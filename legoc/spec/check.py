@@ -11,6 +11,7 @@ from legoc.source import SourceFile
 from legoc.spec.diffusion import check_diffusion, schedule
 from legoc.spec.drafts import draft_bricks
 from legoc.spec.extends import Composed, compose_spec
+from legoc.spec.files import DISK, Files
 from legoc.spec.lints import lint_policies
 from legoc.spec.load import load
 from legoc.spec.policies import check_names, check_tables, parse_predicates, tabulate_policies
@@ -40,16 +41,17 @@ class CheckResult(NamedTuple):
         return tuple(diagnostic for diagnostic in self.diagnostics if diagnostic.severity == "error")
 
 
-def check_text(text: str, name: str, overrides: Sequence[str] = ()) -> CheckResult:
+def check_text(text: str, name: str, overrides: Sequence[str] = (), files: Files = DISK) -> CheckResult:
     """Check a spec given as text.
 
     Args:
         text: the YAML.
         name: how diagnostics call the file; what it extends is looked for beside this path.
         overrides: each `PATH=VALUE`, as of `--set`; they stand over what the files say.
+        files: where what it extends is read from.
     """
     file = SourceFile(name, text)
-    composed = compose_spec(file, overrides)
+    composed = compose_spec(file, overrides, files)
     findings = list(composed.findings)
     if composed.tree is None:
         return _result(None, findings, composed)

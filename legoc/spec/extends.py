@@ -7,7 +7,6 @@ that is checked the topmost. What is missing is looked for in the result, so tha
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -15,12 +14,12 @@ from typing import NamedTuple
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Label
-from legoc.source import SourceFile, Span
+from legoc.source import SourceFile
 from legoc.spec.compose import MAX_CHARACTERS, compose
+from legoc.spec.files import DISK, Files
 from legoc.spec.findings import found, shorten
 from legoc.spec.merge import merge
 from legoc.spec.overrides import apply_overrides, override_file
-from legoc.spec.read import read_source
 from legoc.spec.suggest import close
 from legoc.spec.tree import LocatedTree, MappingNode, Node, ScalarNode, SequenceNode
 from legoc.spec.versions import LANGUAGE_VERSION, migrate
@@ -58,7 +57,7 @@ class Composed(NamedTuple):
         return names.index(span.file.name) if span.file.name in names else len(names), span.start, finding.code
 
 
-def compose_spec(file: SourceFile, overrides: Sequence[str] = ()) -> Composed:
+def compose_spec(file: SourceFile, overrides: Sequence[str] = (), files: Files = DISK) -> Composed:
     """The tree of a spec with all that it extends, and the overrides over it.
 
     Findings: those of `compose`, `migrate`, `merge` and `apply_overrides`; LG103 and LG104 for the value of `extends`,
@@ -67,8 +66,9 @@ def compose_spec(file: SourceFile, overrides: Sequence[str] = ()) -> Composed:
     Args:
         file: the checked file; its name is its path, to which those in `extends` are relative.
         overrides: each `PATH=VALUE`, over everything else in order.
+        files: where bases are read from.
     """
-    gathering = _Gathering()
+    gathering = _Gathering(files)
     gathering.add(file, (), LANGUAGE_VERSION)
     findings = gathering.findings
     places = {name: tuple(link.place for link in reversed(chain)) for name, chain in gathering.reached.items()}
@@ -99,7 +99,8 @@ class _Link(NamedTuple):
 class _Gathering:
     """The layers of a spec, bottom to top, and how each file was reached."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: Files) -> None:
+        self.files = files
         self.layers: list[MappingNode] = []
         self.findings: list[Diagnostic] = []
         self.unread = False
@@ -122,7 +123,7 @@ class _Gathering:
             self.unread = True  # what its words mean is not known
             return
         if entry := root.get("extends"):
-            real = _real(file.name)
+            real = self.files.real(file.name)
             self.seen.add(real)
             for node in self.bases(*entry):
                 link = _Link(real, Label(node.span, f"`{_short(file.name)}` extends it here"))
@@ -150,8 +151,8 @@ class _Gathering:
 
     def base(self, child: SourceFile, node: ScalarNode, chain: tuple[_Link, ...], version: int) -> None:
         """One base of a file."""
-        path = _beside(child.name, node.text)
-        real = _real(path)
+        path = _beside(self.files, child.name, node.text)
+        real = self.files.real(path)
         ring = [link.real for link in chain]
         if real in ring:
             self.refuse(_cycle(path, node, chain[ring.index(real) :]))
@@ -165,9 +166,9 @@ class _Gathering:
             self.refuse(report("LG603", message, node.span, help="put together what belongs together"))
         else:
             self.seen.add(real)
-            source = _read(path)
+            source = self.files.read(path)
             if not isinstance(source, SourceFile):
-                self.refuse(_unread(path, node, source))
+                self.refuse(_unread(self.files, path, node, source))
             elif self.characters + len(source.text) > MAX_CHARACTERS:
                 message = f"the files of this spec have more than {MAX_CHARACTERS:,} characters together"
                 self.refuse(report("LG603", message, node.span, help="no spec needs as many; check the path"))
@@ -189,49 +190,29 @@ def _parse(file: SourceFile) -> tuple[MappingNode | None, tuple[Diagnostic, ...]
 _parse_base = lru_cache(maxsize=32)(_parse)
 
 
-def _beside(name: str, written: str) -> str:
+def _beside(files: Files, name: str, written: str) -> str:
     """A path written in the file `name`, as seen from the current directory."""
     path = os.path.join(os.path.dirname(name), written)
     normal = os.path.normpath(path)
-    return normal if _real(normal) == _real(path) else path  # `..` after a symbolic link is not the link's parent
-
-
-def _real(path: str) -> str:
-    try:
-        return os.path.realpath(path)
-    except (OSError, ValueError):
-        return path  # no name that a file can have; reading it says so
+    return (
+        normal if files.real(normal) == files.real(path) else path
+    )  # `..` after a symbolic link is not the link's parent
 
 
 def _short(name: str) -> str:
     return shorten(os.path.basename(name))
 
 
-def _read(path: str) -> SourceFile | Diagnostic:
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError):
-        return read_source(path)  # which says what is wrong
-    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-        return read_source(path)
-    # a pipe would wait for ever
-    return report("LG001", "this is no regular file", Span(SourceFile(path, ""), 0, 0), help="name a spec file")
-
-
-def _unread(path: str, node: ScalarNode, why: Diagnostic) -> Diagnostic:
+def _unread(files: Files, path: str, node: ScalarNode, why: Diagnostic) -> Diagnostic:
     message = f"the base `{shorten(node.text, 80)}` cannot be read: {why.message}"
     label = f"looked for {shorten(path, 100)}" if path != node.text else ""
-    return report("LG601", message, node.span, label, help=_neighbour(path, node.text) or why.help)
+    return report("LG601", message, node.span, label, help=_neighbour(files, path, node.text) or why.help)
 
 
-def _neighbour(path: str, written: str) -> str | None:
+def _neighbour(files: Files, path: str, written: str) -> str | None:
     """What to write for a base that is not there."""
-    try:
-        inside = sorted(name for name in os.listdir(os.path.dirname(path) or ".") if name.endswith((".yaml", ".yml")))
-    except (OSError, ValueError):
-        inside = []
-    if not os.path.exists(path):
-        if guess := close(os.path.basename(path), inside):
+    if not files.exists(path):
+        if guess := close(os.path.basename(path), files.specs_beside(path)):
             return f"did you mean `{os.path.join(os.path.dirname(written), guess)}`?"
         return "paths in `extends` are relative to the file that says it"
     return None

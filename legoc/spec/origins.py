@@ -48,7 +48,8 @@ def origins(spec: StackSpec) -> list[Origin]:
     assert tree is not None, "a resolved spec is YAML"
     ids = spec.ids
     return [
-        Origin(_dotted(path, ids), _text(node), plain(node), _span(spec, path)) for path, node in _leaves(tree.root, ())
+        Origin(_dotted(path, ids), _text(node), plain(node), written_at(spec, path))
+        for path, node in _leaves(tree.root, ())
     ]
 
 
@@ -70,7 +71,7 @@ def _leaves(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
         yield path, node
 
 
-def _span(spec: StackSpec, path: Path) -> Span | None:
+def written_at(spec: StackSpec, path: Path) -> Span | None:
     """Where a value was written: at its place, in `brick_defaults`, or as the word that stands for its section."""
     match path:
         case ("bricks", int(i), str(key), *rest):

@@ -1,0 +1,97 @@
+"""`legoc diff`: what a changed spec does to weights, cost and pictures. Needs no torch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from legoc.cli.app import COMMANDS
+from legoc.cli.parameters import Argument, Option
+from legoc_runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from legoc.review.compare import Report
+
+EXIT_FOUND, EXIT_UNREADABLE = 1, 2
+
+
+class Format(StrEnum):
+    """How the report is printed."""
+
+    text = "text"
+
+
+class Class(StrEnum):
+    """The classes of a change, from what matters least."""
+
+    cosmetic = "cosmetic"
+    sampling = "sampling"
+    training = "training"
+    resumable = "resumable"
+    meaning = "meaning"
+    breaks = "breaks"
+
+
+def command(
+    what: Annotated[
+        list[str],
+        Argument(
+            metavar="A B | REV...[REV] [-- PATH...]",
+            help="Two of: a spec, a build, a run, a checkpoint, a .safetensors file, REV:path, - for standard input. "
+            "Or one revision of git against what is there now, or two, with the specs to compare.",
+            show_default=False,
+        ),
+    ],
+    format: Annotated[Format, Option(help="text: with the source of both sides.")] = Format.text,
+    fail_on: Annotated[
+        Class | None,
+        Option("--fail-on", help="Exit with 1 when a change is of this class or a worse one.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None, Option("-o", "--out", help="Write the report to this file instead.", show_default=False)
+    ] = None,
+) -> None:
+    """Compare specs: does a checkpoint still load, and does it mean the same?
+
+    Every change has a class, from cosmetic to breaks; docs/review.md says what they mean. The exit code is 0 when the
+    comparison is done, 1 when --fail-on is met, and 2 when a side cannot be read or does not check.
+    """
+    report = _report(what)
+    text = _rendered(report, format, colour=out is None)
+    if out is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        out.write_text(text, encoding="utf-8")
+    if report.unreadable:
+        sys.stderr.write("error: a side cannot be compared, so nothing can be concluded\n")
+        sys.exit(EXIT_UNREADABLE)
+    if fail_on is not None and _is_met(report, fail_on):
+        sys.stderr.write(f"a change is of class {report.impact}, and --fail-on {fail_on} was asked for\n")
+        sys.exit(EXIT_FOUND)
+
+
+def _is_met(report: Report, asked: Class) -> bool:
+    from legoc.review.classify import rank
+
+    return report.impact is not None and rank(report.impact) >= rank(asked.value)
+
+
+def _rendered(report: Report, format: Format, *, colour: bool) -> str:
+    match format:
+        case Format.text:
+            from legoc.render import wants_colour
+            from legoc.review.render.text import render_text
+
+            return render_text(report, colour=colour and wants_colour(sys.stdout), migrate="migrate" in COMMANDS)
+
+
+def _report(what: Sequence[str]) -> Report:
+    from legoc.review.request import compare_request
+
+    if not what:
+        raise UsageError("nothing to compare", help="give two specs, or a revision of git")
+    return compare_request(what)

@@ -1,0 +1,117 @@
+"""What a change of each key does, by key. What depends on more than the key is in `classify.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Impact = Literal["cosmetic", "sampling", "training", "resumable", "meaning", "breaks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a change of a key does.
+
+    Attributes:
+        impact: its class; for a key that shapes tensors, `breaks`.
+        reason: one sentence.
+        tensors: pattern of the keys of the tensors that it shapes, `*` for the brick's id; None where it shapes none.
+        otherwise: the reason where it breaks none of them after all.
+    """
+
+    impact: Impact
+    reason: str
+    tensors: str | None = None
+    otherwise: str | None = None
+
+
+_SCHEDULE = Rule("sampling", "noise levels that are sampled at are no part of the weights")
+_SAMPLING = Rule("sampling", "how pictures are made from the weights")
+_TRAINING = Rule("training", "how weights are trained; those that are there load and compute the same")
+_NOISE = Rule("training", "which noise levels training draws")
+_RECORD = Rule("cosmetic", "how often training writes something down")
+
+_BRICK = r"bricks\.*\."
+_ANY = r"bricks\.[^.]+\."
+_ENDS = r"(embed\.weight|final\.linear\.(weight|bias))"
+
+RULES: Mapping[str, Rule] = {
+    "name": Rule("cosmetic", "names the stack, its builds and its runs; changes no number"),
+    "description": Rule("cosmetic", "words for people"),
+    "grid": Rule("meaning", "no weight depends on the grid, but windows, positions and coordinates do"),
+    "grid.channels": Rule("breaks", "every token has other channels in and out", _ANY + _ENDS),
+    "conditioning.classes": Rule("breaks", "the label embedding has a row a class", r"conditioning\.label\..*"),
+    "conditioning.label_dropout": Rule("training", "how often training leaves the label out"),
+    "conditioning.width": Rule(
+        "breaks",
+        "the conditioning vector has other features (where it is not written, those of the widest brick)",
+        r"(conditioning\..*|bricks\.[^.]+\.(blocks\.\d+|final)\.adaln\.weight)",
+    ),
+    "diffusion.kind": Rule("meaning", "the output is scaled and read by the formulas of another diffusion"),
+    "diffusion.sigma_data": Rule("meaning", "preconditioning scales input and output by it"),
+    "diffusion.sigma_min": _SCHEDULE,
+    "diffusion.sigma_max": _SCHEDULE,
+    "diffusion.rho": _SCHEDULE,
+    "diffusion.p_mean": _NOISE,
+    "diffusion.p_std": _NOISE,
+    "diffusion.steps": Rule("meaning", "a timestep stands for another noise level"),
+    "diffusion.beta_start": Rule("meaning", "a timestep stands for another noise level"),
+    "diffusion.beta_end": Rule("meaning", "a timestep stands for another noise level"),
+    "diffusion.variance": Rule(
+        "breaks", "a learned variance takes output channels of its own", _ANY + r"final\.linear\.(weight|bias)"
+    ),
+    "carry": Rule("meaning", "a brick reads the estimate from below in another form than it was trained to"),
+    "compat.coordinates": Rule(
+        "breaks",
+        "coordinate channels are part of every token",
+        _ANY + r"embed\.weight",
+        "the columns of the embedding that read rows and columns of pixels change places",
+    ),
+    "compat.label_embedding": Rule(
+        "breaks", "a table has a row for the null label, a linear layer a bias", r"conditioning\.label\..*"
+    ),
+    "compat.time_scale": Rule("meaning", "the time embedding reads the noise level on another scale"),
+    "data.path": Rule("training", "what is trained on"),
+    "train.batch": _TRAINING,
+    "train.images": _TRAINING,
+    "train.optimizer.lr": _TRAINING,
+    "train.optimizer.betas": _TRAINING,
+    "train.optimizer.weight_decay": _TRAINING,
+    "train.warmup_images": _TRAINING,
+    "train.clip_norm": _TRAINING,
+    "train.ema": Rule("training", "which averages of the weights training keeps"),
+    "train.fill": Rule("training", "what training puts for windows that a brick did not run"),
+    "train.gradient": Rule("training", "whether a brick's loss reaches the bricks below"),
+    "train.flip": _TRAINING,
+    "train.seed": _TRAINING,
+    "train.snapshot_images": _RECORD,
+    "train.log_images": _RECORD,
+    "sample.sampler": _SAMPLING,
+    "sample.steps": _SCHEDULE,
+    "sample.guidance": _SAMPLING,
+    "sample.churn": _SAMPLING,
+    "sample.churn_min": _SAMPLING,
+    "sample.churn_max": _SAMPLING,
+    "sample.churn_noise": _SAMPLING,
+    "sample.skip_policy": Rule("sampling", "which skip policy pictures are made with"),
+    "sample.seeds": Rule("sampling", "which pictures are made"),
+    "sample.classes": Rule("sampling", "which pictures are made"),
+    "sample.batch": Rule("cosmetic", "how many pictures at once; it moves them by rounding only"),
+    "sample.ema": Rule("sampling", "which average of the weights pictures are made with"),
+    "bricks.*.size": Rule("meaning", "tokens attend within other windows, and positions count from other corners"),
+    "bricks.*.offset": Rule("meaning", "windows start elsewhere"),
+    "bricks.*.receptive_field": Rule("breaks", "a token has other pixels", _BRICK + _ENDS),
+    "bricks.*.depth": Rule("resumable", "the brick has other blocks"),
+    "bricks.*.width": Rule("breaks", "a token has other features", _BRICK + ".*"),
+    "bricks.*.heads": Rule(
+        "meaning", "the features of queries, keys and values are shared out among heads differently"
+    ),
+    "bricks.*.mlp_ratio": Rule("breaks", "the MLP has other hidden features", _BRICK + r"blocks\.\d+\.mlp\..*"),
+    "bricks.*.train_patches": Rule("training", "which share of its windows a training step runs"),
+    "bricks.*.loss_weight": Rule("training", "how much the brick's own loss counts"),
+    "bricks.*.pretrained.kind": Rule("meaning", "another model stands for the bottom brick"),
+    "bricks.*.pretrained.path": Rule("meaning", "another model stands for the bottom brick"),
+    "bricks.*.pretrained.frozen": Rule("training", "whether training changes the pretrained model"),
+}
+"""Key -> rule. A key that is not here cannot be compared; a test holds it against the fields of a spec."""

@@ -1,0 +1,173 @@
+"""One small stack and every way in which it can change, each with the class that the change must get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from legoc.review.rules import Impact
+from legoc.spec import StackSpec, check_text
+
+BASE = """\
+legoc: 1
+name: small
+description: Three bricks
+grid: {height: 16, width: 16, channels: 3}
+conditioning: {classes: 4, label_dropout: 0.1}
+diffusion: edm
+brick_defaults: {width: 32, heads: 4}
+bricks:
+  - {id: windows, size: 4, receptive_field: 2, depth: 1}
+  - {id: single, size: 4, receptive_field: 4, depth: 1}
+  - {id: whole, size: image, receptive_field: 4, depth: 2, skip: "sigma < 0.3"}
+skip_policies:
+  late: {single: "sigma > 8"}
+train: {batch: 8, images: 1000}
+sample: {steps: 8}
+"""
+
+ONE = """\
+legoc: 1
+name: one
+grid: {height: 16, width: 16, channels: 3}
+conditioning: {classes: null}
+bricks:
+  - {id: whole, size: image, receptive_field: 4, depth: 1, width: 32, heads: 4}
+"""
+
+DDPM = ONE.replace("bricks:", "diffusion: {kind: ddpm, steps: 100}\nbricks:").replace("name: one", "name: ddpm")
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A change of a spec.
+
+    Attributes:
+        name: what changes, in words.
+        impact: the class that it must get.
+        edits: texts of the base and what stands for each.
+        overrides: as of `--set`, for the spec after.
+        base: the spec before.
+        keys: keys whose reasons must be told; the first decides the class.
+    """
+
+    name: str
+    impact: Impact
+    edits: tuple[tuple[str, str], ...] = ()
+    overrides: tuple[str, ...] = ()
+    base: str = BASE
+    keys: tuple[str, ...] = field(default=())
+
+    @property
+    def text(self) -> str:
+        text = self.base
+        for old, new in self.edits:
+            assert old in text, f"{self.name}: {old!r}"
+            text = text.replace(old, new)
+        return text
+
+    @property
+    def specs(self) -> tuple[StackSpec, StackSpec]:
+        return resolved(self.base), resolved(self.text, *self.overrides)
+
+
+def resolved(text: str, *overrides: str) -> StackSpec:
+    found = check_text(text, "spec.yaml", overrides)
+    assert found.spec is not None, found.diagnostics
+    return found.spec
+
+
+def edit(name: str, impact: Impact, *pairs: tuple[str, str], base: str = BASE) -> Exhibit:
+    return Exhibit(name, impact, pairs, base=base)
+
+
+def put(name: str, impact: Impact, *overrides: str, base: str = BASE) -> Exhibit:
+    return Exhibit(name, impact, overrides=overrides, base=base)
+
+
+WINDOWS, SINGLE, WHOLE = (
+    f"  - {line}\n"
+    for line in (
+        "{id: windows, size: 4, receptive_field: 2, depth: 1}",
+        "{id: single, size: 4, receptive_field: 4, depth: 1}",
+        '{id: whole, size: image, receptive_field: 4, depth: 2, skip: "sigma < 0.3"}',
+    )
+)
+NEW = "  - {id: extra, size: 8, receptive_field: 4, depth: 1}\n"
+
+GALLERY = (
+    edit("a comment", "cosmetic", ("diffusion: edm", "diffusion: edm  # as in the paper")),
+    edit("a default written out", "cosmetic", ("diffusion: edm", "diffusion: edm\ncarry: x0")),
+    put("name", "cosmetic", "name=other"),
+    put("description", "cosmetic", "description=other"),
+    put("how often to snapshot", "cosmetic", "train.snapshot_images=50"),
+    put("pictures at once", "cosmetic", "sample.batch=2"),
+    edit("the whole grid in numbers", "cosmetic", ("size: image", "size: 16")),
+    put("heads over single tokens", "cosmetic", "bricks.single.heads=8"),
+    put("an MLP ratio that rounds to the same", "cosmetic", "bricks.windows.mlp_ratio=4.01"),
+    put("carry of one brick", "cosmetic", "carry=raw", base=ONE),
+    put("label form without labels", "cosmetic", "compat.label_embedding=linear", base=ONE),
+    put("steps", "sampling", "sample.steps=10"),
+    put("guidance", "sampling", "sample.guidance=2"),
+    put("schedule", "sampling", "diffusion.sigma_max=40"),
+    put("a brick's skip", "sampling", "bricks.whole.skip=sigma < 1"),
+    put("a policy", "sampling", "skip_policies.late.single=sigma > 4"),
+    put("a new policy", "sampling", "skip_policies.early.whole=sigma > 20"),
+    edit("a policy gone", "sampling", ('skip_policies:\n  late: {single: "sigma > 8"}\n', "")),
+    put("DDPM's fixed variance", "sampling", "diffusion.variance=fixed_large", base=DDPM),
+    put("learning rate", "training", "train.optimizer.lr=1e-3"),
+    put("label dropout", "training", "conditioning.label_dropout=0.2"),
+    put("training noise", "training", "diffusion.p_mean=-1"),
+    put("patches trained", "training", "bricks.windows.train_patches=0.5"),
+    put("loss weight", "training", "bricks.single.loss_weight=0.5"),
+    put("data", "training", "data.path=elsewhere"),
+    put("fill", "training", "train.fill=x0"),
+    put("more depth", "resumable", "bricks.whole.depth=3"),
+    edit("a brick renamed", "resumable", ("id: single", "id: parts"), ("late: {single", "late: {parts")),
+    edit("the bottom brick renamed", "resumable", ("id: windows", "id: base")),
+    edit("a new bottom brick", "resumable", (WINDOWS, NEW + WINDOWS)),
+    edit("a new brick in the middle", "resumable", (WHOLE, NEW + WHOLE)),
+    edit("a new top brick", "resumable", (WHOLE, WHOLE + NEW)),
+    edit(
+        "new, renamed and deeper",
+        "resumable",
+        (WINDOWS + SINGLE, NEW + WINDOWS + SINGLE.replace("single", "parts")),
+        ("late: {single", "late: {parts"),
+        ("depth: 2", "depth: 4"),
+    ),
+    put("size with the same tensors", "meaning", "bricks.windows.size=8"),
+    put("offset", "meaning", "bricks.windows.offset=2"),
+    put("heads", "meaning", "bricks.windows.heads=2"),
+    put("grid", "meaning", "grid.height=32"),
+    put("carry", "meaning", "carry=raw"),
+    put("coordinate order", "meaning", "compat.coordinates=column_row"),
+    put("time scale", "meaning", "compat.time_scale=1000"),
+    put("sigma_data", "meaning", "diffusion.sigma_data=1"),
+    edit("bricks above the bottom in another order", "meaning", (SINGLE + WHOLE, WHOLE + SINGLE)),
+    edit("another bottom brick", "meaning", (WINDOWS + SINGLE, SINGLE + WINDOWS)),
+    edit("renamed and of another size", "meaning", ("id: windows, size: 4", "id: base, size: 8")),
+    put("receptive field", "breaks", "bricks.windows.receptive_field=4"),
+    put("width of a brick", "breaks", "bricks.windows.width=16"),
+    put("MLP ratio", "breaks", "bricks.whole.mlp_ratio=2"),
+    put("less depth", "breaks", "bricks.whole.depth=1"),
+    edit("a brick gone", "breaks", (SINGLE, ""), ("  late: {single", "  late: {windows")),
+    edit("the bottom brick gone", "breaks", (WINDOWS, "")),
+    put("classes", "breaks", "conditioning.classes=5"),
+    put("no classes", "breaks", "conditioning.classes=null"),
+    put("label form", "breaks", "compat.label_embedding=linear"),
+    put("no coordinates", "breaks", "compat.coordinates=none"),
+    put("width of the conditioning", "breaks", "conditioning.width=64"),
+    put("channels", "breaks", "grid.channels=4"),
+    put("a learned variance", "breaks", "diffusion.variance=learned_range", base=DDPM),
+)
+
+FOREIGN = (
+    # what is checked and not built: its class is held against tensors on the meta device alone
+    edit(
+        "DDPM for EDM",
+        "meaning",
+        ("bricks:", "diffusion: ddpm\nbricks:"),
+        base=ONE,
+    ),
+    put("DDPM's chain", "meaning", "diffusion.beta_end=0.01", base=DDPM),
+    put("DDPM's steps", "meaning", "diffusion.steps=90", base=DDPM),
+)

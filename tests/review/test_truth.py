@@ -1,0 +1,69 @@
+"""Over many random pairs of specs the class says the truth about loading, and a comparison is its own mirror."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import fields
+
+from legoc.review.changes import compare_specs, inverse
+from legoc.review.classify import Case, classify, rank
+from legoc.review.compare import review
+from legoc.review.rules import RULES
+from legoc.review.sides import Side
+from legoc.review.tensors import plan_tensors
+from legoc.review.values import BRICK_KEYS, SHAPE_KEYS, SPEC_KEYS, brick_values, spec_values
+from legoc.spec import StackSpec
+from legoc_runtime.contract.stack import BrickShape, StackShape, weight_shapes
+from tests.review.gallery import BASE, DDPM, ONE, resolved
+from tests.review.random_specs import random_pairs
+
+PAIRS = 2_000
+
+
+def test_the_class_tells_the_truth_about_loading() -> None:
+    seen: Counter[tuple[str, str]] = Counter()
+    for before, after in random_pairs(PAIRS, seed=7):
+        found = compare_specs(before, after)
+        plan = plan_tensors(before.shape, after.shape, found.matched)
+        case = Case(before, after, found.matched, plan)
+        verdicts = [classify(change, case) for change in found.changes]
+        worst = max((v.impact for v in verdicts), key=rank, default="cosmetic")
+        seen[worst, plan.loading] += 1
+        ours, theirs = weight_shapes(before.shape), weight_shapes(after.shape)
+        assert (plan.loading == "as_is") == (ours == theirs)
+        assert (plan.loading == "no") == (worst == "breaks"), (found, plan.lost)
+        if rank(worst) <= rank("training"):
+            assert plan.loading == "as_is", found
+        if worst == "resumable":
+            assert plan.loading == "migrate", found
+        # the plan speaks of every tensor of both stacks once, by its true shape
+        assert {m.after: m.shape_after for m in plan.moves if m.after} == theirs
+        assert {m.before: m.shape_before for m in plan.moves if m.before} == ours
+        assert len(plan.moves) == len(theirs) + sum(m.after is None for m in plan.moves)
+    assert {worst for worst, _ in seen} == {"cosmetic", "training", "sampling", "resumable", "meaning", "breaks"}, seen
+    assert seen["meaning", "migrate"], seen
+
+
+def test_a_comparison_is_its_own_mirror_and_empty_with_itself() -> None:
+    pairs = random_pairs(PAIRS, seed=7)
+    for before, after in pairs:
+        there, back = compare_specs(before, after), compare_specs(after, before)
+        assert {inverse(change) for change in there.changes} == set(back.changes)
+        assert {other: mine for mine, other in there.matched.items()} == dict(back.matched)
+        assert bool(there.changes) == (before != after)
+        assert compare_specs(before, before).changes == ()
+    side = Side("a", "spec", "a", "text", pairs[0][0])
+    assert review(side, side) is None
+
+
+def test_every_value_of_a_spec_is_compared_and_has_a_rule() -> None:
+    """A field that is added to a spec must be named here and get a rule."""
+    compared = {"shape", "default_skips", "policies", "train", "sample", "pretrained", "spans", *SPEC_KEYS}
+    assert {entry.name for entry in fields(StackSpec)} == compared
+    assert {entry.name for entry in fields(StackShape)} == {"diffusion", "bricks", *SHAPE_KEYS}
+    follows = {"id", "grid", "channels", "coordinates", "takes_estimate", "condition_width", "variance_channels"}
+    assert {entry.name for entry in fields(BrickShape)} == {*follows, *BRICK_KEYS}
+    specs = [resolved(text) for text in (BASE, ONE, DDPM)]
+    keys = {key for spec in specs for key in spec_values(spec)}
+    keys |= {key for spec in specs for id in spec.ids for key in brick_values(spec, id)}
+    assert keys == {key for key in RULES if ".pretrained." not in key}
