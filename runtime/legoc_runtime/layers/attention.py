@@ -40,29 +40,43 @@ def attend_windows(qkv: Tensor, heads: int, form: AttentionForm) -> Tensor:
         if packed_takes(qkv, heads):
             return packed_attention(qkv, heads)
         form = "sdpa"
+    match form:
+        case "sdpa":
+            return _sdpa(qkv, heads)
+        case "products":
+            return _products(qkv, heads)
+        case _:
+            assert_never(form)
+
+
+def _sdpa(qkv: Tensor, heads: int) -> Tensor:
     n, windows, length, features = qkv.shape
     width = features // 3
     split = qkv.reshape(n * windows, length, 3, heads, width // heads)
     q, k, v = split.permute(2, 0, 3, 1, 4).unbind(0)
-    match form:
-        case "sdpa":
-            mixed = _sdpa(q, k, v)
-        case "products":
-            mixed = _products(q, k, v)
-        case _:
-            assert_never(form)
+    if q.shape[0] <= MAX_SDPA_WINDOWS:
+        mixed = scaled_dot_product_attention(q, k, v)
+    else:
+        starts = range(0, q.shape[0], MAX_SDPA_WINDOWS)
+        chunks = [slice(start, start + MAX_SDPA_WINDOWS) for start in starts]
+        mixed = torch.cat([scaled_dot_product_attention(q[chunk], k[chunk], v[chunk]) for chunk in chunks])
     return mixed.transpose(1, 2).reshape(n, windows, length, width)
 
 
-def _sdpa(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    if q.shape[0] <= MAX_SDPA_WINDOWS:
-        return scaled_dot_product_attention(q, k, v)
-    starts = range(0, q.shape[0], MAX_SDPA_WINDOWS)
-    chunks = [slice(start, start + MAX_SDPA_WINDOWS) for start in starts]
-    return torch.cat([scaled_dot_product_attention(q[chunk], k[chunk], v[chunk]) for chunk in chunks])
+def _products(qkv: Tensor, heads: int) -> Tensor:
+    """Key by key, in the layout of the projection, which compiles to fewer and longer loops than [L, L, d] at once.
 
-
-def _products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    logits = (q[:, :, :, None] * k[:, :, None]).sum(-1) * q.shape[-1] ** -0.5
-    weights = logits.softmax(dim=-1)
-    return (weights[..., None] * v[:, :, None]).sum(-2)
+    Q is scaled first: a product right before a softmax makes inductor guard it against infinities, a loop of its own
+    that takes longer than the rest. Half precision is computed in float32, as SDPA does.
+    """
+    n, windows, length, features = qkv.shape
+    split = qkv.reshape(n, windows, length, 3, heads, features // (3 * heads))
+    wide = split.float() if qkv.dtype in (torch.float16, torch.bfloat16) else split
+    q, k, v = wide.unbind(3)
+    q = q * q.shape[-1] ** -0.5
+    logits = torch.stack([(q * k[:, :, j, None]).sum(-1) for j in range(length)])
+    weights = logits.softmax(dim=0)
+    mixed = weights[0][..., None] * v[:, :, 0, None]
+    for j in range(1, length):
+        mixed = mixed + weights[j][..., None] * v[:, :, j, None]
+    return mixed.reshape(n, windows, length, features // 3).to(qkv.dtype)
