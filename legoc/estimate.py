@@ -15,7 +15,8 @@ from statistics import quantiles
 from textwrap import wrap
 from typing import Any
 
-from legoc.cost.counts import FLOPS_PER_MAC, executed_training_macs, parameters, window_macs
+from legoc.cost.counts import FLOPS_PER_MAC, parameters, window_macs
+from legoc.cost.executed import executed_training_macs
 from legoc.cost.memory import BYTES, Precision, training_numbers, training_state_bytes
 from legoc.cost.table import byte_count, quantity
 from legoc_runtime.contract.manifest import Manifest

@@ -16,6 +16,7 @@ from legoc.bench.products import BlockProducts, of_configuration
 from legoc.bench.request import PLAIN, DiffusersPeer, PlainPeer, Request, SpecPeer
 from legoc.bench.results import Kind
 from legoc.cost import counts
+from legoc.cost.executed import executed_macs
 from legoc_runtime.checkpoint import find_weights, read_tensors
 from legoc_runtime.contract.policy import Configuration, configuration_name
 from legoc_runtime.contract.stack import StackShape
@@ -76,10 +77,9 @@ class Model:
     @property
     def executed_macs(self) -> int:
         """Those that one call really runs for a row: without the conditioning where that was computed ahead."""
-        if self.ahead is None:
-            return counts.executed_macs(self.shape, self.configuration)
-        bricks = [self.shape.brick(id) for id in self.configuration]
-        return sum(brick.windows * counts.window_macs(brick) for brick in bricks)
+        if self.kind == "plain":  # no pass saves it anything
+            return counts.macs(self.shape, self.configuration) - counts.label_macs(self.shape)
+        return executed_macs(self.shape, self.configuration, ahead=self.ahead is not None)
 
 
 @dataclass(frozen=True)

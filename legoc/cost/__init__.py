@@ -2,7 +2,7 @@
 
 takes: `StackShape`, `TruthTable`, `Manifest`
 gives: counts, `Cost` and its forms as text and JSON
-may import: `legoc_runtime.contract`; never torch
+may import: `legoc.lower.passes` (what they save), `legoc_runtime.contract`; never torch
 """
 
 from legoc.cost.counts import (
@@ -10,13 +10,12 @@ from legoc.cost.counts import (
     brick_parameters,
     conditioning_macs,
     conditioning_parameters,
-    executed_macs,
-    executed_training_macs,
     macs,
     parameters,
     policy_macs,
     training_macs,
 )
+from legoc.cost.executed import constant_macs, executed_macs, executed_training_macs, program_macs
 from legoc.cost.memory import MemoryCost, memory
 from legoc.cost.peer import dit_xl_2
 from legoc.cost.report import BrickCost, ConfigurationCost, Cost, PeerCost, PolicyCost, price
@@ -32,6 +31,7 @@ __all__ = [
     "brick_parameters",
     "conditioning_macs",
     "conditioning_parameters",
+    "constant_macs",
     "dit_xl_2",
     "executed_macs",
     "executed_training_macs",
@@ -40,5 +40,6 @@ __all__ = [
     "parameters",
     "policy_macs",
     "price",
+    "program_macs",
     "training_macs",
 ]

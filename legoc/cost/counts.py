@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import Literal
 
 from legoc_runtime.contract.policy import Configuration, TruthTable
 from legoc_runtime.contract.schedule import Evaluation
@@ -84,10 +83,11 @@ def conditioning_macs(shape: StackShape) -> int:
     although the runtime looks it up; a label table counts nothing.
     """
     width = shape.condition_width
-    return 2 * TIME_FREQUENCIES * width + width**2 + _label_macs(shape)
+    return 2 * TIME_FREQUENCIES * width + width**2 + label_macs(shape)
 
 
-def _label_macs(shape: StackShape) -> int:
+def label_macs(shape: StackShape) -> int:
+    """MACs of the `linear` label form as a product, which is never run; none for a table."""
     return shape.classes * shape.condition_width if shape.classes is not None and shape.label_form == "linear" else 0
 
 
@@ -105,39 +105,10 @@ def macs(shape: StackShape, configuration: Configuration | None = None) -> int:
     return conditioning_macs(shape) + sum(brick_macs(shape.brick(id)) for id in ids)
 
 
-def executed_macs(shape: StackShape, configuration: Configuration | None = None) -> int:
-    """MACs that the modules really run in one forward pass: a label is looked up, never multiplied.
-
-    Raises:
-        KeyError: the configuration names a brick that the stack does not have.
-    """
-    return macs(shape, configuration) - _label_macs(shape)
-
-
 def training_macs(shape: StackShape) -> int:
     """MACs of one training image: `TRAINING_OVER_FORWARD` forward passes over the windows it trains on."""
     bricks = sum(brick.windows_trained * window_macs(brick) + adaln_macs(brick) for brick in shape.bricks)
     return TRAINING_OVER_FORWARD * (conditioning_macs(shape) + bricks)
-
-
-def executed_training_macs(shape: StackShape, gradient: Literal["through", "detached"] = "through") -> int:
-    """MACs that a step really runs for one image, forward and backward.
-
-    Against `training_macs`: a label is looked up, and no gradient is formed for what needs none: the noise level, and
-    the pixels of a brick that reads no estimate or a detached one. Attention is counted as four products backward;
-    kernels that recompute it run a fifth one.
-
-    Args:
-        shape: the stack.
-        gradient: whether the loss of a brick reaches the bricks below, as in `train: {gradient}`.
-    """
-    forward = conditioning_macs(shape) - _label_macs(shape)
-    unneeded = 2 * TIME_FREQUENCIES * shape.condition_width
-    for brick in shape.bricks:
-        forward += brick.windows_trained * window_macs(brick) + adaln_macs(brick)
-        if not brick.takes_estimate or gradient == "detached":
-            unneeded += brick.windows_trained * brick.tokens * brick.in_features * brick.width
-    return TRAINING_OVER_FORWARD * forward - unneeded
 
 
 def policy_macs(shape: StackShape, table: TruthTable, evaluations: Sequence[Evaluation]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from legoc.cost import counts
+from legoc.cost import counts, executed
 from legoc.cost.memory import MemoryCost, memory
 from legoc.cost.peer import PEER_NAME, dit_xl_2
 from legoc_runtime.contract.manifest import Manifest
@@ -132,9 +132,9 @@ class Cost:
         shared_parameters: those of the embedders that all bricks share.
         macs: MACs of a forward pass.
         shared_macs: those of the embedders.
-        executed_macs: those that the modules really run (`counts.executed_macs`).
+        executed_macs: those that the modules really run (`executed.executed_macs`).
         training_macs: MACs of a training image (`counts.training_macs`).
-        executed_training_macs: those that a step really runs (`counts.executed_training_macs`).
+        executed_training_macs: those that a step really runs (`executed.executed_training_macs`).
         memory: bytes of weights and activations.
         peer: DiT-XL/2 on the same grid, or None where its patches do not divide it.
         bricks: the bricks, bottom to top.
@@ -238,9 +238,9 @@ def price(
         shared_parameters=counts.conditioning_parameters(shape),
         macs=counts.macs(shape),
         shared_macs=counts.conditioning_macs(shape),
-        executed_macs=counts.executed_macs(shape),
+        executed_macs=executed.executed_macs(shape),
         training_macs=counts.training_macs(shape),
-        executed_training_macs=counts.executed_training_macs(shape, manifest.train.gradient),
+        executed_training_macs=executed.executed_training_macs(shape, manifest.train.gradient),
         memory=memory(shape, averages=len(manifest.train.ema)),
         peer=(peer := _peer(shape)),
         bricks=_price_bricks(shape),

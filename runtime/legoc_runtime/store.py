@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -106,6 +106,10 @@ class WeightStore(nn.Module):
             self.weights[key] = found[key]
         assert self.weights.keys() == found.keys(), "the store holds a weight that the contract does not name"
 
+    def embed(self, id: str) -> Embed:
+        """The embedding of a brick."""
+        return cast("BrickWeights", self.get_submodule(BRICK_PREFIX + id)).embed
+
     def adaln_layers(self, id: str) -> tuple[Modulate, ...]:
         """The modulation layers of a brick: of its blocks, then of its last layer.
 
@@ -126,6 +130,11 @@ class WeightStore(nn.Module):
         return next(iter(self.weights.values())).dtype
 
     @property
+    def state_dtype(self) -> torch.dtype:
+        """Type of noisy images, noise levels and estimates: float32, and float64 where the weights are."""
+        return torch.promote_types(self.dtype, torch.float32)
+
+    @property
     def generation(self) -> int:
         """Moves on with every update of the weights; what is derived from weights is remade when it moved."""
         return self._generation
@@ -141,11 +150,17 @@ class WeightStore(nn.Module):
         finally:
             self._generation += 1
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        with self.updating():  # `to` and its like: views and copies of the weights were of the old memory
+            return super()._apply(fn, recurse)  # pyright: ignore[reportUnknownMemberType]
+
     def derived(self, name: str, make: Callable[[], T]) -> T:
         """A value made from weights, kept until they change."""
         held = self._derived.get(name)
         if held is None or held[0] != self._generation:
-            held = (self._generation, make())
+            # not as inference tensors, which no backward pass could save
+            with torch.inference_mode(False), torch.no_grad():
+                held = (self._generation, make())
             self._derived[name] = held
         return cast("T", held[1])
 

@@ -9,7 +9,7 @@ import torch
 
 from legoc.bench.models import arguments, models, random_store, stack_models, stack_store
 from legoc.bench.request import Request, make_request
-from legoc.cost.counts import executed_macs
+from legoc.cost import executed_macs
 from legoc_runtime.stack import BrickStack
 from tests.cli.small_run import spec_text
 

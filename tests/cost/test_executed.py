@@ -9,13 +9,16 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from legoc.cost import executed_macs, executed_training_macs, macs, training_macs
+from legoc.cost import constant_macs, executed_macs, executed_training_macs, macs, program_macs, training_macs
 from legoc.cost.counts import adaln_macs
-from legoc.lower.program import lower_sampling, lower_training
+from legoc.lower.pipeline import choose, sampling_program, training_program
+from legoc.lower.program import lower_sampling
+from legoc_runtime.contract.pass_ops import EmbedFolded
 from legoc_runtime.contract.program import WindowIndex
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.link.link import link
+from legoc_runtime.link.split import split
 from legoc_runtime.store import WeightStore
 from tests.plain_stack import plain_estimate
 from tests.stacks import stack
@@ -45,23 +48,59 @@ def wide() -> StackShape:
 @pytest.mark.parametrize("configuration", [("windows", "parts", "whole"), ("whole",), ("windows", "whole")])
 def test_a_forward_pass_is_what_torch_counts(configuration: tuple[str, ...], classes: int | None) -> None:
     shape = replace(wide(), classes=classes)
-    module = link(lower_sampling(shape, configuration), WeightStore(shape, device="meta"))
+    program = sampling_program(shape, configuration, choose())
+    assert program_macs(program, shape) == executed_macs(shape, configuration)
+    module = link(program, WeightStore(shape, device="meta"))
     with torch.no_grad():
+        # the first call makes the constants, once for every state of the weights
+        once = counted(lambda: module(*arguments(shape)))
         assert counted(lambda: module(*arguments(shape))) == 2 * executed_macs(shape, configuration)
+    assert once == 2 * executed_macs(shape, configuration) + constant_macs(program, shape)
+
+
+@pytest.mark.parametrize("left_out", choose().names)
+def test_a_program_is_counted_whatever_passes_made_it(left_out: str) -> None:
+    shape = wide()
+    for configuration in (("windows", "parts", "whole"), ("parts", "whole")):
+        program = sampling_program(shape, configuration, choose(disable=[left_out]))
+        module = link(program, WeightStore(shape, device="meta"))
+        with torch.no_grad():
+            module(*arguments(shape))
+            assert counted(lambda run=module: run(*arguments(shape))) == 2 * program_macs(program, shape)
+
+
+def test_without_passes_a_forward_pass_has_the_papers_count() -> None:
+    shape = wide()
+    for configuration in (("windows", "parts", "whole"), ("whole",)):
+        assert program_macs(lower_sampling(shape, configuration), shape) == macs(shape, configuration)
+
+
+def test_conditioning_computed_ahead_is_left_out() -> None:
+    shape = wide()
+    body = split(sampling_program(shape, ("windows", "whole"), choose()), shape).body
+    assert executed_macs(shape, ("windows", "whole"), ahead=True) == program_macs(body, shape)
+
+
+def test_a_constant_that_is_too_large_is_not_counted_as_folded() -> None:
+    shape = stack((256, 256), grid=(256, 256), receptive_fields=(1, 4), depths=(1, 1), widths=(512, 32))
+    program = sampling_program(shape, shape.ids, choose())
+    assert [op.brick for op in program.ops if isinstance(op, EmbedFolded)] == ["parts"]
+    assert program_macs(program, shape) == executed_macs(shape)
 
 
 def test_a_label_is_looked_up_and_not_multiplied() -> None:
     shape = replace(wide(), label_form="linear")
-    module = link(lower_sampling(shape, shape.ids), WeightStore(shape, device="meta"))
+    program = lower_sampling(shape, shape.ids)
+    module = link(program, WeightStore(shape, device="meta"))
     with torch.no_grad():
         found = counted(lambda: module(*arguments(shape, 1)))
-    assert found == executed_macs(shape) == macs(shape) - 5 * 80
+    assert found == program_macs(program, shape) == macs(shape) - 5 * 80
 
 
 @pytest.mark.parametrize("gradient", ["through", "detached"])
 def test_a_training_step_is_what_torch_counts(gradient: str) -> None:
     shape = replace(wide(), label_form="linear")
-    program = lower_training(shape, TrainSettings(gradient=gradient))
+    program = training_program(shape, TrainSettings(gradient=gradient), choose())
     module = link(program, WeightStore(shape, device="meta"))
     x, sigma, labels = arguments(shape)
     given = {"x": x, "sigma": sigma, "label": labels, "clean": x}
@@ -74,7 +113,10 @@ def test_a_training_step_is_what_torch_counts(gradient: str) -> None:
         estimates = module(*(given[name] for name, _ in program.inputs))
         sum(estimate.sum() for estimate in estimates if estimate.requires_grad).backward()
 
-    assert counted(step) == 2 * executed_training_macs(shape, gradient)
+    # the constant of the top brick, which runs all its windows: forward, and the gradient of its columns
+    once = 2 * constant_macs(program, shape)
+    assert once == 2 * 256 * 2 * 4 * 48
+    assert counted(step) == 2 * executed_training_macs(shape, gradient) + once
     assert executed_training_macs(shape, gradient) < training_macs(shape)
 
 

@@ -36,6 +36,11 @@ def _shifted(shape: StackShape) -> StackShape:
     return replace(shape, bricks=bricks)
 
 
+def _without_coordinates(shape: StackShape) -> StackShape:
+    bricks = tuple(replace(brick, coordinates=0) for brick in shape.bricks)
+    return replace(shape, coordinates="none", bricks=bricks)
+
+
 STACKS: dict[str, StackShape] = {
     "PG": _small(2, 4, 8),
     "PR": _small(8, 4, 2, fields=(4, 2, 1)),
@@ -49,6 +54,8 @@ STACKS: dict[str, StackShape] = {
     "channels": _small(2, 8, channels=1),
     "columns first": replace(_small(2, 8), coordinates="column_row", time_scale=1000.0),
     "one brick": _small(8),
+    "no coordinates": _without_coordinates(_small(2, 4, 8)),
+    "sizes that do not nest": _small((4, 6), (12, 4), (6, 12), grid=(12, 12), fields=(2, 4, 1), widths=(8, 8, 8)),
 }
 """One small stack of every form that programs may take."""
 

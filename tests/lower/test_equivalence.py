@@ -26,7 +26,7 @@ TRAININGS = {
 }
 
 
-@pytest.mark.parametrize("name", ["PG", "U", "raw", "offsets", "rectangular", "linear labels", "one brick"])
+@pytest.mark.parametrize("name", ["PG", "U", "raw", "offsets", "rectangular", "no coordinates", "one brick"])
 @pytest.mark.parametrize("train", TRAININGS)
 def test_training_and_its_gradients_do_not_depend_on_passes(name, train):
     expected = training_results(name, TRAININGS[train], CHOICES["none"])

@@ -6,13 +6,27 @@ from dataclasses import replace
 
 import pytest
 
+from legoc.lower.passes.catalog import exact_sampling
+from legoc.lower.passes.drop_absent_estimate import DropAbsentEstimate
+from legoc.lower.pipeline import choose, sampling_program
 from legoc.lower.program import lower_sampling, lower_training
 from legoc_runtime.contract import codec
-from legoc_runtime.contract.program import OPS, Program, ScaleImage, Vector, inputs_of, outputs_of
+from legoc_runtime.contract.pass_ops import (
+    Cut,
+    EmbedChannels,
+    EmbedFolded,
+    JoinPixels,
+    ModulateTogether,
+    Regroup,
+    SplitModulations,
+)
+from legoc_runtime.contract.program import OPS, Op, Program, ScaleImage, Tokens, Vector, inputs_of, outputs_of
 from legoc_runtime.contract.program_text import to_text
 from legoc_runtime.contract.settings import TrainSettings
+from legoc_runtime.contract.stack import Layout
 from legoc_runtime.contract.verify import INVARIANTS, verify_program
 from legoc_runtime.errors import RunError
+from tests.lower.passes.cases import applied
 from tests.stacks import stack
 
 SHAPE = stack(depths=(1, 1, 1))
@@ -51,41 +65,85 @@ def test_conditioning_is_computed_once_whatever_the_number_of_bricks():
 @pytest.mark.parametrize("carry", ["x0", "raw"])
 def test_programs_survive_json(train, carry):
     shape = stack(carry=carry, train_patches=(0.5, 0.75, 1.0))
-    for program in (lower_sampling(shape, ("parts", "whole")), lower_training(shape, train)):
+    for program in (
+        lower_sampling(shape, ("parts", "whole")),
+        sampling_program(shape, ("parts", "whole"), choose()),
+        lower_training(shape, train),
+    ):
         assert codec.decode(Program, codec.encode(program), where="test") == program
 
 
 def test_every_operation_is_emitted_by_some_program():
-    """The set of operations is closed and has no dead members."""
+    """The set of operations is closed and has no dead members: what lowering does not emit, passes do."""
     shape = stack(carry="raw", train_patches=(0.5, 1.0, 1.0))
     programs = [
         lower_training(shape, TrainSettings(fill="x0", gradient="detached")),
         lower_sampling(shape, ("whole",)),
+        DropAbsentEstimate().apply(lower_sampling(shape, ("whole",)), shape),
+        sampling_program(shape, shape.ids, choose()),
     ]
     assert {op.name for program in programs for op in program.ops} == set(OPS)
 
 
 GOOD = lower_sampling(SHAPE, SHAPE.ids)
+WHOLE = sampling_program(SHAPE, ("whole",), choose())
+
+
+def _in_layout(op: Op, layout: Layout) -> Op:
+    return replace(op, layout=layout) if isinstance(op, Cut | EmbedFolded) else op
+
+
 FAULTS = {
     "defined once": replace(GOOD, ops=(*GOOD.ops, GOOD.ops[-1])),
     "defined before read": replace(GOOD, ops=GOOD.ops[::-1]),
     "typed": replace(GOOD, types={k: v for k, v in GOOD.types.items() if k != "condition"}),
     "bricks exist": replace(GOOD, bricks=("windows", "parts")),
     "widths agree": replace(GOOD, types={**GOOD.types, "parts.0.modulation": Vector(7)}),
+    "layouts exist": replace(WHOLE, ops=tuple(_in_layout(op, Layout((32, 32), 4)) for op in WHOLE.ops)),
+    "types follow": replace(WHOLE, types={**WHOLE.types, "whole.tokens": Tokens(1, 255, 32)}),
 }
 
 
 @pytest.mark.parametrize("invariant", INVARIANTS)
 def test_each_invariant_notices_its_fault(invariant):
     verify_program(GOOD, SHAPE)
+    verify_program(WHOLE, SHAPE)
     with pytest.raises(RunError, match=f"\\[{invariant}\\]"):
         verify_program(FAULTS[invariant], SHAPE)
+
+
+FULL = applied(GOOD, SHAPE, exact_sampling())
+ALONE = DropAbsentEstimate().apply(lower_sampling(SHAPE, ("whole",)), SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("program", "kind", "damage"),
+    [
+        (FULL, Cut, {"image": "c_in"}),
+        (FULL, Regroup, {"target": SHAPE.brick("windows").layout}),
+        (FULL, JoinPixels, {"coordinates": "row_column"}),
+        (FULL, EmbedFolded, {"count": 2}),
+        (FULL, EmbedFolded, {"first": -1}),
+        (FULL, ModulateTogether, {"bricks": ("windows", "parts")}),
+        (FULL, SplitModulations, {"start": 700}),
+        (FULL, SplitModulations, {"outs": ()}),
+        (ALONE, EmbedChannels, {"first": 4}),
+        (ALONE, EmbedChannels, {"count": 0}),
+    ],
+)
+def test_operations_of_passes_that_do_not_fit_are_refused(program, kind, damage):
+    verify_program(program, SHAPE)
+    ops = tuple(replace(op, **damage) if isinstance(op, kind) else op for op in program.ops)
+    with pytest.raises(RunError, match="is not valid"):
+        verify_program(replace(program, ops=ops), SHAPE)
 
 
 def test_inputs_and_outputs_of_operations():
     op = ScaleImage(image="x", scale="c_in", out="y")
     assert (inputs_of(op), outputs_of(op)) == (("x", "c_in"), ("y",))
     precondition = next(op for op in GOOD.ops if op.name == "precondition")
+    split = SplitModulations(brick="parts", joined="all", start=0, outs=("first", "last"))
+    assert (inputs_of(split), outputs_of(split)) == (("all",), ("first", "last"))
     assert inputs_of(precondition) == ("x", "windows.network", "c_skip", "c_out")
 
 

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import torch
 
-from legoc.lower.program import lower_sampling
+from legoc.lower.pipeline import choose, sampling_program
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.settings import SampleSettings, TrainSettings
 from legoc_runtime.contract.stack import StackShape
@@ -27,6 +27,6 @@ def brick_stack(
 ) -> BrickStack:
     """A stack with every configuration of its bricks over weights that are all alive."""
     configurations = [c for n in range(1, len(shape.ids) + 1) for c in combinations(shape.ids, n)]
-    programs = tuple(lower_sampling(shape, c) for c in configurations)
+    programs = tuple(sampling_program(shape, c, choose()) for c in configurations)
     manifest = Manifest("small", "", "0", "0", shape, 0.1, (), None, TrainSettings(), SampleSettings(), (), programs)
     return BrickStack(manifest, store or random_store(shape, dtype=dtype), backend=backend)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from legoc_runtime.contract.program import INPUT_FIELDS, Op, Program, Value, ValueType, outputs_of
+from legoc_runtime.contract.program import INPUT_FIELDS, Op, Program, Value, ValueType, inputs_of, outputs_of
 
 
 def reading(op: Op, instead: Mapping[Value, Value]) -> Op:
@@ -18,6 +18,23 @@ def reading(op: Op, instead: Mapping[Value, Value]) -> Op:
         elif read is not None:
             changed[name] = instead.get(read, read)
     return replace(op, **changed)
+
+
+def definitions(program: Program) -> dict[Value, Op]:
+    """Value -> the operation that defines it; arguments are missing."""
+    return {value: op for op in program.ops for value in outputs_of(op)}
+
+
+def without_dead(program: Program) -> Program:
+    """The program without operations whose results nothing reads."""
+    alive = {value for _, value in program.outputs}
+    kept: list[Op] = []
+    for op in reversed(program.ops):
+        if alive.isdisjoint(outputs_of(op)):
+            continue
+        alive.update(inputs_of(op))
+        kept.append(op)
+    return with_ops(program, reversed(kept))
 
 
 def with_ops(program: Program, ops: Iterable[Op], types: Mapping[Value, ValueType] | None = None) -> Program:

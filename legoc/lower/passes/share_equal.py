@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from legoc.lower.passes.rewrite import reading, with_ops
-from legoc_runtime.contract.program import EdmScales, Op, Program, Value, outputs_of
+from legoc_runtime.contract.program import Op, Program, Value, output_fields, outputs_of
 from legoc_runtime.contract.stack import StackShape
 
 
@@ -37,6 +37,5 @@ class ShareEqual:
 
 def _nameless(op: Op) -> Op:
     """The operation with its results unnamed: equal for operations that compute the same."""
-    if isinstance(op, EdmScales):
-        return replace(op, c_skip="", c_out="", c_in="", c_noise="")
-    return replace(op, out="")
+    nameless = {name: () if isinstance(getattr(op, name), tuple) else "" for name in output_fields(op.name)}
+    return replace(op, **nameless)

@@ -17,6 +17,7 @@ from legoc_runtime.contract import program
 from legoc_runtime.contract.attention_rule import AttentionForm, Device, attention_form
 from legoc_runtime.contract.gelu_rule import GeluForm, gelu_form
 from legoc_runtime.contract.native import BlockSignature
+from legoc_runtime.contract.pass_ops import EmbedChannels
 from legoc_runtime.layers.kernels import kernels_lack
 from legoc_runtime.layers.leaves import Attend, Decode, Mlp
 
@@ -134,14 +135,15 @@ def replace_decoders(module: fx.GraphModule, make: Callable[[Decode], nn.Module]
 def replace_bricks(module: fx.GraphModule, make: Callable[[str, fx.GraphModule], nn.Module]) -> fx.GraphModule:
     """A copy of a linked module that calls `make(id, inner)` in the place of each brick's network.
 
-    A brick's network is what runs between its cut tokens and its decoded ones: embedding, blocks, final layer. `inner`
-    is a module of it over the store's leaves; its arguments are the tokens and every modulation that it reads.
+    A brick's network is what runs between its cut tokens and its decoded ones: embedding, blocks, final layer; where the
+    embedding adds a constant that is derived from weights, it stays outside. `inner` is a module of the network over the
+    store's leaves; its arguments are the tokens and every modulation that it reads.
     """
     copy = copied(module)
     members: dict[str, list[fx.Node]] = {}
     for node in copy.graph.nodes:
         op = node.meta.get("op")
-        if isinstance(op, program.Embed | program.Attend | program.Mlp | program.Decode):
+        if isinstance(op, program.Embed | EmbedChannels | program.Attend | program.Mlp | program.Decode):
             members.setdefault(op.brick, []).append(node)
     for id, nodes in members.items():
         _fold(copy, nodes, lambda inner, id=id: make(id, inner))

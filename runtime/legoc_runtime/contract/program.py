@@ -2,90 +2,34 @@
 
 A program is data: the manifest carries it as JSON and the runtime links it, so that loading a build runs no code
 from it.
-Every value has one type; the batch axis N is left out of types and text. Weights are named by key, never held.
-
-Legend: N images, W windows of an image, L tokens of a window, F features.
+Every value has one type (`contract/value_types.py`). Weights are named by key, never held. What lowering emits is
+defined here; what passes bring in besides, in `contract/pass_ops.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, cast, get_args
 
+from legoc_runtime.contract.pass_ops import (
+    Cast,
+    Cut,
+    EmbedChannels,
+    EmbedFolded,
+    JoinPixels,
+    ModulateTogether,
+    Regroup,
+    SplitModulations,
+)
 from legoc_runtime.contract.stack import CoordinateOrder, LabelForm
-
-Value = str
-"""The name of an SSA value."""
-
-
-# Types -------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """[N, channels, height, width]."""
-
-    channels: int
-    height: int
-    width: int
-
-    def __str__(self) -> str:
-        return f"image[{self.channels}x{self.height}x{self.width}]"
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """[N, windows, tokens, features]."""
-
-    windows: int
-    tokens: int
-    features: int
-
-    def __str__(self) -> str:
-        return f"tokens[{self.windows}x{self.tokens}x{self.features}]"
-
-
-@dataclass(frozen=True, slots=True)
-class Vector:
-    """[N, features]."""
-
-    features: int
-
-    def __str__(self) -> str:
-        return f"vector[{self.features}]"
-
-
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """[N], floating point."""
-
-    def __str__(self) -> str:
-        return "scalar"
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """[N], int64; `classes` is the null label."""
-
-    classes: int
-
-    def __str__(self) -> str:
-        return f"label[{self.classes}]"
-
-
-@dataclass(frozen=True, slots=True)
-class WindowIndex:
-    """[N, taken], int64: which of `windows` windows are run, ascending, without repeats."""
-
-    taken: int
-    windows: int
-
-    def __str__(self) -> str:
-        return f"index[{self.taken} of {self.windows}]"
-
-
-ValueType: TypeAlias = Image | Tokens | Vector | Scalar | Label | WindowIndex
-
+from legoc_runtime.contract.value_types import Image as Image
+from legoc_runtime.contract.value_types import Label as Label
+from legoc_runtime.contract.value_types import Scalar as Scalar
+from legoc_runtime.contract.value_types import Tokens as Tokens
+from legoc_runtime.contract.value_types import Value as Value
+from legoc_runtime.contract.value_types import ValueType as ValueType
+from legoc_runtime.contract.value_types import Vector as Vector
+from legoc_runtime.contract.value_types import WindowIndex as WindowIndex
 
 # Operations --------------------------------------------------------------------------------------------------------
 
@@ -105,7 +49,7 @@ class EdmScales:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleImage:
-    """`image` times one number an image."""
+    """`image`, or an image's pixel tokens, times one number an image."""
 
     name: ClassVar[str] = "scale_image"
     image: Value
@@ -251,7 +195,10 @@ class Merge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precondition:
-    """The estimate of the clean image: c_skip * image + c_out * network (EDM, Eq. 7)."""
+    """The estimate of the clean image: c_skip * image + c_out * network (EDM, Eq. 7).
+
+    Of images, or of their pixel tokens in one layout: the coefficients are one number an image.
+    """
 
     name: ClassVar[str] = "precondition"
     image: Value
@@ -325,40 +272,36 @@ Op: TypeAlias = (
     | FillClean
     | Unprecondition
     | Detach
+    | Cut
+    | Regroup
+    | JoinPixels
+    | EmbedChannels
+    | EmbedFolded
+    | ModulateTogether
+    | SplitModulations
+    | Cast
 )
 
-OPS: dict[str, type[Op]] = {
-    op.name: op
-    for op in (
-        EdmScales,
-        ScaleImage,
-        Condition,
-        NoEstimate,
-        Partition,
-        TakeWindows,
-        Embed,
-        Modulate,
-        Attend,
-        Mlp,
-        Decode,
-        PutWindows,
-        Merge,
-        Precondition,
-        WindowMask,
-        FillClean,
-        Unprecondition,
-        Detach,
-    )
-}
+OPS: dict[str, type[Op]] = {op.name: op for op in cast("tuple[type[Op], ...]", get_args(Op))}
+"""Name -> operation, for every one that there is."""
 
-OUTPUT_FIELDS = ("out", "c_skip", "c_out", "c_in", "c_noise")
+_OUTPUT_FIELDS = {"edm_scales": ("c_skip", "c_out", "c_in", "c_noise"), "split_modulations": ("outs",)}
+
+
+def output_fields(name: str) -> tuple[str, ...]:
+    """The fields of an operation that name what it defines."""
+    return _OUTPUT_FIELDS.get(name, ("out",))
 
 
 def outputs_of(op: Op) -> tuple[Value, ...]:
     """The values that an operation defines."""
-    if isinstance(op, EdmScales):
-        return op.c_skip, op.c_out, op.c_in, op.c_noise
-    return (op.out,)
+    match op:
+        case EdmScales():
+            return op.c_skip, op.c_out, op.c_in, op.c_noise
+        case SplitModulations():
+            return op.outs
+        case _:
+            return (op.out,)
 
 
 def inputs_of(op: Op) -> tuple[Value, ...]:
@@ -375,11 +318,7 @@ def inputs_of(op: Op) -> tuple[Value, ...]:
 
 _VALUE_ANNOTATIONS = ("Value", "Value | None", "tuple[Value, ...]")
 INPUT_FIELDS: dict[str, tuple[str, ...]] = {
-    name: tuple(
-        f.name
-        for f in fields(op)
-        if f.type in _VALUE_ANNOTATIONS and not (f.name in OUTPUT_FIELDS and (name == "edm_scales" or f.name == "out"))
-    )
+    name: tuple(f.name for f in fields(op) if f.type in _VALUE_ANNOTATIONS and f.name not in output_fields(name))
     for name, op in OPS.items()
 }
 """Name of an operation -> its fields that are values it reads."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import cast
 
-from legoc_runtime.contract.program import OUTPUT_FIELDS, Op, Program, inputs_of, outputs_of
+from legoc_runtime.contract.program import INPUT_FIELDS, Op, Program, inputs_of, output_fields, outputs_of
 
 
 def to_text(program: Program) -> str:
@@ -18,12 +19,11 @@ def to_text(program: Program) -> str:
 
 def _line(program: Program, op: Op) -> str:
     results = ", ".join(f"%{value}: {program.types[value]}" for value in outputs_of(op))
-    values = {*inputs_of(op), *outputs_of(op)}
+    values = {*INPUT_FIELDS[op.name], *output_fields(op.name)}
     attributes: list[str] = []
     for f in fields(op):
         attribute: object = getattr(op, f.name)
-        is_value = attribute in values if isinstance(attribute, str) else False
-        if f.name in OUTPUT_FIELDS or f.name == "images" or attribute is None or (is_value and f.name != "brick"):
+        if f.name in values or attribute is None:
             continue
         if f.name == "offset" and attribute == (0, 0):
             continue
@@ -36,5 +36,7 @@ def _attribute(attribute: object) -> str:
     match attribute:
         case (int(first), int(second)):
             return f"{first}x{second}"
+        case tuple():
+            return "+".join(map(str, cast("tuple[object, ...]", attribute)))
         case _:
             return str(attribute)

@@ -59,6 +59,25 @@ Diffusion: TypeAlias = EdmConstants | DdpmConstants
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """How a brick cuts an image: all its pixels in the brick's order. Bricks with equal layouts see the same tokens.
+
+    Attributes:
+        window: height and width of a window, in pixels.
+        receptive_field: side of a token, in pixels.
+        offset: row and column at which the first window starts.
+    """
+
+    window: tuple[int, int]
+    receptive_field: int
+    offset: tuple[int, int] = (0, 0)
+
+    def __str__(self) -> str:
+        offset = "" if self.offset == (0, 0) else "+{}+{}".format(*self.offset)
+        return "{}x{}".format(*self.window) + f"/{self.receptive_field}{offset}"
+
+
+@dataclass(frozen=True, slots=True)
 class BrickShape:
     """One brick: a small Transformer over windows of the full-resolution grid.
 
@@ -126,6 +145,11 @@ class BrickShape:
         return max(1, round(self.windows * self.train_patches))
 
     @property
+    def layout(self) -> Layout:
+        """How the brick cuts an image."""
+        return Layout(self.window, self.receptive_field, self.offset)
+
+    @property
     def covers_grid(self) -> bool:
         """Whether this is an image-brick: one window, the whole grid."""
         return self.window == self.grid
@@ -139,6 +163,11 @@ class BrickShape:
     def in_features(self) -> int:
         """Numbers in one token before embedding, laid out (channel, row, column)."""
         return self.in_channels * self.receptive_field**2
+
+    @property
+    def modulation_features(self) -> int:
+        """Numbers of all its modulations of one image: six vectors a block, two of the last layer."""
+        return (6 * self.depth + 2) * self.width
 
     @property
     def out_features(self) -> int:

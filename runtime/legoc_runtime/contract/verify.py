@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from legoc_runtime.contract.pass_ops import EmbedFolded, ModulateTogether
 from legoc_runtime.contract.program import Attend, Modulate, Op, Program, Tokens, Vector, inputs_of, outputs_of
 from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.contract.type_rules import expected_types
 from legoc_runtime.errors import RunError
 
 
@@ -66,13 +68,12 @@ def _typed(program: Program, shape: StackShape) -> Iterator[_Finding]:
 def _bricks_exist(program: Program, shape: StackShape) -> Iterator[_Finding]:
     for op in program.ops:
         brick: str | None = getattr(op, "brick", None)
-        if brick is None:
-            continue
-        if brick not in shape.ids or brick not in program.bricks:
-            yield op, f"`{op.name}` belongs to a brick `{brick}` that the program does not run"
-            continue
+        named = op.bricks if isinstance(op, ModulateTogether) else () if brick is None else (brick,)
+        for id in named:
+            if id not in shape.ids or id not in program.bricks:
+                yield op, f"`{op.name}` belongs to a brick `{id}` that the program does not run"
         block: int | None = getattr(op, "block", None)
-        if block is not None and not 0 <= block < shape.brick(brick).depth:
+        if block is not None and brick in shape.ids and not 0 <= block < shape.brick(brick).depth:
             yield op, f"`{op.name}` names block {block}; brick `{brick}` has {shape.brick(brick).depth}"
 
 
@@ -92,12 +93,32 @@ def _widths_agree(program: Program, shape: StackShape) -> Iterator[_Finding]:
                 pass
 
 
+def _layouts_exist(program: Program, shape: StackShape) -> Iterator[_Finding]:
+    known = {brick.layout for brick in shape.bricks}
+    for op in program.ops:
+        for name in ("layout", "source", "target"):
+            layout: object = getattr(op, name, None)
+            if layout is not None and layout not in known:
+                yield op, f"`{op.name}` has a layout {layout} that no brick of the stack has"
+        if isinstance(op, EmbedFolded) and op.layout != shape.brick(op.brick).layout:
+            yield op, f"`{op.name}` has the layout {op.layout}; brick `{op.brick}` has {shape.brick(op.brick).layout}"
+
+
+def _types_follow(program: Program, shape: StackShape) -> Iterator[_Finding]:
+    for op in program.ops:
+        for value, expected in expected_types(op, program.types, shape):
+            if program.types[value] != expected:
+                yield op, f"%{value} has type {program.types[value]}; `{op.name}` needs {expected}"
+
+
 INVARIANTS: dict[str, Callable[[Program, StackShape], Iterator[_Finding]]] = {
     "defined once": _defined_once,
     "defined before read": _defined_before_read,
     "typed": _typed,
     "bricks exist": _bricks_exist,
     "widths agree": _widths_agree,
+    "layouts exist": _layouts_exist,
+    "types follow": _types_follow,
 }
 
 

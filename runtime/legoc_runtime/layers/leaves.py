@@ -123,14 +123,51 @@ class Embed(nn.Module):
 
     def __init__(self, brick: BrickShape) -> None:
         super().__init__()
+        self.pixels = brick.receptive_field**2
         self.weight = nn.Parameter(torch.empty(brick.width, brick.in_features))
         self.bias = nn.Parameter(torch.empty(brick.width))
         table = position_table(*brick.tokens_down_and_across, brick.width)
         self.register_buffer("position", table.to(self.weight.dtype), persistent=False)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens [N, W, L, F] to [N, W, L, D]."""
-        return linear(tokens.to(self.weight.dtype), self.weight, self.bias) + self.position
+    def forward(
+        self,
+        tokens: Tensor,
+        channels: tuple[int, int] | None = None,
+        *,
+        coordinates: Tensor | None = None,
+        constant: Tensor | None = None,
+    ) -> Tensor:
+        """Tokens [N, W, L, F] to [N, W, L, D].
+
+        Args:
+            tokens: numbers of the brick's input channels, or of those that `channels` names.
+            channels: first input channel that the tokens hold, and how many they hold; others count as zeros.
+            coordinates: as for `constant`, which is made of them here and added instead of bias and positions.
+            constant: what `constant` gave before, added instead of bias and positions.
+        """
+        weight = self.weight if channels is None else self._columns(*channels)
+        if coordinates is not None:
+            constant = self.constant(coordinates)
+        if constant is not None:
+            return linear(tokens, weight) + constant
+        return linear(tokens, weight, self.bias) + self.position
+
+    def constant(self, coordinates: Tensor) -> Tensor:
+        """What no image changes: the columns of the coordinates times them, bias and positions.
+
+        Args:
+            coordinates: as tokens [W, L, 2*p*p], or [1, L, 0] for a stack that reads none.
+
+        Returns:
+            [W, L, D], summed in float32 or wider.
+        """
+        wide = torch.promote_types(self.weight.dtype, torch.float32)
+        columns = self.weight[:, self.weight.shape[1] - coordinates.shape[2] :]
+        product = linear(coordinates.to(wide), columns.to(wide), self.bias.to(wide))
+        return (product + self.position.to(wide)).to(self.weight.dtype)
+
+    def _columns(self, first: int, count: int) -> Tensor:
+        return self.weight[:, first * self.pixels : (first + count) * self.pixels]
 
 
 def modulated(tokens: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

@@ -6,9 +6,13 @@ Legend: N images, C channels, W windows (row-major), L tokens of a window (row-m
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import torch
 from torch import Tensor
+
+Cutting = tuple[tuple[int, int], int, tuple[int, int]]
+"""A layout's window, receptive field and offset (`contract.stack.Layout`), in the plain tuples that fx graphs hold."""
 
 
 def partition(
@@ -28,18 +32,49 @@ def partition(
             border go on at the other side.
         receptive_field: side of a token; divides the window.
     """
+    cutting = (window, receptive_field, offset)
+    parts = [_cut(image, cutting) for image in images]
+    if coordinates is not None:
+        constant = _cut(coordinates.to(parts[0].dtype)[None], cutting)
+        parts.append(constant.expand(parts[0].shape[0], *[-1] * 7))
+    return _tokens(parts)
+
+
+def cut(image: Tensor, cutting: Cutting) -> Tensor:
+    """An image [N, C, H, W] as pixel tokens [N, W, L, C*p*p], laid out (C, p, p)."""
+    return _tokens([_cut(image, cutting)])
+
+
+def cut_coordinates(coordinates: Tensor, cutting: Cutting) -> Tensor:
+    """Coordinate channels [2, H, W] as pixel tokens [W, L, 2*p*p]."""
+    return cut(coordinates[None], cutting)[0]
+
+
+def join_pixels(images: Sequence[Tensor], coordinates: Tensor | None, cutting: Cutting) -> Tensor:
+    """Pixel tokens [N, W, L, C*p*p] of one layout, and coordinates [2, H, W] cut by it, concatenated along channels."""
     parts = list(images)
     if coordinates is not None:
-        parts.append(coordinates.to(parts[0].dtype).expand(parts[0].shape[0], -1, -1, -1))
-    image = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+        constant = cut_coordinates(coordinates, cutting).to(parts[0].dtype)
+        parts.append(constant.expand(parts[0].shape[0], -1, -1, -1))
+    # laid out (C, p, p): concatenating numbers concatenates channels
+    return torch.cat(parts, dim=3) if len(parts) > 1 else parts[0]
+
+
+def _cut(image: Tensor, cutting: Cutting) -> Tensor:
+    """The view [N, window row, window column, token row, token column, C, pixel row, pixel column]."""
+    (down, across), p, offset = cutting
     if offset != (0, 0):
         image = image.roll((-offset[0], -offset[1]), dims=(2, 3))
     n, channels, height, width = image.shape
-    (down, across), p = window, receptive_field
-    cut = image.reshape(n, channels, height // down, down // p, p, width // across, across // p, p)
-    # N, C, window row, token row, pixel row, window column, token column, pixel column
-    cut = cut.permute(0, 2, 5, 3, 6, 1, 4, 7)
-    return cut.reshape(n, -1, (down // p) * (across // p), channels * p * p)
+    view = image.reshape(n, channels, height // down, down // p, p, width // across, across // p, p)
+    return view.permute(0, 2, 5, 3, 6, 1, 4, 7)
+
+
+def _tokens(cut: Sequence[Tensor]) -> Tensor:
+    """Views as `_cut` makes them, concatenated along channels, as pixel tokens: one copy."""
+    joined = torch.cat(list(cut), dim=5) if len(cut) > 1 else cut[0]
+    n, rows, columns, down, across, *features = joined.shape
+    return joined.reshape(n, rows * columns, down * across, prod(features))
 
 
 def merge(

@@ -13,7 +13,7 @@ def edm_scales(sigma: Tensor, sigma_data: float) -> tuple[Tensor, Tensor, Tensor
 
 
 def scale_image(image: Tensor, scale: Tensor) -> Tensor:
-    """Image [N, C, H, W] times scale [N]."""
+    """Image [N, C, H, W], or pixel tokens [N, W, L, F], times scale [N]."""
     return image * scale[:, None, None, None]
 
 
@@ -40,3 +40,8 @@ def no_estimate(like: Tensor) -> Tensor:
 def detach(image: Tensor) -> Tensor:
     """The same image without its gradient."""
     return image.detach()
+
+
+def cast(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """The same numbers in another type."""
+    return value.to(dtype)

@@ -11,8 +11,19 @@ import re
 from collections.abc import Callable
 from typing import Any, assert_never
 
-from torch import fx
+import torch
+from torch import fx, nn
 
+from legoc_runtime.contract.pass_ops import (
+    Cast,
+    Cut,
+    EmbedChannels,
+    EmbedFolded,
+    JoinPixels,
+    ModulateTogether,
+    Regroup,
+    SplitModulations,
+)
 from legoc_runtime.contract.program import (
     Attend,
     Condition,
@@ -36,9 +47,12 @@ from legoc_runtime.contract.program import (
     Value,
     WindowMask,
 )
+from legoc_runtime.contract.stack import CoordinateOrder, Layout
 from legoc_runtime.contract.verify import verify_program
 from legoc_runtime.errors import UsageError
 from legoc_runtime.layers import patching, scaling
+from legoc_runtime.layers.derived import FoldedEmbed, JointModulate, split_modulations
+from legoc_runtime.layers.regrouping import regroup
 from legoc_runtime.store import BRICK_PREFIX, WeightStore
 
 Arguments = tuple[Any, ...]
@@ -68,9 +82,14 @@ def link(program: Program, store: WeightStore) -> fx.GraphModule:
     results = tuple(linker.values[value] for _, value in program.outputs)
     linker.graph.output(results[0] if len(results) == 1 else results)
     linker.graph.lint()
-    module = fx.GraphModule(store, linker.graph, class_name=_class_name(program.name))
+    module = fx.GraphModule(linker.modules, linker.graph, class_name=_class_name(program.name))
     module.meta["generation"] = lambda: store.generation
     return module
+
+
+def argument_dtype(program: Program, store: WeightStore) -> torch.dtype:
+    """The type in which a program takes images and noise levels: that of the state if it casts, else of the weights."""
+    return store.state_dtype if any(isinstance(op, Cast) for op in program.ops) else store.dtype
 
 
 def bricks_in(module: fx.GraphModule) -> tuple[str, ...]:
@@ -85,6 +104,7 @@ class _Linker:
         self.store = store
         self.graph = fx.Graph()
         self.values: dict[Value, fx.Node] = {}
+        self.modules: dict[str, nn.Module] = {}
         self.coordinates: fx.Node | None = None
 
     def emit(self, op: Op) -> None:
@@ -130,6 +150,23 @@ class _Linker:
                 self._call(op, scaling.unprecondition, self._read(clean, image, c_skip, c_out))
             case Detach(image=image):
                 self._call(op, scaling.detach, (self.values[image],))
+            case Cut(image=image, layout=layout):
+                self._call(op, patching.cut, (self.values[image], _cutting(layout)))
+            case Regroup(tokens=tokens, grid=grid, source=source, target=target):
+                self._call(op, regroup, (self.values[tokens], grid, _cutting(source), _cutting(target)))
+            case JoinPixels(images=images, coordinates=coordinates, layout=layout):
+                channels = self._coordinates(coordinates, op)
+                self._call(op, patching.join_pixels, ([*self._read(*images)], channels, _cutting(layout)))
+            case EmbedChannels(brick=brick, first=first, count=count, tokens=tokens):
+                self._leaf(op, f"{BRICK_PREFIX}{brick}.embed", (self.values[tokens], (first, count)))
+            case EmbedFolded():
+                self._embed_folded(op)
+            case ModulateTogether():
+                self._modulate_together(op)
+            case SplitModulations():
+                self._split_modulations(op)
+            case Cast(value=value, to=to):
+                self._cast(op, value, self.store.dtype if to == "weights" else self.store.state_dtype)
             case _:
                 assert_never(op)
 
@@ -142,10 +179,47 @@ class _Linker:
             self.values[value] = self._node("call_function", operator.getitem, (scales, i), value, op)
 
     def _partition(self, op: Partition) -> None:
-        if op.coordinates != "none" and self.coordinates is None:
+        images = [*self._read(*op.images)]
+        channels = self._coordinates(op.coordinates, op)
+        self._call(op, patching.partition, (images, channels, op.window, op.offset, op.receptive_field))
+
+    def _coordinates(self, order: CoordinateOrder, op: Op) -> fx.Node | None:
+        if order == "none":
+            return None
+        if self.coordinates is None:
             self.coordinates = self._node("call_module", "coordinates", (), "coordinates", op)
-        images = [self.values[image] for image in op.images]
-        self._call(op, patching.partition, (images, self.coordinates, op.window, op.offset, op.receptive_field))
+        return self.coordinates
+
+    def _embed_folded(self, op: EmbedFolded) -> None:
+        target = f"{BRICK_PREFIX}{op.brick}.folded_embed"
+        self.modules[target] = FoldedEmbed(
+            self.store.embed(op.brick),
+            None if op.coordinates == "none" else self.store.coordinates,
+            _cutting(op.layout),
+            (op.first, op.count),
+            self.store.derived,
+            f"embedding constant of {op.brick}",
+        )
+        self._leaf(op, target, (self.values[op.tokens],))
+
+    def _modulate_together(self, op: ModulateTogether) -> None:
+        name = "_".join(op.bricks)
+        layers = [layer for brick in op.bricks for layer in self.store.adaln_layers(brick)]
+        self.modules[target := f"modulate.{name}"] = JointModulate(layers, self.store.derived, f"modulation of {name}")
+        self._leaf(op, target, (self.values[op.condition],))
+
+    def _split_modulations(self, op: SplitModulations) -> None:
+        brick = self.store.shape.brick(op.brick)
+        arguments = (self.values[op.joined], op.start, brick.depth, brick.width)
+        parts = self._node("call_function", split_modulations, arguments, f"{op.brick}.modulations", op)
+        for i, value in enumerate(op.outs):
+            self.values[value] = self._node("call_function", operator.getitem, (parts, i), value, op)
+
+    def _cast(self, op: Cast, value: Value, dtype: torch.dtype) -> None:
+        if self.store.dtype == self.store.state_dtype:  # both types are one: nothing to do, and nothing to read
+            self.values[op.out] = self.values[value]
+            return
+        self._call(op, scaling.cast, (self.values[value], dtype))
 
     def _call(self, op: Op, function: Callable[..., Any], arguments: Arguments) -> None:
         value = _out(op)
@@ -156,14 +230,20 @@ class _Linker:
         self.values[value] = self._node("call_module", target, arguments, value, op)
 
     def _node(self, kind: str, target: Any, arguments: Arguments, name: Value, op: Op) -> fx.Node:
+        if kind == "call_module" and target not in self.modules:
+            self.modules[target] = self.store.get_submodule(target)
         node = self.graph.create_node(kind, target, arguments, {}, name=_identifier(name))
         node.meta["op"] = op
         return node
 
 
 def _out(op: Op) -> Value:
-    assert not isinstance(op, EdmScales)
+    assert not isinstance(op, EdmScales | SplitModulations)
     return op.out
+
+
+def _cutting(layout: Layout) -> patching.Cutting:
+    return layout.window, layout.receptive_field, layout.offset
 
 
 def _identifier(value: Value) -> str:

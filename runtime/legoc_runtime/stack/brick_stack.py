@@ -16,7 +16,7 @@ from legoc_runtime.contract.policy import Configuration, TruthTable, configurati
 from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import UsageError
-from legoc_runtime.link.link import bricks_in, link
+from legoc_runtime.link.link import argument_dtype, bricks_in, link
 from legoc_runtime.link.split import split
 from legoc_runtime.stack.conditioning import Conditioning
 from legoc_runtime.stack.mixed import configurations_at, grouped
@@ -112,9 +112,11 @@ class BrickStack:
     def state_dtype(self) -> torch.dtype:
         """Type of images, noise levels and estimates: float32, or float64 for a float64 store.
 
-        A store of 16-bit weights computes its blocks in 16 bits; the state of a sampler never passes through them.
+        A store of 16-bit weights computes its blocks in 16 bits; the state of a sampler never passes through them. Only
+        in a build without the pass `float32-islands` everything has the type of the weights.
         """
-        return torch.float64 if self.store.dtype == torch.float64 else torch.float32
+        types = {argument_dtype(program, self.store) for program in self._programs.values()}
+        return self.store.state_dtype if types == {self.store.state_dtype} else self.store.dtype
 
     def tabulate(
         self, calls: Iterable[Call], labels: Sequence[int] | None = None, *, max_bytes: int = DEFAULT_TABLE_BYTES

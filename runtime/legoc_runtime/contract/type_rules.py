@@ -1,0 +1,71 @@
+"""Which types the operands and results of an operation must have: the arithmetic of windows, tokens and channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from legoc_runtime.contract.pass_ops import (
+    Cast,
+    Cut,
+    EmbedChannels,
+    EmbedFolded,
+    JoinPixels,
+    ModulateTogether,
+    Regroup,
+    SplitModulations,
+    pixel_tokens,
+)
+from legoc_runtime.contract.program import Embed, Image, Op, Tokens, ValueType, Vector
+from legoc_runtime.contract.stack import StackShape
+
+
+def expected_types(op: Op, types: Mapping[str, ValueType], shape: StackShape) -> Iterator[tuple[str, ValueType | None]]:
+    """Values with the types that they must have; None is a type that no value has."""
+    match op:
+        case Cut(image=image, layout=layout, out=out):
+            type = types[image]
+            channels = type.channels if isinstance(type, Image) else 0
+            yield image, Image(channels, *shape.grid)
+            yield out, pixel_tokens(channels, shape.grid, layout)
+        case Regroup(tokens=tokens, source=source, target=target, out=out):
+            yield tokens, pixel_tokens(shape.channels, shape.grid, source)
+            yield out, pixel_tokens(shape.channels, shape.grid, target)
+        case JoinPixels(brick=brick, images=images, coordinates=coordinates, layout=layout, out=out):
+            for image in images:
+                yield image, pixel_tokens(shape.channels, shape.grid, layout)
+            channels = len(images) * shape.channels + (shape.brick(brick).coordinates if coordinates != "none" else 0)
+            yield out, pixel_tokens(channels, shape.grid, layout)
+        case Embed(brick=brick, tokens=tokens, out=out):
+            yield from _embedding(brick, shape.brick(brick).in_channels, tokens, out, types, shape)
+        case EmbedChannels(brick=brick, first=first, count=count, tokens=tokens, out=out):
+            within = first >= 0 and count > 0 and first + count <= shape.brick(brick).in_channels
+            yield from _embedding(brick, count if within else 0, tokens, out, types, shape)
+        case EmbedFolded(brick=brick, first=first, count=count, tokens=tokens, out=out):
+            images = shape.brick(brick).in_channels - shape.brick(brick).coordinates
+            yield from _embedding(
+                brick, count if 0 <= first < first + count == images else 0, tokens, out, types, shape
+            )
+        case ModulateTogether(bricks=bricks, out=out):
+            yield out, Vector(sum(shape.brick(id).modulation_features for id in bricks))
+        case SplitModulations(brick=id, joined=joined, start=start, outs=outs):
+            brick, type = shape.brick(id), types[joined]
+            features = type.features if isinstance(type, Vector) else 0
+            fits = 0 <= start <= features - brick.modulation_features and len(outs) == brick.depth + 1
+            yield joined, Vector(features) if fits else None
+            for i, value in enumerate(outs):
+                yield value, Vector((6 if i < brick.depth else 2) * brick.width)
+        case Cast(value=value, out=out):
+            yield out, types[value]
+        case _:
+            pass
+
+
+def _embedding(
+    brick: str, channels: int, tokens: str, out: str, types: Mapping[str, ValueType], shape: StackShape
+) -> Iterator[tuple[str, ValueType | None]]:
+    type, pixels = types[tokens], shape.brick(brick).receptive_field ** 2
+    if not isinstance(type, Tokens) or not channels:
+        yield tokens, None
+        return
+    yield tokens, Tokens(type.windows, type.tokens, channels * pixels)
+    yield out, Tokens(type.windows, type.tokens, shape.brick(brick).width)
