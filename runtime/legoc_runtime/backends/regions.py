@@ -135,9 +135,9 @@ def replace_decoders(module: fx.GraphModule, make: Callable[[Decode], nn.Module]
 def replace_bricks(module: fx.GraphModule, make: Callable[[str, fx.GraphModule], nn.Module]) -> fx.GraphModule:
     """A copy of a linked module that calls `make(id, inner)` in the place of each brick's network.
 
-    A brick's network is what runs between its cut tokens and its decoded ones: embedding, blocks, final layer; where the
-    embedding adds a constant that is derived from weights, it stays outside. `inner` is a module of the network over the
-    store's leaves; its arguments are the tokens and every modulation that it reads.
+    A brick's network is what runs between its cut tokens and its decoded ones: embedding, blocks, final layer; an
+    embedding that adds a constant made of weights stays outside. `inner` is a module of the network over the store's
+    leaves; its arguments are the tokens and every modulation that it reads.
     """
     copy = copied(module)
     members: dict[str, list[fx.Node]] = {}
