@@ -22,6 +22,16 @@ class Format(StrEnum):
     """How the report is printed."""
 
     text = "text"
+    markdown = "markdown"
+    json = "json"
+    github = "github"
+    sarif = "sarif"
+
+
+FORMAT_HELP = (
+    "text: with the source of both sides; markdown: a comment for a pull request; json: versioned; "
+    "github: annotations; sarif: SARIF 2.1.0."
+)
 
 
 class Class(StrEnum):
@@ -45,20 +55,33 @@ def command(
             show_default=False,
         ),
     ],
-    format: Annotated[Format, Option(help="text: with the source of both sides.")] = Format.text,
+    format: Annotated[Format, Option(help=FORMAT_HELP)] = Format.text,
     fail_on: Annotated[
         Class | None,
         Option("--fail-on", help="Exit with 1 when a change is of this class or a worse one.", show_default=False),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        Option(
+            metavar="LIMITS",
+            help="Exit with 1 when a spec that changed or is new costs more: params<=800M,sample<=+10%. "
+            "Figures: params; macs of a forward pass; train, sample: MACs an image; weights, activations: bytes.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
         Path | None, Option("-o", "--out", help="Write the report to this file instead.", show_default=False)
     ] = None,
 ) -> None:
-    """Compare specs: does a checkpoint still load, and does it mean the same?
+    """Compare specs: does a checkpoint still load, does it mean the same, what does it cost now?
 
     Every change has a class, from cosmetic to breaks; docs/review.md says what they mean. The exit code is 0 when the
-    comparison is done, 1 when --fail-on is met, and 2 when a side cannot be read or does not check.
+    comparison is done, 1 when --fail-on is met or
+    --budget is broken, and 2 when a side cannot be read or does not check.
     """
+    from legoc.review.limits import broken_limits, read_budget
+
+    limits = () if budget is None else read_budget(budget)
     report = _report(what)
     text = _rendered(report, format, colour=out is None)
     if out is None:
@@ -69,8 +92,11 @@ def command(
     if report.unreadable:
         sys.stderr.write("error: a side cannot be compared, so nothing can be concluded\n")
         sys.exit(EXIT_UNREADABLE)
+    found = broken_limits(report, limits)
     if fail_on is not None and _is_met(report, fail_on):
-        sys.stderr.write(f"a change is of class {report.impact}, and --fail-on {fail_on} was asked for\n")
+        found.append(f"a change is of class {report.impact}, and --fail-on {fail_on} was asked for")
+    if found:
+        sys.stderr.write("".join(f"{sentence}\n" for sentence in found))
         sys.exit(EXIT_FOUND)
 
 
@@ -87,6 +113,22 @@ def _rendered(report: Report, format: Format, *, colour: bool) -> str:
             from legoc.review.render.text import render_text
 
             return render_text(report, colour=colour and wants_colour(sys.stdout), migrate="migrate" in COMMANDS)
+        case Format.markdown:
+            from legoc.review.render.markdown import render_markdown
+
+            return render_markdown(report, migrate="migrate" in COMMANDS)
+        case Format.json:
+            from legoc.review.render.as_json import render_json
+
+            return render_json(report)
+        case Format.github:
+            from legoc.review.render.github import render_github
+
+            return render_github(report)
+        case Format.sarif:
+            from legoc.review.render.sarif import render_sarif
+
+            return render_sarif(report)
 
 
 def _report(what: Sequence[str]) -> Report:

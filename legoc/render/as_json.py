@@ -25,12 +25,13 @@ def render_json(diagnostics: Sequence[Diagnostic], files: Sequence[str]) -> str:
         "files": list(files),
         "errors": sum(d.severity == "error" for d in diagnostics),
         "warnings": sum(d.severity == "warning" for d in diagnostics),
-        "diagnostics": [_as_json(diagnostic) for diagnostic in diagnostics],
+        "diagnostics": [as_data(diagnostic) for diagnostic in diagnostics],
     }
     return json.dumps(body, indent=1, ensure_ascii=False) + "\n"
 
 
-def _as_json(diagnostic: Diagnostic) -> dict[str, Any]:
+def as_data(diagnostic: Diagnostic) -> dict[str, Any]:
+    """A diagnostic as JSON-ready data, in the shape that `render_json` says."""
     nowhere: dict[str, Any] = {"path": None, "start": None, "end": None, "label": None}
     place = _label(diagnostic.primary) if diagnostic.primary else nowhere
     return {
@@ -45,14 +46,15 @@ def _as_json(diagnostic: Diagnostic) -> dict[str, Any]:
 
 
 def _label(label: Label) -> dict[str, Any]:
-    return {**_range(label.span), "label": label.text}
+    return {**range_of(label.span), "label": label.text}
 
 
 def _edit(edit: Edit) -> dict[str, Any]:
-    return {**_range(edit.span), "text": edit.text}
+    return {**range_of(edit.span), "text": edit.text}
 
 
-def _range(span: Span) -> dict[str, Any]:
+def range_of(span: Span) -> dict[str, Any]:
+    """A place as JSON-ready data: `path`, and `start` and `end` as 1-based `line` and `column`."""
     line, column = span.end_position
     start = {"line": span.line, "column": span.column}
     return {"path": span.file.name, "start": start, "end": {"line": line, "column": column}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from legoc.diagnostics import Diagnostic
 from legoc.render.lines import visible
@@ -18,6 +19,11 @@ def render_github(diagnostics: Sequence[Diagnostic]) -> str:
 
 
 def _command(diagnostic: Diagnostic) -> str:
+    return command(diagnostic, diagnostic.severity, f"legoc {diagnostic.code}")
+
+
+def command(diagnostic: Diagnostic, level: Literal["error", "warning", "notice"], title: str) -> str:
+    """The workflow command of a diagnostic, under another level and title than its own."""
     properties: dict[str, str] = {}
     primary = diagnostic.primary
     if primary and not primary.span.file.is_command_line:
@@ -30,11 +36,11 @@ def _command(diagnostic: Diagnostic) -> str:
         properties["endLine"] = str(line)
         if line == span.line:
             properties["endColumn"] = str(max(column, span.column))
-    properties["title"] = f"legoc {diagnostic.code}"
+    properties["title"] = title
     written = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     where = f" (in `{visible(primary.span.file.name)}`)" if primary and primary.span.file.is_command_line else ""
     text = diagnostic.message + where + (f"\nhelp: {diagnostic.help}" if diagnostic.help else "")
-    return f"::{diagnostic.severity} {written}::{_data(text)}"
+    return f"::{level} {written}::{_data(text)}"
 
 
 def _data(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
@@ -23,21 +23,35 @@ def render_sarif(diagnostics: Sequence[Diagnostic]) -> str:
     Columns count Unicode code points from 1; the end of a region is exclusive. A result's fingerprint is made of its
     code, the text of its line and how many equal ones came before, so that it survives lines that move.
     """
+    return sarif_log(diagnostics, rule_of, lambda diagnostic: diagnostic.severity)
+
+
+def sarif_log(
+    diagnostics: Sequence[Diagnostic], rule: Callable[[str], dict[str, Any]], level: Callable[[Diagnostic], str]
+) -> str:
+    """A log of one run whose rules and levels are given.
+
+    Args:
+        diagnostics: the results.
+        rule: the description of a code, as SARIF's `reportingDescriptor`.
+        level: `error`, `warning` or `note`.
+    """
     rules = list(dict.fromkeys(diagnostic.code for diagnostic in diagnostics))
     prints = _fingerprints(diagnostics)
-    driver = {"name": "legoc", "semanticVersion": __version__, "rules": [_rule(code) for code in rules]}
+    driver = {"name": "legoc", "semanticVersion": __version__, "rules": [rule(code) for code in rules]}
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "results": [
-            _result(diagnostic, rules.index(diagnostic.code), print)
+            _result(diagnostic, rules.index(diagnostic.code), print, level(diagnostic))
             for diagnostic, print in zip(diagnostics, prints, strict=True)
         ],
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
 
-def _rule(code: str) -> dict[str, Any]:
+def rule_of(code: str) -> dict[str, Any]:
+    """A diagnostic code as a rule, with its page."""
     rule = CODES[code]
     page = rule.page
     return {
@@ -49,12 +63,12 @@ def _rule(code: str) -> dict[str, Any]:
     }
 
 
-def _result(diagnostic: Diagnostic, rule: int, fingerprint: str) -> dict[str, Any]:
+def _result(diagnostic: Diagnostic, rule: int, fingerprint: str, level: str) -> dict[str, Any]:
     text = diagnostic.message + (f"\nhelp: {diagnostic.help}" if diagnostic.help else "")
     result: dict[str, Any] = {
         "ruleId": diagnostic.code,
         "ruleIndex": rule,
-        "level": diagnostic.severity,
+        "level": level,
         "message": {"text": text},
         "partialFingerprints": {"primaryLocationLineHash": fingerprint},
     }

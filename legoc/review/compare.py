@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
 from legoc.review.changes import TextChanged, compare_specs
 from legoc.review.classify import IMPACTS, Case, Verdict, classify, rank
+from legoc.review.costs import Costs, compare_costs
 from legoc.review.rules import Impact
 from legoc.review.sides import Side, Unreadable
 from legoc.review.tensors import Loading, TensorPlan, plan_tensors
@@ -48,12 +49,19 @@ class Review:
         after: the spec that is.
         verdicts: every change with its class, the worst first; within a class in the order of the language.
         plan: what becomes of every tensor of a checkpoint.
+        matched: id before -> id after, for every brick that is on both sides.
     """
 
     before: Side
     after: Side
     verdicts: tuple[Verdict, ...]
     plan: TensorPlan
+    matched: Mapping[str, str]
+
+    @cached_property
+    def costs(self) -> Costs:
+        """What both cost, computed when it is first asked for."""
+        return compare_costs(self.before.spec, self.after.spec, self.matched)
 
     @cached_property
     def impact(self) -> Impact:
@@ -93,6 +101,11 @@ class Report:
     unchanged: int
     unreadable: tuple[Unreadable, ...]
 
+    @cached_property
+    def added_costs(self) -> tuple[tuple[Side, Costs], ...]:
+        """What new specs cost."""
+        return tuple((side, compare_costs(None, side.spec, {})) for side in self.added)
+
     @property
     def impact(self) -> Impact | None:
         """The worst class of all changes; None where no spec changed."""
@@ -109,7 +122,9 @@ def review(before: Side, after: Side) -> Review | None:
         verdicts = [classify(TextChanged(), case)]
     if not verdicts:
         return None
-    return Review(before, after, tuple(sorted(verdicts, key=lambda verdict: -rank(verdict.impact))), plan)
+    return Review(
+        before, after, tuple(sorted(verdicts, key=lambda verdict: -rank(verdict.impact))), plan, found.matched
+    )
 
 
 def compare(before: str, after: str, found: Iterable[Compared]) -> Report:

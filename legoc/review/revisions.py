@@ -57,6 +57,7 @@ class Commit:
 
     def __post_init__(self) -> None:
         self._entries = self.repository.files(self.commit)
+        self._sources: dict[str, SourceFile | Diagnostic] = {}
 
     def paths(self) -> Sequence[str]:
         """Every file."""
@@ -75,6 +76,11 @@ class Commit:
         """The text of a file of the commit."""
         object = self.object(path)
         self.used[path] = object
+        if path not in self._sources:
+            self._sources[path] = self._read(path, object)
+        return self._sources[path]
+
+    def _read(self, path: str, object: str | None) -> SourceFile | Diagnostic:
         data = None if object is None else self.repository.read(object, MAX_BYTES)
         if data is None:
             span = Span(SourceFile(path, ""), 0, 0)

@@ -59,6 +59,21 @@ resumable: checkpoints load once migrated; 2 changes
    |                 - was
   = noise levels that are sampled at are no part of the weights
 
+                                        before        after   change
+parameters                             281.6 k      356.3 k   +26.5%
+a forward pass                     11.87 MMACs  15.57 MMACs   +31.1%
+a training image                   32.85 MMACs  43.93 MMACs   +33.7%
+sampling, none                     356.2 MMACs  529.3 MMACs   +48.6%
+sampling, halfway                  226.3 MMACs  293.1 MMACs   +29.5%
+sampling, late                     258.8 MMACs  387.6 MMACs   +49.8%
+saving of halfway                        36.5%        44.6%  +8.2 pp
+saving of late                           27.3%        26.8%  -0.6 pp
+weights, float32                       1.13 MB      1.43 MB   +26.5%
+activations of training, an image      1.19 MB      1.53 MB   +27.7%
+
+`halfway` now skips image at 5 of 9 steps, was 4 of 8
+`late` now skips image at 3 of 9 steps, was 3 of 8
+
 1 spec changed (1 resumable)
 """
     )
@@ -106,3 +121,19 @@ def test_it_needs_no_torch(specs: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "runtime"), str(ROOT)])}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("format", ["text", "markdown", "json", "github", "sarif"])
+def test_every_format_ends_with_2_where_a_side_cannot_be_read(
+    specs: Path, capsys: pytest.CaptureFixture[str], format: str
+) -> None:
+    assert main(["diff", "broken.yaml", "b.yaml", "--format", format, "--fail-on", "cosmetic"]) == 2
+    assert "LG203" in capsys.readouterr().out
+    assert main(["diff", "a.yaml", "b.yaml", "--format", format]) == 0
+
+
+def test_a_broken_budget_ends_with_1(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", "a.yaml", "b.yaml", "--budget", "params<=800M"]) == 0
+    assert main(["diff", "a.yaml", "b.yaml", "--budget", "params<=+1%"]) == 1
+    assert "b.yaml: `params<=+1%` is broken: +" in capsys.readouterr().err
+    assert main(["diff", "a.yaml", "b.yaml", "--budget", "cheap"]) == 2

@@ -11,6 +11,7 @@ from legoc.render.lines import visible
 from legoc.review.changes import values_of
 from legoc.review.classify import Verdict
 from legoc.review.compare import Report, Review
+from legoc.review.render.figures import aligned
 from legoc.review.render.words import described, file_name, headline, summary, symbol, tensor_lines
 from legoc.review.rules import Impact
 
@@ -60,6 +61,13 @@ class _Painter:
         for verdict in review.verdicts:
             yield ""
             yield from self.verdict(review, verdict)
+        costs = review.costs
+        if costs.changed:
+            yield from ("", *aligned(costs.changed))
+        if costs.shifts:
+            yield from ("", *map(str, costs.shifts))
+        if costs.refusal is not None:
+            yield from ("", f"cost: {costs.refusal}")
         if self.migrate and review.loading == "migrate":
             yield ""
             yield f"carry a checkpoint over with `legoc migrate CHECKPOINT {review.after.path}`"

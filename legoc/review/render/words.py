@@ -35,6 +35,16 @@ TITLES: dict[Impact, str] = {
 }
 """The classes in words."""
 
+ABOUT: dict[Impact, str] = {
+    "cosmetic": "Checkpoints load as they are, and nothing that is computed changes.",
+    "sampling": "Checkpoints load as they are; pictures are made from them in another way.",
+    "training": "Checkpoints load as they are and compute the same; training goes on in another way.",
+    "resumable": "Checkpoints can be carried over, and compute the same to begin with, new bricks left out.",
+    "meaning": "Checkpoints load, or can be carried over, and compute something else than they were trained to.",
+    "breaks": "Checkpoints do not load: trained tensors have other shapes, are missing, or have no place any more.",
+}
+"""The classes in a sentence."""
+
 LOADING = {
     "as_is": "checkpoints load as they are",
     "migrate": "checkpoints load once migrated",
