@@ -12,12 +12,10 @@ from legoc.lower.pipeline import choose, sampling_program
 from legoc.lower.program import lower_sampling, lower_training
 from legoc_runtime.contract import codec
 from legoc_runtime.contract.pass_ops import (
-    Cut,
     EmbedChannels,
     EmbedFolded,
-    JoinPixels,
+    JoinEstimate,
     ModulateTogether,
-    Regroup,
     SplitModulations,
 )
 from legoc_runtime.contract.program import OPS, Op, Program, ScaleImage, Tokens, Vector, inputs_of, outputs_of
@@ -90,7 +88,7 @@ WHOLE = sampling_program(SHAPE, ("whole",), choose())
 
 
 def _in_layout(op: Op, layout: Layout) -> Op:
-    return replace(op, layout=layout) if isinstance(op, Cut | EmbedFolded) else op
+    return replace(op, layout=layout) if isinstance(op, EmbedFolded) else op
 
 
 FAULTS = {
@@ -119,9 +117,9 @@ ALONE = DropAbsentEstimate().apply(lower_sampling(SHAPE, ("whole",)), SHAPE)
 @pytest.mark.parametrize(
     ("program", "kind", "damage"),
     [
-        (FULL, Cut, {"image": "c_in"}),
-        (FULL, Regroup, {"target": SHAPE.brick("windows").layout}),
-        (FULL, JoinPixels, {"coordinates": "row_column"}),
+        (FULL, JoinEstimate, {"image": "c_in"}),
+        (FULL, JoinEstimate, {"target": SHAPE.brick("windows").layout}),
+        (FULL, JoinEstimate, {"coordinates": "row_column"}),
         (FULL, EmbedFolded, {"count": 2}),
         (FULL, EmbedFolded, {"first": -1}),
         (FULL, ModulateTogether, {"bricks": ("windows", "parts")}),

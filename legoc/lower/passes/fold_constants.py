@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from legoc.lower.passes.rewrite import definitions, reading, with_ops
-from legoc_runtime.contract.pass_ops import EmbedChannels, EmbedFolded, JoinPixels
+from legoc.lower.passes.rewrite import definitions, with_ops
+from legoc_runtime.contract.pass_ops import EmbedChannels, EmbedFolded, JoinEstimate
 from legoc_runtime.contract.program import Embed, Op, Partition, Program, Value, ValueType
 from legoc_runtime.contract.stack import BrickShape, StackShape
 from legoc_runtime.contract.value_types import Tokens
@@ -35,10 +35,9 @@ class FoldConstants:
         made = definitions(program)
         ops: dict[Value, Op] = {}
         types: dict[Value, ValueType] = {}
-        instead: dict[Value, Value] = {}
         for op in program.ops:
             source = made.get(op.tokens) if isinstance(op, Embed | EmbedChannels) else None
-            if not isinstance(op, Embed | EmbedChannels) or not isinstance(source, Partition | JoinPixels):
+            if not isinstance(op, Embed | EmbedChannels) or not isinstance(source, Partition | JoinEstimate):
                 continue
             brick = shape.brick(op.brick)
             if constant_bytes(brick) > self.max_bytes:
@@ -57,11 +56,7 @@ class FoldConstants:
             ops[op.out] = folded
             ops[source.out] = replace(source, coordinates="none")
             types[source.out] = Tokens(brick.windows, brick.tokens, count * brick.receptive_field**2)
-            if isinstance(source, JoinPixels) and len(source.images) == 1:
-                instead[source.out] = source.images[0]  # nothing is left to join
-        changed = (ops.get(_result(op), op) for op in program.ops)
-        kept = (reading(op, instead) for op in changed if _result(op) not in instead)
-        return with_ops(program, kept, types)
+        return with_ops(program, (ops.get(_result(op), op) for op in program.ops), types)
 
 
 def constant_bytes(brick: BrickShape) -> int:
@@ -71,4 +66,4 @@ def constant_bytes(brick: BrickShape) -> int:
 
 
 def _result(op: Op) -> Value:
-    return op.out if isinstance(op, Embed | EmbedChannels | Partition | JoinPixels) else ""
+    return op.out if isinstance(op, Embed | EmbedChannels | Partition | JoinEstimate) else ""

@@ -19,42 +19,23 @@ def pixel_tokens(channels: int, grid: tuple[int, int], layout: Layout) -> Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
-    """An image as pixel tokens of a layout, laid out (channel, row, column): `Partition` of one image alone."""
+class JoinEstimate:
+    """What a brick reads, straight from what the brick below decoded: its estimate and the scaled noisy image, cut.
 
-    name: ClassVar[str] = "cut"
-    image: Value
-    layout: Layout
-    out: Value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Regroup:
-    """Decoded tokens of one layout as pixel tokens of another: `Merge` by `source`, then `Cut` by `target`.
-
-    `tokens` are laid out (row, column, channel), the result (channel, row, column).
+    `Merge` of `tokens` by `source`; `Precondition` with `c_skip` and `c_out`, unless they are None (`carry: raw`);
+    `ScaleImage` of `image` by `c_in`; `Partition` of both, and of the coordinates, by `target`.
     """
 
-    name: ClassVar[str] = "regroup"
+    name: ClassVar[str] = "join_estimate"
+    brick: str
     tokens: Value
-    grid: tuple[int, int]
+    image: Value
+    c_skip: Value | None
+    c_out: Value | None
+    c_in: Value
+    coordinates: CoordinateOrder
     source: Layout
     target: Layout
-    out: Value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinPixels:
-    """Pixel tokens of one layout, and the coordinate channels cut by it, concatenated along channels.
-
-    What `Partition` gives, from images that are cut already.
-    """
-
-    name: ClassVar[str] = "join_pixels"
-    brick: str
-    images: tuple[Value, ...]
-    coordinates: CoordinateOrder
-    layout: Layout
     out: Value
 
 

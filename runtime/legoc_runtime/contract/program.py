@@ -13,12 +13,10 @@ from typing import ClassVar, TypeAlias, cast, get_args
 
 from legoc_runtime.contract.pass_ops import (
     Cast,
-    Cut,
     EmbedChannels,
     EmbedFolded,
-    JoinPixels,
+    JoinEstimate,
     ModulateTogether,
-    Regroup,
     SplitModulations,
 )
 from legoc_runtime.contract.stack import CoordinateOrder, LabelForm
@@ -49,7 +47,7 @@ class EdmScales:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleImage:
-    """`image`, or an image's pixel tokens, times one number an image."""
+    """`image` times one number an image."""
 
     name: ClassVar[str] = "scale_image"
     image: Value
@@ -195,10 +193,7 @@ class Merge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precondition:
-    """The estimate of the clean image: c_skip * image + c_out * network (EDM, Eq. 7).
-
-    Of images, or of their pixel tokens in one layout: the coefficients are one number an image.
-    """
+    """The estimate of the clean image: c_skip * image + c_out * network (EDM, Eq. 7)."""
 
     name: ClassVar[str] = "precondition"
     image: Value
@@ -272,9 +267,7 @@ Op: TypeAlias = (
     | FillClean
     | Unprecondition
     | Detach
-    | Cut
-    | Regroup
-    | JoinPixels
+    | JoinEstimate
     | EmbedChannels
     | EmbedFolded
     | ModulateTogether

@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from legoc_runtime.contract.pass_ops import (
     Cast,
-    Cut,
     EmbedChannels,
     EmbedFolded,
-    JoinPixels,
+    JoinEstimate,
     ModulateTogether,
-    Regroup,
     SplitModulations,
     pixel_tokens,
 )
@@ -22,19 +20,11 @@ from legoc_runtime.contract.stack import StackShape
 def expected_types(op: Op, types: Mapping[str, ValueType], shape: StackShape) -> Iterator[tuple[str, ValueType | None]]:
     """Values with the types that they must have; None is a type that no value has."""
     match op:
-        case Cut(image=image, layout=layout, out=out):
-            type = types[image]
-            channels = type.channels if isinstance(type, Image) else 0
-            yield image, Image(channels, *shape.grid)
-            yield out, pixel_tokens(channels, shape.grid, layout)
-        case Regroup(tokens=tokens, source=source, target=target, out=out):
+        case JoinEstimate(brick=id, tokens=tokens, image=image, coordinates=coordinates, source=source, out=out):
             yield tokens, pixel_tokens(shape.channels, shape.grid, source)
-            yield out, pixel_tokens(shape.channels, shape.grid, target)
-        case JoinPixels(brick=brick, images=images, coordinates=coordinates, layout=layout, out=out):
-            for image in images:
-                yield image, pixel_tokens(shape.channels, shape.grid, layout)
-            channels = len(images) * shape.channels + (shape.brick(brick).coordinates if coordinates != "none" else 0)
-            yield out, pixel_tokens(channels, shape.grid, layout)
+            yield image, Image(shape.channels, *shape.grid)
+            channels = 2 * shape.channels + (shape.brick(id).coordinates if coordinates != "none" else 0)
+            yield out, pixel_tokens(channels, shape.grid, op.target)
         case Embed(brick=brick, tokens=tokens, out=out):
             yield from _embedding(brick, shape.brick(brick).in_channels, tokens, out, types, shape)
         case EmbedChannels(brick=brick, first=first, count=count, tokens=tokens, out=out):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from legoc_runtime.contract.pass_ops import EmbedFolded, ModulateTogether
+from legoc_runtime.contract.pass_ops import EmbedFolded, JoinEstimate, ModulateTogether
 from legoc_runtime.contract.program import Attend, Modulate, Op, Program, Tokens, Vector, inputs_of, outputs_of
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.contract.type_rules import expected_types
@@ -100,8 +100,12 @@ def _layouts_exist(program: Program, shape: StackShape) -> Iterator[_Finding]:
             layout: object = getattr(op, name, None)
             if layout is not None and layout not in known:
                 yield op, f"`{op.name}` has a layout {layout} that no brick of the stack has"
-        if isinstance(op, EmbedFolded) and op.layout != shape.brick(op.brick).layout:
-            yield op, f"`{op.name}` has the layout {op.layout}; brick `{op.brick}` has {shape.brick(op.brick).layout}"
+        match op:
+            case EmbedFolded(brick=brick, layout=layout) | JoinEstimate(brick=brick, target=layout):
+                if layout != (own := shape.brick(brick).layout):
+                    yield op, f"`{op.name}` has the layout {layout}; brick `{brick}` has {own}"
+            case _:
+                pass
 
 
 def _types_follow(program: Program, shape: StackShape) -> Iterator[_Finding]:

@@ -148,9 +148,10 @@ class Embed(nn.Module):
         weight = self.weight if channels is None else self._columns(*channels)
         if coordinates is not None:
             constant = self.constant(coordinates)
+        # in place: a second tensor of this size is the dearest part on a CPU, and no backward pass reads the product
         if constant is not None:
-            return linear(tokens, weight) + constant
-        return linear(tokens, weight, self.bias) + self.position
+            return linear(tokens, weight).add_(constant)
+        return linear(tokens, weight, self.bias).add_(self.position)
 
     def constant(self, coordinates: Tensor) -> Tensor:
         """What no image changes: the columns of the coordinates times them, bias and positions.

@@ -40,24 +40,9 @@ def partition(
     return _tokens(parts)
 
 
-def cut(image: Tensor, cutting: Cutting) -> Tensor:
-    """An image [N, C, H, W] as pixel tokens [N, W, L, C*p*p], laid out (C, p, p)."""
-    return _tokens([_cut(image, cutting)])
-
-
 def cut_coordinates(coordinates: Tensor, cutting: Cutting) -> Tensor:
     """Coordinate channels [2, H, W] as pixel tokens [W, L, 2*p*p]."""
-    return cut(coordinates[None], cutting)[0]
-
-
-def join_pixels(images: Sequence[Tensor], coordinates: Tensor | None, cutting: Cutting) -> Tensor:
-    """Pixel tokens [N, W, L, C*p*p] of one layout, and coordinates [2, H, W] cut by it, concatenated along channels."""
-    parts = list(images)
-    if coordinates is not None:
-        constant = cut_coordinates(coordinates, cutting).to(parts[0].dtype)
-        parts.append(constant.expand(parts[0].shape[0], -1, -1, -1))
-    # laid out (C, p, p): concatenating numbers concatenates channels
-    return torch.cat(parts, dim=3) if len(parts) > 1 else parts[0]
+    return _tokens([_cut(coordinates[None], cutting)])[0]
 
 
 def _cut(image: Tensor, cutting: Cutting) -> Tensor:

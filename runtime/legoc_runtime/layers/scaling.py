@@ -13,7 +13,7 @@ def edm_scales(sigma: Tensor, sigma_data: float) -> tuple[Tensor, Tensor, Tensor
 
 
 def scale_image(image: Tensor, scale: Tensor) -> Tensor:
-    """Image [N, C, H, W], or pixel tokens [N, W, L, F], times scale [N]."""
+    """Image [N, C, H, W] times scale [N]."""
     return image * scale[:, None, None, None]
 
 

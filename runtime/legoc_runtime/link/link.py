@@ -16,12 +16,10 @@ from torch import fx, nn
 
 from legoc_runtime.contract.pass_ops import (
     Cast,
-    Cut,
     EmbedChannels,
     EmbedFolded,
-    JoinPixels,
+    JoinEstimate,
     ModulateTogether,
-    Regroup,
     SplitModulations,
 )
 from legoc_runtime.contract.program import (
@@ -52,7 +50,7 @@ from legoc_runtime.contract.verify import verify_program
 from legoc_runtime.errors import UsageError
 from legoc_runtime.layers import patching, scaling
 from legoc_runtime.layers.derived import FoldedEmbed, JointModulate, split_modulations
-from legoc_runtime.layers.regrouping import regroup
+from legoc_runtime.layers.regrouping import join_estimate
 from legoc_runtime.store import BRICK_PREFIX, WeightStore
 
 Arguments = tuple[Any, ...]
@@ -150,13 +148,8 @@ class _Linker:
                 self._call(op, scaling.unprecondition, self._read(clean, image, c_skip, c_out))
             case Detach(image=image):
                 self._call(op, scaling.detach, (self.values[image],))
-            case Cut(image=image, layout=layout):
-                self._call(op, patching.cut, (self.values[image], _cutting(layout)))
-            case Regroup(tokens=tokens, grid=grid, source=source, target=target):
-                self._call(op, regroup, (self.values[tokens], grid, _cutting(source), _cutting(target)))
-            case JoinPixels(images=images, coordinates=coordinates, layout=layout):
-                channels = self._coordinates(coordinates, op)
-                self._call(op, patching.join_pixels, ([*self._read(*images)], channels, _cutting(layout)))
+            case JoinEstimate():
+                self._join_estimate(op)
             case EmbedChannels(brick=brick, first=first, count=count, tokens=tokens):
                 self._leaf(op, f"{BRICK_PREFIX}{brick}.embed", (self.values[tokens], (first, count)))
             case EmbedFolded():
@@ -182,6 +175,12 @@ class _Linker:
         images = [*self._read(*op.images)]
         channels = self._coordinates(op.coordinates, op)
         self._call(op, patching.partition, (images, channels, op.window, op.offset, op.receptive_field))
+
+    def _join_estimate(self, op: JoinEstimate) -> None:
+        scales = [None if value is None else self.values[value] for value in (op.c_skip, op.c_out, op.c_in)]
+        channels = self._coordinates(op.coordinates, op)
+        layouts = _cutting(op.source), _cutting(op.target)
+        self._call(op, join_estimate, (*self._read(op.tokens, op.image), *scales, channels, *layouts))
 
     def _coordinates(self, order: CoordinateOrder, op: Op) -> fx.Node | None:
         if order == "none":

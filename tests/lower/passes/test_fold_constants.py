@@ -33,13 +33,19 @@ def test_coordinates_are_not_read_any_more():
     ]
 
 
-def test_what_was_joined_with_coordinates_alone_is_not_joined():
-    before = applied(lower_sampling(SMALL, ("parts",)), SMALL, [DropAbsentEstimate(), WindowLayout()])
-    gone, new = changed_lines(before, applied(before, SMALL, [FoldConstants()]))
-    assert [line.split(":")[0] for line in gone] == ["%parts.pixels", "%parts.tokens"]
+def test_after_other_passes_too():
+    both = [DropAbsentEstimate(), WindowLayout()]
+    before = applied(lower_sampling(SMALL, ("parts", "whole")), SMALL, both)
+    _, new = changed_lines(before, applied(before, SMALL, [FoldConstants()]))
     assert new == [
-        "%parts.tokens: tokens[4x4x32] = embed_folded(%x.scaled@16x16/8) "
+        "%parts.pixels: tokens[4x4x192] = partition(%x.scaled) "
+        "{brick=parts, coordinates=none, window=16x16, receptive_field=8}",
+        "%parts.tokens: tokens[4x4x32] = embed_folded(%parts.pixels) "
         "{brick=parts, first=3, count=3, coordinates=row_column, layout=16x16/8}",
+        "%whole.pixels: tokens[1x256x24] = join_estimate(%parts.decoded, %x, %c_skip, %c_out, %c_in) "
+        "{brick=whole, coordinates=none, source=16x16/8, target=32x32/2}",
+        "%whole.tokens: tokens[1x256x32] = embed_folded(%whole.pixels) "
+        "{brick=whole, first=0, count=6, coordinates=row_column, layout=32x32/2}",
     ]
 
 
