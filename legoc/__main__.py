@@ -32,6 +32,7 @@ EXIT_USAGE, EXIT_RUN, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 3, 70, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code. No exception leaves this function."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # a file name or a letter that the terminal's encoding lacks must not end the command
         if isinstance(stream, io.TextIOWrapper):
@@ -62,6 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _internal(error)
     except Exception as error:
         return _spec_error(error) or _internal(error)
+
+
+def _open_closed_streams() -> None:
+    """Nothing to read, and nobody who reads, where a shell closed a stream (`>&-`): Python has none at all then."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(nothing, mode, encoding="utf-8", closefd=False))
 
 
 def _spec_error(error: Exception) -> int | None:

@@ -29,9 +29,7 @@ FORMAT_HELP = "full: with the source; concise: a line each; json; github: annota
 
 
 def command(
-    specs: Annotated[
-        list[Path], Argument(metavar="SPEC...", help="Spec files; - is standard input.", show_default=False)
-    ],
+    specs: Annotated[list[Path], Argument(metavar="SPEC", help="Spec files; - is standard input.", show_default=False)],
     format: Annotated[Format, Option(help=FORMAT_HELP)] = Format.full,
     fix: Annotated[bool, Option("--fix", help="Mend what is certain to be a slip, in place.")] = False,
     diff: Annotated[bool, Option("--diff", help="With --fix: print what would change, write nothing.")] = False,

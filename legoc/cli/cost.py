@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from legoc.cli.options import Overrides, overridden
+from legoc.cli.options import Overrides, described, overridden
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 
 
 def command(
-    path: Annotated[Path, Argument(metavar="SPEC|BUILD|RUN", help="What to price.", show_default=False)],
+    path: Annotated[
+        Path,
+        Argument(metavar="SPEC|BUILD|RUN", help="What to price; - is a spec on standard input.", show_default=False),
+    ],
     skip_policy: Annotated[
         list[str] | None,
         Option(
@@ -41,9 +44,8 @@ def command(
     for how many images.
     """
     from legoc.cost.report import price
-    from legoc.driver import describe_path
 
-    manifest = describe_path(path, overrides or ())
+    manifest = described(path, overrides or ())
     for notice in overridden(manifest.sample, {"steps": steps, "guidance": guidance}, overrides or ())[1]:
         echo(notice, err=True)
     cost = price(manifest, policies=skip_policy or (), steps=steps, guidance=guidance)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from legoc.cli.options import Overrides, count
+from legoc.cli.options import Overrides, count, described
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 
@@ -20,7 +20,10 @@ class Device(StrEnum):
 
 
 def command(
-    path: Annotated[Path, Argument(metavar="SPEC|BUILD|RUN", help="What to train.", show_default=False)],
+    path: Annotated[
+        Path,
+        Argument(metavar="SPEC|BUILD|RUN", help="What to train; - is a spec on standard input.", show_default=False),
+    ],
     gpu: Annotated[Device, Option(help="What to train on; cpu is this machine, measured for two seconds.")],
     images: Annotated[
         str | None,
@@ -36,10 +39,9 @@ def command(
     the median of matrix products, measured now, with a warning where the machine was busy. It is an estimate from few
     measurements: the shape of a stack, its data and its kernels can move it by a factor of two or more.
     """
-    from legoc.driver import describe_path
     from legoc.estimate import estimate, estimate_text, machine
 
-    manifest = describe_path(path, overrides or ())
+    manifest = described(path, overrides or ())
     wanted = None if images is None else count(images, "--images")
     found = estimate(manifest, machine(gpu.value), images=wanted, batch=batch)
     if json:

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 def command(
     specs: Annotated[
         list[Path],
-        Argument(
-            metavar="SPEC...", help="Spec files; - reads standard input and writes to stdout.", show_default=False
-        ),
+        Argument(metavar="SPEC", help="Spec files; - reads standard input and writes to stdout.", show_default=False),
     ],
     check: Annotated[bool, Option("--check", help="Write nothing; exit code 1 if a file would change.")] = False,
     diff: Annotated[bool, Option("--diff", help="Like --check, and print what would change.")] = False,

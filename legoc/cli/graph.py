@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from legoc.cli.options import Overrides
+from legoc.cli.options import Overrides, described
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 from legoc_runtime.errors import RunError, UsageError
@@ -35,7 +35,10 @@ _SUFFIXES = {
 
 
 def command(
-    path: Annotated[Path, Argument(metavar="SPEC|BUILD|RUN", help="What to draw.", show_default=False)],
+    path: Annotated[
+        Path,
+        Argument(metavar="SPEC|BUILD|RUN", help="What to draw; - is a spec on standard input.", show_default=False),
+    ],
     format: Annotated[
         Format | None,
         Option(help="[default: by the name of -o, else mermaid]", show_default=False),
@@ -75,9 +78,7 @@ def command(
         raise UsageError("--print-after prints text to stdout", help="leave out --format and -o")
     chosen_format = _format(format, out)
 
-    from legoc.driver import describe_path
-
-    manifest = describe_path(path, overrides or ())
+    manifest = described(path, overrides or ())
     chosen = _configurations(manifest, configuration, skip_policy, steps)
     if print_after is not None:
         _print_after(manifest, [bricks for bricks, _ in chosen], print_after)

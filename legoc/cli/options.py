@@ -13,6 +13,8 @@ from legoc_runtime.errors import UsageError
 if TYPE_CHECKING:
     from legoc.diagnostics import Diagnostic
     from legoc.source import SourceFile
+    from legoc.spec import StackSpec
+    from legoc_runtime.contract.manifest import Manifest
     from legoc_runtime.contract.settings import SampleSettings, TrainSettings
 
 _Settings = TypeVar("_Settings", "SampleSettings", "TrainSettings")
@@ -78,6 +80,32 @@ def read_spec(path: Path) -> SourceFile | Diagnostic:
     from legoc.spec.read import MAX_BYTES, read_source, source_of
 
     return source_of(sys.stdin.buffer.read(MAX_BYTES + 1), STDIN_NAME) if path == STDIN else read_source(path)
+
+
+def resolved_spec(path: Path, overrides: Sequence[str]) -> StackSpec:
+    """The resolved spec of a file, or of standard input for `-`.
+
+    Raises:
+        SpecError: the spec has errors.
+    """
+    from legoc.diagnostics import SpecError
+    from legoc.source import SourceFile
+    from legoc.spec import check_text
+
+    source = read_spec(path)
+    if not isinstance(source, SourceFile):
+        raise SpecError((source,))
+    checked = check_text(source.text, source.name, overrides)
+    if checked.spec is None:
+        raise SpecError(checked.diagnostics)
+    return checked.spec
+
+
+def described(path: Path, overrides: Sequence[str]) -> Manifest:
+    """What `driver.describe_path` says of a spec, a build or a run; of the spec on standard input for `-`."""
+    from legoc.driver import describe_path, describe_spec
+
+    return describe_spec(resolved_spec(path, overrides))[0] if path == STDIN else describe_path(path, overrides)
 
 
 def count(text: str, flag: str) -> int:

@@ -7,7 +7,6 @@ the two readers against each other.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from enum import StrEnum
@@ -108,7 +107,9 @@ def _value(parameter: Parameter, text: str) -> Any:
             raise _NotPlainError
         return found
     if kind is Path:
-        return _path(text)
+        if "\0" in text:
+            raise _NotPlainError
+        return Path(text)
     if kind is int or kind is float:
         if not (_WHOLE if kind is int else _NUMBER).fullmatch(text):
             raise _NotPlainError
@@ -118,15 +119,3 @@ def _value(parameter: Parameter, text: str) -> Any:
         return number
     assert kind is str, f"no reader for {kind}"
     return text
-
-
-def _path(text: str) -> Path:
-    try:
-        os.stat(text)
-    except OSError:
-        return Path(text)  # whether it must be there is the command's business
-    except ValueError as error:
-        raise _NotPlainError from error
-    if not os.access(text, os.R_OK):
-        raise _NotPlainError
-    return Path(text)

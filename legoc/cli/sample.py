@@ -94,7 +94,7 @@ def command(
     """
     flags = {"guidance": guidance, "steps": steps, "churn": churn}
     flags |= {"churn_min": churn_min, "churn_max": churn_max, "churn_noise": churn_noise}
-    flags |= {"skip_policy": skip_policy, "seeds": seeds, "classes": classes, "batch": batch, "ema": ema}
+    flags |= {"skip_policy": skip_policy, "seeds": seeds, "classes": classes, "batch": batch, "ema": _as_in_specs(ema)}
     say = _Talk(quiet)
     source = _find(path, ema, say)
     plan = _plan(source.manifest, flags, say)
@@ -102,6 +102,14 @@ def command(
 
     choice = choose_backend(backend, build=source.build, trust_native=trust_native)
     echo(_sample(source, plan, out, overwrite, _Machine(device, choice, dtype, cuda_graphs), say))
+
+
+def _as_in_specs(ema: str | None) -> str | None:
+    """A rate as the spec has it, so that 0.990 does not override 0.99."""
+    try:
+        return None if ema is None else repr(float(ema))
+    except ValueError:
+        return ema
 
 
 @dataclass(frozen=True)
@@ -193,7 +201,8 @@ def _sample(
     how = {"device": str(where), "backend": choice.backend.name, "unloaded_bytes": stack.unread_bytes}
     how |= {"cuda_graphs": True} if graphs else {}
     batch = plan.settings.batch
-    say(f"{len(plan.seeds):,} seeds by {batch} on {where}, backend {choice.reason or choice.backend.name}")
+    seeds = f"{len(plan.seeds):,} seed{'s' if len(plan.seeds) > 1 else ''}"
+    say(f"{seeds} by {batch} on {where}, backend {choice.reason or choice.backend.name}")
     with SamplingBar(plan, quiet=say.quiet) as bar:
         run = SamplingRun(stack, plan, device=where)
         done = directory.fill(run, batch=batch, how=how, macs_saved=saved, on_call=bar.advance)

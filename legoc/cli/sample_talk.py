@@ -45,9 +45,9 @@ def _break_lines(plan: Plan) -> list[str]:
 
 def result_line(record: dict[str, Any]) -> str:
     """Pictures, time, and the shares of work and time that the policy saved."""
-    timing = record["timing"]
+    timing, count = record["timing"], len(record["pictures"])
     line = (
-        f"{len(record['pictures']):,} pictures in {timing['seconds']:.1f} s "
+        f"{count:,} picture{'s' if count > 1 else ''} in {timing['seconds']:.1f} s "
         f"({timing['images_per_second']:.3g} images a second)"
     )
     if not timing["macs_saved"]:

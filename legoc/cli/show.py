@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from legoc.cli.options import Overrides
+from legoc.cli.options import Overrides, resolved_spec
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 
@@ -16,7 +16,7 @@ SHOW_VERSION = 1
 
 
 def command(
-    path: Annotated[Path, Argument(metavar="SPEC", help="The spec.", show_default=False)],
+    path: Annotated[Path, Argument(metavar="SPEC", help="The spec; - is standard input.", show_default=False)],
     resolved: Annotated[
         bool, Option("--resolved", help="The whole spec with every default, as one canonical YAML. [default]")
     ] = False,
@@ -32,12 +32,11 @@ def command(
     --hash: `architecture` changes with the names, shapes and meaning of the weights, `training` with what they learn,
     `sampling` with the pictures made of them. Comments, key order and the files that a value stands in do not count.
     """
-    from legoc.spec import load_spec
     from legoc_runtime.errors import UsageError
 
     if resolved + origins + hash > 1:
         raise UsageError("--resolved, --origins and --hash are different views", help="ask for one at a time")
-    spec = load_spec(path, overrides or ())
+    spec = resolved_spec(path, overrides or ())
     show = _origins if origins else _hashes if hash else _resolved
     text, body = show(spec)
     if json:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from legoc.cli.options import Overrides, overridden
+from legoc.cli.options import Overrides, described, overridden
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 from legoc_runtime.errors import RunError, UsageError
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def command(
-    path: Annotated[Path, Argument(help="A spec, a build directory or a run.", show_default=False)],
+    path: Annotated[
+        Path, Argument(help="A spec, a build directory or a run; - is a spec on standard input.", show_default=False)
+    ],
     skip_policy: Annotated[
         str | None,
         Option(
@@ -65,11 +67,10 @@ def _timeline(
     path: Path, overrides: Sequence[str], skip_policy: str | None, steps: int | None, guidance: float | None
 ) -> Timeline:
     from legoc.draw.timeline import make_timeline
-    from legoc.driver import describe_path
     from legoc_runtime.contract.policy import tabulate
     from legoc_runtime.contract.schedule import check_guidance, evaluations, noise_levels
 
-    manifest = describe_path(path, overrides)
+    manifest = described(path, overrides)
     settings, notices = overridden(manifest.sample, {"steps": steps, "guidance": guidance}, overrides)
     for notice in notices:
         echo(notice, err=True)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from difflib import get_close_matches
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 import typer
 import typer.core
 
 from legoc.cli.parameters import Argument, Option
+from legoc_runtime.errors import UsageError
+
+_RefusedError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+"""What typer raises for every command line that it refuses; it exports only some of its kinds."""
 
 
 class _EscapedError(BaseException):
@@ -32,16 +37,27 @@ _EXPECTED = (
 
 
 class _Command(typer.core.TyperCommand):
-    """A command whose messages about values are in the words of this project."""
+    """A command that refuses a command line in the words of this project."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Read a command line."""
         try:
             return super().make_context(*args, **kwargs)
-        except typer.BadParameter as error:
+        except _RefusedError as error:
             for theirs, ours in _EXPECTED:
                 error.message = theirs.sub(ours, error.message)
-            raise
+            raise _EscapedError(_refusal(error.format_message(), self.name or "")) from error
+
+
+def _refusal(message: str, command: str) -> UsageError:
+    """What typer says of a command line, as this project says it."""
+    said, _, near = " ".join(message.split()).rstrip(".").partition(" (Possible options: ")
+    said = re.sub(r"'([^']*)'", r"`\1`", said[:1].lower() + said[1:])
+    # typer proposes whatever shares a few letters
+    options = get_close_matches(said.rpartition(" ")[2], near.rstrip(")").split(", "), n=2, cutoff=0.75)
+    options = [f"`{option}`" for option in options]
+    meant = f"did you mean {' or '.join(options)}? " if options else ""
+    return UsageError(said, help=f"{meant}`legoc {command} --help` says what it takes")
 
 
 def run_with_typer(name: str, help: str, function: Callable[..., object], arguments: Sequence[str]) -> None:
@@ -92,8 +108,11 @@ def _hint(hint: Any) -> Any:
     match declared:
         case Argument():
             info = typer.Argument(
-                metavar=declared.metavar, help=declared.help, show_default=declared.show_default
-            )  # fmt: skip
+                metavar=declared.metavar,
+                help=declared.help,
+                show_default=declared.show_default,
+                readable=False,  # a file that cannot be read is the command's to speak of
+            )
         case Option():
             info = typer.Option(
                 *declared.flags,
@@ -101,6 +120,7 @@ def _hint(hint: Any) -> Any:
                 help=declared.help,
                 min=declared.min,
                 show_default=declared.show_default,
+                readable=False,
             )
         case _:
             raise AssertionError(f"{declared} is neither an Argument nor an Option")

@@ -53,8 +53,8 @@ class Disk:
             return path  # no name that a file can have; reading it says so
 
     def exists(self, path: str) -> bool:
-        """Whether anything is there."""
-        return os.path.exists(path)
+        """Whether anything is there; a link that leads nowhere is."""
+        return os.path.lexists(path)
 
     def specs_beside(self, path: str) -> list[str]:
         """Names of the YAML files in the folder of a path, sorted."""

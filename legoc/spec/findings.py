@@ -48,6 +48,12 @@ _NOT_YET: dict[Path, str] = {
 }
 """Choices that the language will have, or that a reader of the paper expects: what there is instead."""
 
+_WORDS: dict[Path, tuple[str, ...]] = {
+    ("sample", "classes"): ("balanced", "random"),
+    ("sample", "ema"): ("first", "none"),
+}
+"""Words that may stand in the place of numbers."""
+
 _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -157,6 +163,9 @@ def _retyped(node: Node, expected: str, help: str | None) -> list[Edit] | None:
 
 
 def _type_help(path: Path, node: Node, expected: str, *, nullable: bool) -> str | None:
+    if path == ("sample", "seeds") and isinstance(node, SequenceNode):
+        texts = [item.text for item in node.items if isinstance(item, ScalarNode)]
+        return f"write `{shorten(','.join(texts))}`" if texts and len(texts) == len(node.items) else None
     if not isinstance(node, ScalarNode) or node.value is None:
         return "write a list: `- {id: ..., size: ..., depth: ...}`" if path == ("bricks",) else None
     text = node.text
@@ -209,11 +218,21 @@ def _wrong_text(tree: LocatedTree, path: Path, node: Node, expected: str) -> Dia
     text = node.text if isinstance(node, ScalarNode) else ""
     message = f"{place(tree, path)} cannot be `{shorten(text)}`"
     if pattern(path) in _PATTERNS:
+        text = _in_ascii(text)
         better = re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_")
         better = better if better[:1].isalpha() else f"brick_{better}".rstrip("_")
         better = better[:64] if path[-1] == "id" else re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:64]
         return report("LG106", message, tree.span(path), expected, help=f"for example `{better}`" if better else None)
-    return report("LG106", message, tree.span(path), f"expected {expected}")
+    meant = close(shorten(text), _WORDS.get(path, ()))
+    help = f"did you mean `{meant}`?" if meant else None
+    return report("LG106", message, tree.span(path), f"expected {expected}", help=help)
+
+
+def _in_ascii(text: str) -> str:
+    """Text with the letters under its accents: `é` is decomposed, and its mark dropped."""
+    from unicodedata import combining, normalize
+
+    return "".join(letter for letter in normalize("NFKD", text) if not combining(letter))
 
 
 def _range_help(path: Path) -> str | None:

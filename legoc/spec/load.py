@@ -15,7 +15,7 @@ from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Edit
 from legoc.source import Span
 from legoc.spec.findings import finding, place
-from legoc.spec.language import Section, read_written, sections
+from legoc.spec.language import Key, Section, read_written, sections
 from legoc.spec.resolved import Path
 from legoc.spec.suggest import Guess, guess_key, pattern, section_name
 from legoc.spec.tree import LocatedTree, MappingNode, ScalarNode, plain
@@ -154,8 +154,13 @@ def _missing(tree: LocatedTree, broken: set[Path]) -> Iterator[tuple[list[Path],
         ]
         if absent:
             message = f"{place(tree, path)} has no {', '.join(f'`{key}`' for key in absent)}"
-            help = "; ".join(f"add `{key}`: {section.keys[key].about}" for key in absent)
+            help = "; ".join(f"add `{key}`: {section.keys[key].about}{_one_of(section.keys[key])}" for key in absent)
             yield [(*path, key) for key in absent], report("LG102", message, tree.head(path), help=help)
+
+
+def _one_of(key: Key) -> str:
+    """What to choose between, where a key takes one of a few words."""
+    return f", {key.kind}" if key.kind.startswith("`") else ""
 
 
 def _stands_instead(section: Section, key: str, path: Path, written: set[str], broken: set[Path]) -> bool:

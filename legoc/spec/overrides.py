@@ -116,10 +116,10 @@ def _wrong_path(file: SourceFile, parts: list[_Part], root: MappingNode) -> Diag
         return None
     if len(parts) > 2 and parts[2].text == "id":
         return report("LG607", "the id of a brick cannot be set", parts[2].span, help="it names the brick's weights")
-    return _unknown_brick(parts[1], root)
+    return _unknown_brick(parts[1], root, whole=len(parts) == 2)
 
 
-def _unknown_brick(part: _Part, root: MappingNode) -> Diagnostic | None:
+def _unknown_brick(part: _Part, root: MappingNode, *, whole: bool) -> Diagnostic | None:
     entry = root.get(BRICKS)
     bricks = entry[1].items if entry and isinstance(entry[1], SequenceNode) else ()
     ids = [id for brick in bricks if (id := brick_id(brick)) is not None]
@@ -127,6 +127,8 @@ def _unknown_brick(part: _Part, root: MappingNode) -> Diagnostic | None:
         return None
     guess = close(part.text, ids)
     help = f"did you mean `{guess}`?" if guess else f"the bricks are {', '.join(ids)}" if ids else None
+    if whole and help and not guess:
+        help += f"; `--set 'bricks=[{{id: {part.text}, ...}}]'` adds one"
     return report("LG608", f"there is no brick `{part.text}` to set something of", part.span, help=help)
 
 

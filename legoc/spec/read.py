@@ -58,6 +58,8 @@ def source_of(data: bytes, name: str) -> SourceFile | Diagnostic:
 
 def _unreadable(path: Path | str, error: OSError | ValueError, span: Span) -> Diagnostic:
     match error:
+        case FileNotFoundError() if os.path.islink(path):
+            message, help = "the symbolic link leads nowhere", f"it leads to `{os.readlink(path)}`, which is not there"
         case FileNotFoundError():
             message, help = "there is no such file", "check the path, relative to the current directory"
         case IsADirectoryError():

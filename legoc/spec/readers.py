@@ -91,10 +91,15 @@ def seeds(value: Any) -> str:
     expected = "seeds such as 0-63, or 1,5,9-12"
     if type(value) is not int and not isinstance(value, str):
         raise PydanticCustomError("type", expected)
-    text = "".join(str(value).split())
+    text = _unspaced(str(value))
     if not re.fullmatch(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*", text):
         raise PydanticCustomError("text", expected)
     return text
+
+
+def _unspaced(text: str) -> str:
+    """A list without the spaces around its numbers. What stands between two digits stays: `1 2` is not 12."""
+    return re.sub(r"\s*([,-])\s*", r"\1", text.strip())
 
 
 def classes(value: Any) -> str:
@@ -107,7 +112,7 @@ def classes(value: Any) -> str:
         items, sound = [value], type(value) is int or isinstance(value, str)
     if not sound:
         raise PydanticCustomError("type", expected)
-    text = "".join(",".join(map(str, items)).split())
+    text = _unspaced(",".join(map(str, items)))
     if text not in ("balanced", "random") and not re.fullmatch(r"[0-9]{1,18}(,[0-9]{1,18})*", text):
         raise PydanticCustomError("text", expected)
     return text

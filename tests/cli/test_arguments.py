@@ -115,13 +115,40 @@ def test_what_is_not_plain_is_left_to_typer(name: str, arguments: list[str]) -> 
     assert plain_values(parameters(command_of(name)), arguments) is None
 
 
-def test_a_file_that_cannot_be_read_is_left_to_typer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_file_that_cannot_be_read_the_command_speaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "a.yaml"
     path.touch()
-    check = parameters(command_of("check"))
-    assert plain_values(check, [str(path)]) is not None
     monkeypatch.setattr("os.access", lambda *_: False)
-    assert plain_values(check, [str(path)]) is None
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("legoc.spec.read.open", refuse, raising=False)
+    for arguments in ([str(path)], ["--", str(path)]):
+        assert main(["check", *arguments]) == 1
+        assert "error[LG001]: no permission to read the file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("check", ["missing argument `SPEC`", "`legoc check --help` says what it takes"]),
+        ("check a --forma json", ["no such option: --forma", "did you mean `--format`? `legoc check --help` says"]),
+        ("sample --set a=b", ["no such option: --set\nhelp: `legoc sample --help`"]),  # nothing there is near it
+        ("check a --format xml", ["invalid value for `--format`: `xml` is not one of `full`, `concise`, "]),
+        ("estimate a", ["missing option `--gpu`. Choose from: h100, a100, cpu\nhelp: "]),
+        ("cost a b", ["got unexpected extra argument(s) (b)"]),
+        ("cost a --batch", ["option `--batch` requires an argument"]),
+    ],
+)
+def test_a_refused_line_is_told_like_every_other_error(line: str, said: list[str], capsys: Any) -> None:
+    assert main(line.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert all(words in err for words in said)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -44,6 +45,21 @@ def test_what_is_no_spec(kind: str, command: str, tmp_path: Path, capsys, monkey
     assert "internal error" not in said
     assert not (tmp_path / "build").exists()
     assert not (tmp_path / "runs").exists()
+
+
+def test_streams_that_the_shell_closed_are_no_bug_of_ours(tmp_path: Path, capsys, monkeypatch):
+    spec = tmp_path / "tiny.yaml"
+    spec.write_text(spec_text(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["check", "-"]) == 1
+    assert "<stdin>" in capsys.readouterr().out  # nothing to read is an empty spec
+    for closed in (["stdout"], ["stderr"], ["stdout", "stderr"]):
+        with monkeypatch.context() as patch:
+            for stream in closed:
+                patch.setattr(sys, stream, None)
+            codes = [main([command, str(spec)]) for command in ("check", "cost")]
+        assert codes == [0, 0], closed
+    assert "internal error" not in "".join(capsys.readouterr())
 
 
 def cut(path: Path) -> None:

@@ -93,6 +93,21 @@ def test_standard_input_is_checked(
     assert "- is standard input" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["show", "cost", "timeline", "graph", "estimate --gpu h100"])
+def test_standard_input_is_described(
+    command: str, broken: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given(monkeypatch, Path(EMOJI).read_bytes())
+    assert main([*command.split(), "-", "--set", "name=piped"]) == 0
+    assert "piped" in capsys.readouterr().out
+    given(monkeypatch, broken.read_bytes())
+    assert main([*command.split(), "-"]) == 2
+    assert " --> <stdin>:29:25" in capsys.readouterr().err
+    given(monkeypatch, b"\xff")
+    assert main([*command.split(), "-"]) == 2
+    assert "error[LG002]" in capsys.readouterr().err
+
+
 def test_standard_input_is_formatted_to_stdout(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,6 +98,16 @@ def test_what_the_spec_asks_for_is_sampled_where_no_flag_says_otherwise(project:
         assert said in err
 
 
+def test_a_rate_in_other_digits_overrides_nothing(project: Path, capsys):
+    run = write_run(project / "averaged", spec_text(sample="ema: 0.999") + "train: {ema: [0.999]}\n")
+    flags = ["--ema", "0.9990", "--seeds", "4"]
+    assert main(["sample", str(run), "--backend", "eager", "--device", "cpu", *flags]) == 0
+    err = capsys.readouterr().err
+    assert "ema-0.999 after" in err
+    assert "1 seed by" in err
+    assert "ema: " not in err
+
+
 def test_a_build_of_manifest_version_1_is_sampled_as_ever(project: Path, capsys):
     run = write_run(project / "older", spec_text(skip="sigma > 10"))
     manifest = json.loads((run / "manifest.json").read_text())

@@ -218,6 +218,14 @@ def test_bases_that_cannot_be(value: str, code: str, said: str, tmp_path: Path) 
     assert (finding.code, said in finding.message) == (code, True), finding.message
 
 
+def test_a_base_that_is_a_broken_link_says_where_it_leads(tmp_path: Path) -> None:
+    write(tmp_path, {"child.yaml": "extends: link.yaml\n"})
+    (tmp_path / "link.yaml").symlink_to("moved.yaml")
+    (finding,) = check_file(tmp_path / "child.yaml").diagnostics
+    assert "the symbolic link leads nowhere" in finding.message
+    assert finding.help == "it leads to `moved.yaml`, which is not there"
+
+
 def test_the_number_of_files_is_bounded(tmp_path: Path) -> None:
     names = [f"base_{i}.yaml" for i in range(extends.MAX_FILES)]
     write(tmp_path, dict.fromkeys(names, BASE) | {"top.yaml": {"extends": names[:-1]}})

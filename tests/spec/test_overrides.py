@@ -44,6 +44,7 @@ def test_overrides_stand_over_all_files_in_their_order(tmp_path: Path) -> None:
     [
         ("bricks.imge.depth=8", "LG608", "imge", "did you mean `image`?"),
         ("bricks.2.depth=8", "LG608", "2", "the bricks are windows, parts, image"),
+        ("bricks.new={size: 8}", "LG608", "new", "image; `--set 'bricks=[{id: new, ...}]'` adds one"),
         ("bricks.image.dept=8", "LG101", "dept", "did you mean `depth`?"),
         ("bricks=[]", "LG607", "[]", "`--set 'bricks=[{id: ID, $delete: true}]'` takes one away"),
         ("skip_policies={}", "LG607", "{}", "`--set 'skip_policies={$delete: true}'` takes `skip_policies` away"),

@@ -44,7 +44,7 @@ def settings(addition: str, base: str = BASE) -> SampleSettings:
         ("skip_policy: late", {"skip_policy": "late"}),
         ("skip_policy: halfway:0.4", {"skip_policy": "halfway:0.4"}),
         ("seeds: 7", {"seeds": "7"}),
-        ("seeds: 1, 5,9-12", {"seeds": "1,5,9-12"}),
+        ("seeds: 1, 5,9 - 12", {"seeds": "1,5,9-12"}),
         ('seeds: "0-49999"', {"seeds": "0-49999"}),
         ("classes: 3", {"classes": "3"}),
         ("classes: [0, 3, 5]", {"classes": "0,3,5"}),
@@ -78,6 +78,8 @@ def test_a_policy_whose_own_fault_is_told_is_not_called_unknown_as_well() -> Non
         ("seeds: [1]", "seeds such as 0-63"),
         ("seeds: 1.5", "seeds such as 0-63"),
         ("seeds: -3", "seeds such as 0-63"),
+        ("seeds: 1 2", "seeds such as 0-63"),  # not the seed 12
+        ("classes: 1 2", "a class such as 3"),
         ("classes: []", "a class such as 3"),
         ("classes: [a]", "a class such as 3"),
         ("classes: 1.5", "a class such as 3"),
@@ -95,6 +97,21 @@ def test_what_cannot_be_read_is_marked_with_what_is_expected(written: str, expec
     assert finding.primary is not None
     assert finding.primary.span.line == 13
     assert expected in finding.message + finding.primary.text
+
+
+@pytest.mark.parametrize(
+    ("written", "help"),
+    [
+        ("seeds: [1, 5]", "write `1,5`"),
+        ("classes: balance", "did you mean `balanced`?"),
+        ("classes: Random", "did you mean `random`?"),
+        ("ema: First", "did you mean `first`?"),
+        ("ema: [0.999]", None),
+    ],
+)
+def test_a_slip_is_told_the_word_that_was_meant(written: str, help: str | None) -> None:
+    (finding,) = check_text(f"{BASE}sample:\n  {written}\n", "t").diagnostics
+    assert finding.help == help
 
 
 @pytest.mark.parametrize(
