@@ -5,7 +5,7 @@ Exit codes:
 | code | meaning |
 |---|---|
 | 0 | done |
-| 1 | findings: `check` found errors; or the output was closed early (a pipe to `head`) |
+| 1 | findings: `check` found errors, `diff` what it was to refuse; or the output was closed early (a pipe to `head`) |
 | 2 | bad usage, or, in any command but `check`, a spec that does not check |
 | 3 | failed while running: disk, data, numbers, memory |
 | 70 | an internal error, a bug of legoc; LEGOC_TRACEBACK=1 shows the traceback |

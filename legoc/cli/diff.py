@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from legoc.cli.app import COMMANDS
 from legoc.cli.parameters import Argument, Option
-from legoc_runtime.errors import UsageError
+from legoc_runtime.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from legoc.review.compare import Report
@@ -88,7 +88,7 @@ def command(
         sys.stdout.write(text)
         sys.stdout.flush()
     else:
-        out.write_text(text, encoding="utf-8")
+        _write(out, text)
     if report.unreadable:
         sys.stderr.write("error: a side cannot be compared, so nothing can be concluded\n")
         sys.exit(EXIT_UNREADABLE)
@@ -98,6 +98,14 @@ def command(
     if found:
         sys.stderr.write("".join(f"{sentence}\n" for sentence in found))
         sys.exit(EXIT_FOUND)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        # names of files may have bytes that are no text
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}", help="choose another -o") from error
 
 
 def _is_met(report: Report, asked: Class) -> bool:

@@ -102,8 +102,11 @@ class Repository:
         stdin, stdout = self._reader.stdin, self._reader.stdout
         assert stdin is not None
         assert stdout is not None
-        stdin.write(f"{object}\n".encode())
-        stdin.flush()
+        try:
+            stdin.write(f"{object}\n".encode())
+            stdin.flush()
+        except OSError as error:
+            raise UsageError(f"git cat-file failed: {error.strerror}") from error
         header = stdout.readline().decode().split()
         if len(header) != 3 or header[1] != "blob":
             return None

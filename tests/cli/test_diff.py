@@ -110,6 +110,8 @@ def test_the_report_goes_to_a_file(specs: Path, capsys: pytest.CaptureFixture[st
     assert main(["diff", "a.yaml", "b.yaml", "-o", "report.txt"]) == 0
     assert capsys.readouterr().out == ""
     assert (specs / "report.txt").read_text(encoding="utf-8").startswith("a.yaml -> b.yaml\n")
+    assert main(["diff", "a.yaml", "b.yaml", "-o", "nowhere/report.txt"]) == 3
+    assert "nowhere/report.txt cannot be written" in capsys.readouterr().err
 
 
 def test_it_needs_no_torch(specs: Path) -> None:

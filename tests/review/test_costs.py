@@ -7,8 +7,9 @@ import pytest
 from legoc.cost.report import price
 from legoc.describe import describe_spec
 from legoc.review.compare import Added, Pair, Report, compare
-from legoc.review.costs import compare_costs
+from legoc.review.costs import CostRow, Unit, compare_costs
 from legoc.review.limits import broken_limits, read_budget
+from legoc.review.render.figures import growth
 from legoc.review.sides import Side
 from legoc_runtime.errors import UsageError
 from tests.review.gallery import BASE, ONE, resolved
@@ -40,6 +41,20 @@ def test_the_figures_are_those_of_legoc_cost() -> None:
     (sample,) = [row for row in costs.rows if row.metric == "sample"]
     assert sample.name == "sampling, default"
     assert compare_costs(before, before, {}).changed == ()
+
+
+def test_growth_is_never_nothing_where_something_grew() -> None:
+    def grown(after: float, unit: Unit = "bytes", before: float | None = 1e6) -> str:
+        return growth(CostRow("x", unit, before, after))
+
+    assert [grown(1e6), grown(1e6 + 1), grown(1.0001e6), grown(2e6), grown(5e5)] == [
+        "=",
+        "+1",
+        "+0.01%",
+        "+100.0%",
+        "-50.0%",
+    ]
+    assert (grown(0.25, "share", 0.3), grown(1.0, before=None)) == ("-5.0 pp", "new")
 
 
 def test_policies_are_compared_step_by_step() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import fields
 
+import pytest
+import torch
+
 from legoc.review.changes import compare_specs, inverse
 from legoc.review.classify import Case, classify, rank
 from legoc.review.compare import review
@@ -14,6 +17,8 @@ from legoc.review.tensors import plan_tensors
 from legoc.review.values import BRICK_KEYS, SHAPE_KEYS, SPEC_KEYS, brick_values, spec_values
 from legoc.spec import StackSpec
 from legoc_runtime.contract.stack import BrickShape, StackShape, weight_shapes
+from legoc_runtime.errors import RunError
+from legoc_runtime.store import WeightStore
 from tests.review.gallery import BASE, DDPM, ONE, resolved
 from tests.review.random_specs import random_pairs
 
@@ -42,6 +47,21 @@ def test_the_class_tells_the_truth_about_loading() -> None:
         assert len(plan.moves) == len(theirs) + sum(m.after is None for m in plan.moves)
     assert {worst for worst, _ in seen} == {"cosmetic", "training", "sampling", "resumable", "meaning", "breaks"}, seen
     assert seen["meaning", "migrate"], seen
+
+
+def test_stores_on_the_meta_device_take_what_is_said_to_load() -> None:
+    taken: Counter[str] = Counter()
+    for before, after in random_pairs(PAIRS, seed=7)[:120]:
+        loading = plan_tensors(before.shape, after.shape, compare_specs(before, after).matched).loading
+        tensors = {key: torch.empty(shape, device="meta") for key, shape in weight_shapes(before.shape).items()}
+        store = WeightStore(after.shape, device="meta")
+        taken[loading] += 1
+        if loading == "as_is":
+            store.load(tensors)
+        else:
+            with pytest.raises(RunError, match="of another stack"):
+                store.load(tensors)
+    assert min(taken["as_is"], taken["migrate"], taken["no"]) > 5, taken
 
 
 def test_a_comparison_is_its_own_mirror_and_empty_with_itself() -> None:

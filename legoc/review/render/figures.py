@@ -34,7 +34,11 @@ def growth(row: CostRow) -> str:
     if row.unit == "share":
         return f"{100 * (row.after - row.before):+.1f} pp"
     change = row.change
-    return "" if change is None else f"{change:+.1%}" if abs(change) >= 0.0005 else f"{change:+.2g}"
+    if change is None:
+        return ""
+    if abs(change) >= 0.0005:
+        return f"{change:+.1%}"
+    return f"{change:+.2%}" if abs(change) >= 0.00005 else f"{row.after - row.before:+,.0f}"
 
 
 def cells(row: CostRow) -> tuple[str, str, str, str]:
