@@ -22,12 +22,14 @@ class Made:
     Attributes:
         kernels: names of the fused kernels, in order, made of the operations in them.
         products: calls of a matrix product of the library.
+        biased: how many of them write a bias first.
         attentions: calls of PyTorch's attention.
         regions: parallel regions; one inside a loop is entered thousands of times, and each entry waits for all cores.
     """
 
     kernels: list[str]
     products: int
+    biased: int
     attentions: int
     regions: int
 
@@ -47,6 +49,7 @@ def made(brick: str, attention: AttentionForm, gelu: GeluForm) -> Made:
     return Made(
         kernels=re.findall(r"^cpp_fused_(\w+) = async", code, re.MULTILINE),
         products=len(re.findall(r"extern_kernels\.(?:addmm|mm|bmm)\(", calls)),
+        biased=calls.count("extern_kernels.addmm("),
         attentions=calls.count("scaled_dot_product_flash_attention_for_cpu.default("),
         regions=code.count("#pragma omp parallel"),
     )
@@ -60,6 +63,7 @@ def expected_regions(kernels: int) -> int:
 def test_a_block_is_four_products_an_attention_and_four_passes_over_memory():
     block = made("whole", "sdpa", "sigmoid")
     assert (block.products, block.attentions) == (4, 1)
+    assert block.biased == 1  # PyTorch's attention follows the first product: no loop of ours could add its bias
     normed, attended, activated, mixed = block.kernels
     assert "native_layer_norm" in normed  # and modulate
     assert "native_layer_norm" in attended  # gate and residual of the attention, then LN and modulate of the MLP
@@ -71,7 +75,7 @@ def test_a_block_is_four_products_an_attention_and_four_passes_over_memory():
 @pytest.mark.compiler
 def test_attention_by_products_is_one_more_pass():
     block = made("windows", "products", "sigmoid")
-    assert (block.products, block.attentions) == (4, 0)
+    assert (block.products, block.biased, block.attentions) == (4, 0, 0)
     assert len(block.kernels) == 5
     assert "softmax" in block.kernels[1]
     assert block.regions == expected_regions(5)

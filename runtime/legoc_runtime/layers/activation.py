@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, linear
 
 from legoc_runtime.contract.gelu_rule import GeluForm
+from legoc_runtime.layers.bias import bias_after
 
 CUBIC = 0.044715
 SLOPE = 2 * math.sqrt(2 / math.pi)
@@ -34,9 +35,9 @@ def linear_gelu(layer: nn.Linear, x: Tensor, form: GeluForm) -> Tensor:
     """
     match form:
         case "call":
-            return gelu(layer(x), approximate="tanh")
+            return gelu(bias_after(layer, x), approximate="tanh")
         case "sigmoid":
-            return gelu_sigmoid(layer(x))
+            return gelu_sigmoid(bias_after(layer, x))
         case "epilogue":
             if x.device.type != "cuda":
                 raise ValueError(f"the GELU epilogue exists on CUDA alone, not on {x.device.type}")

@@ -14,6 +14,7 @@ from legoc_runtime.contract.gelu_rule import GeluForm
 from legoc_runtime.contract.stack import BrickShape, StackShape
 from legoc_runtime.layers.activation import linear_gelu
 from legoc_runtime.layers.attention import attend_windows
+from legoc_runtime.layers.bias import bias_after
 from legoc_runtime.layers.tables import coordinate_channels, position_table, time_frequencies
 
 LAYER_NORM_EPS = 1e-6
@@ -194,8 +195,9 @@ class Attend(nn.Module):
     def forward(self, tokens: Tensor, modulation: Tensor, form: AttentionForm = "sdpa") -> Tensor:
         """Tokens [N, W, L, D], modulation [N, 6*D] to [N, W, L, D]."""
         shift, scale, gate, *_ = rows(modulation, 6)
-        qkv = self.qkv(modulated(tokens, shift, scale))
-        return tokens + gate * self.proj(attend_windows(qkv, self.heads, form))
+        normed = modulated(tokens, shift, scale)
+        qkv = bias_after(self.qkv, normed) if form == "products" else self.qkv(normed)
+        return tokens + gate * bias_after(self.proj, attend_windows(qkv, self.heads, form))
 
 
 class Mlp(nn.Module):
@@ -210,7 +212,7 @@ class Mlp(nn.Module):
         """Tokens [N, W, L, D], modulation [N, 6*D] to [N, W, L, D]."""
         *_, shift, scale, gate = rows(modulation, 6)
         hidden = linear_gelu(self.fc1, modulated(tokens, shift, scale), gelu)
-        return tokens + gate * self.fc2(hidden)
+        return tokens + gate * bias_after(self.fc2, hidden)
 
 
 class Decode(Linear):
