@@ -63,6 +63,7 @@ def command(
             found, this_changed = _mend(path, found, diff=diff)
             changed |= this_changed
         findings += found
+    findings = list(dict.fromkeys(findings))  # what is wrong with a `--set` is wrong with it for every spec
     if not diff:
         sys.stdout.write(_rendered(findings, format, [STDIN_NAME if path == STDIN else str(path) for path in paths]))
     sys.stdout.flush()

@@ -93,6 +93,13 @@ def test_standard_input_is_checked(
     assert "- is standard input" in capsys.readouterr().err
 
 
+def test_a_wrong_override_is_said_once_for_all_specs(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", EMOJI, str(broken), "--set", "sample.steps=x", "--format", "concise"]) == 1
+    out, err = capsys.readouterr()
+    assert [line.partition(": ")[0] for line in out.splitlines()] == ["--set sample.steps=x:1:14", f"{broken}:29:25"]
+    assert err == "2 files checked: 2 errors\n"
+
+
 @pytest.mark.parametrize("command", ["show", "cost", "timeline", "graph", "estimate --gpu h100"])
 def test_standard_input_is_described(
     command: str, broken: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

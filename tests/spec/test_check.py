@@ -63,6 +63,11 @@ def test_a_file_with_ten_mistakes_of_different_kinds_shows_them_all() -> None:
     ]
 
 
+def test_the_file_of_the_picture_in_the_readme_has_eleven_mistakes() -> None:
+    found = check_file(SPECS.parent / "docs" / "pictures" / "mistakes.yaml").diagnostics
+    assert len({finding.code for finding in found}) == len(found) == 11
+
+
 def paths_of(text: str) -> list[tuple[str | int, ...]]:
     tree, _ = compose(SourceFile("t", text))
     assert tree is not None
