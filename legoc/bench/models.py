@@ -131,6 +131,7 @@ def models(request: Request, store: WeightStore) -> Iterator[Model]:
         backend=request.own_backend(request.build),
         extra_programs=request.extra_programs,
         cuda_graphs=request.graphs(),
+        fp8=request.fp8,
     )
     yield from stack_models(manifest.name, "stack", stack, given, request.levels)
     for peer in request.peers:

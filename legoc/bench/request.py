@@ -23,6 +23,7 @@ from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, noise_levels
 from legoc_runtime.contract.stack import BrickShape, EdmConstants, StackShape
 from legoc_runtime.errors import UsageError
+from legoc_runtime.link.opt_in.fp8 import Fp8, fp8_for
 
 PLAIN = "plain"
 
@@ -80,6 +81,7 @@ class Request:
         backend: name of the backend.
         trust_native: whether to run the native code of builds.
         cuda_graphs: whether small batches are launched as graphs.
+        fp8: bricks of the stack that multiply in 8 bits, or None; peers never do.
         repeats: rounds.
         command: as it was typed.
         notes: what a reader has to know of the peers.
@@ -98,6 +100,7 @@ class Request:
     backend: str
     trust_native: bool
     cuda_graphs: bool
+    fp8: Fp8 | None
     repeats: int
     command: str
     notes: tuple[str, ...]
@@ -149,6 +152,7 @@ def make_request(
     backend: str = "auto",
     trust_native: bool = False,
     cuda_graphs: bool = False,
+    fp8: str | None = None,
     repeats: int = 7,
     command: str = "",
 ) -> Request:
@@ -167,6 +171,7 @@ def make_request(
         backend: `auto`, or a backend by name.
         trust_native: run the native code of builds, which some backends do.
         cuda_graphs: launch small batches as graphs.
+        fp8: bricks of the stack that multiply in 8 bits: ids joined by commas, or `large`.
         repeats: rounds, 1 or more.
         command: as it was typed, for the record.
 
@@ -194,6 +199,12 @@ def make_request(
     reached = dict.fromkeys(configuration for table in tables for configuration in table.distinct())
     missing = [found for found in reached if found not in manifest.configurations]
     notes: list[str] = []
+    eight = None if fp8 is None else fp8_for(fp8, shape, where, choose_dtype(dtype))
+    if eight is not None:
+        notes.append(
+            f"{', '.join(eight.bricks)} of `{manifest.name}` multiply in 8-bit floats; peers and the machine's own "
+            f"products are {dtype}"
+        )
     return Request(
         path=path,
         manifest=manifest,
@@ -208,6 +219,7 @@ def make_request(
         backend=choice.backend.name,
         trust_native=trust_native,
         cuda_graphs=cuda_graphs,
+        fp8=eight,
         repeats=repeats,
         command=command,
         notes=tuple(notes if choice.reason is None else [f"backend {choice.reason}", *notes]),

@@ -56,6 +56,15 @@ def command(
         bool,
         Option("--cuda-graphs", help="On CUDA: launch calls of up to 32 rows as one graph each, for small batches."),
     ] = False,
+    fp8: Annotated[
+        str | None,
+        Option(
+            metavar="BRICKS",
+            help="The stack's blocks in these bricks (ids joined by commas, or `large`) multiply in 8-bit floats, but "
+            "not its peers; GPUs from compute capability 9.0 on, with --dtype bf16. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
     repeats: Annotated[int, Option(min=1, help="Rounds in which everything takes its turn.")] = 7,
     steps: Annotated[
         int | None, Option(help="Noise levels of the schedule. [default: the spec's]", show_default=False)
@@ -86,7 +95,7 @@ def command(
 
     given: dict[str, object] = {"peer": peer, "policy": skip_policy, "batch": batch, "dtype": dtype, "device": device}
     given |= {"backend": backend, "repeats": repeats, "steps": steps, "guidance": guidance, "set": overrides}
-    given |= {"trust-native": trust_native, "cuda-graphs": cuda_graphs}
+    given |= {"trust-native": trust_native, "cuda-graphs": cuda_graphs, "fp8": fp8}
     request = make_request(
         path,
         overrides=overrides or (),
@@ -100,6 +109,7 @@ def command(
         backend=backend,
         trust_native=trust_native,
         cuda_graphs=cuda_graphs,
+        fp8=fp8,
         repeats=repeats,
         command=typed(path, given),
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from legoc_runtime.contract.manifest import Manifest
     from legoc_runtime.contract.policy import Configuration
     from legoc_runtime.contract.program import Program
+    from legoc_runtime.link.opt_in.fp8 import Fp8
     from legoc_runtime.sampling.record import Source
     from legoc_runtime.stack import BrickStack
 
@@ -53,6 +54,7 @@ class StackSource:
         device: torch.device,
         dtype: torch.dtype,
         cuda_graphs: CudaGraphs | None = None,
+        fp8: Fp8 | None = None,
     ) -> BrickStack:
         """Read the weights of the bricks that these configurations run.
 
@@ -70,6 +72,7 @@ class StackSource:
             dtype=dtype,
             extra_programs=self.missing_programs(configurations),
             cuda_graphs=cuda_graphs,
+            fp8=fp8,
         )
 
     def record(self, dtype: str = "float32") -> Source:

@@ -96,6 +96,8 @@ def test_half_precision(dtype: str, spec: Path, capsys: pytest.CaptureFixture[st
         (["--batch", "0"], "--batch"),
         (["--repeats", "0"], "--repeats"),
         (["--cuda-graphs", "--device", "cpu"], "CUDA graphs need a CUDA device"),
+        (["--fp8", "large"], "no brick is as wide as 1024"),
+        (["--fp8", "nope"], "there is no brick `nope`"),
         (["--backend", "aoti", "--trust-native"], "backend `aoti` runs the native code of a build, and none was given"),
         (["--json", "-o", "somewhere"], "-o writes bench.json already"),
         (["--peer", "diffusers-dit"], ""),  # no DiT of that width, or no diffusers: refused either way

@@ -146,7 +146,7 @@ def test_the_sampling_hash_is_of_what_decides_pictures(written: str, counts: boo
     assert changed == (["sampling"] if counts else [])
 
 
-OF_THE_MACHINE = {"device", "backend", "trust_native", "cuda_graphs", "dtype", "quiet"}
+OF_THE_MACHINE = {"device", "backend", "trust_native", "cuda_graphs", "fp8", "dtype", "quiet"}
 OF_THE_CALL = {"out", "resume", "overwrite", "overrides"}
 """What ARCHITECTURE leaves to flags alone."""
 

@@ -17,6 +17,7 @@ from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import UsageError
 from legoc_runtime.link.link import argument_dtype, bricks_in, link
+from legoc_runtime.link.opt_in.fp8 import Fp8, Fp8Products
 from legoc_runtime.link.split import split
 from legoc_runtime.stack.conditioning import Conditioning
 from legoc_runtime.stack.mixed import configurations_at, grouped
@@ -42,6 +43,10 @@ class BrickStack:
         backend: `auto`, `eager`, `inductor`, or a Backend.
         extra_programs: programs of configurations that the build does not hold.
         cuda_graphs: replays small batches as CUDA graphs.
+        fp8: bricks whose blocks multiply in 8-bit floats; backends `eager` and `inductor`.
+
+    Raises:
+        UsageError: 8-bit products were asked for and cannot run here.
 
     Attributes:
         manifest: the build.
@@ -59,12 +64,16 @@ class BrickStack:
         backend: str | Backend = "eager",
         extra_programs: Iterable[Program] = (),
         cuda_graphs: CudaGraphs | None = None,
+        fp8: Fp8 | None = None,
     ) -> None:
         self.manifest = manifest
         self.store = store
         self.backend: Backend = choose_backend(backend).backend if isinstance(backend, str) else backend
         self.weights_file: WeightsFile | None = None
         self._cuda_graphs = cuda_graphs
+        if fp8 is not None and self.backend.name not in ("eager", "inductor"):
+            raise UsageError(f"backend `{self.backend.name}` has no 8-bit products", help="take eager or inductor")
+        self._fp8 = None if fp8 is None else Fp8Products(store, fp8)
         self.unread_bytes = 0
         self._programs = {program.bricks: program for program in manifest.programs if program.name != TRAINING}
         self._linked: dict[Configuration, _Linked] = {}
@@ -264,7 +273,7 @@ class BrickStack:
             graph = link(parts.body, self.store)
             # a few small products, mostly computed ahead: as linked, they are the same bits under every backend
             conditioning = Conditioning(link(parts.conditioning, self.store), len(parts.crossing))
-            body = self.backend.compile(graph)
+            body = self.backend.compile(graph if self._fp8 is None else self._fp8.apply(graph))
             if self._cuda_graphs is not None:
                 body = self._cuda_graphs.wrap(body, lambda: self.store.generation)
             self._linked[configuration] = _Linked(graph, conditioning, body)

@@ -15,6 +15,7 @@ from legoc_runtime.contract.policy import tabulate
 from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.schedule import noise_levels
 from legoc_runtime.errors import UsageError
+from legoc_runtime.link.opt_in.fp8 import Fp8, fp8_for
 from legoc_runtime.stack.brick_stack import BrickStack
 from legoc_runtime.store import WeightStore
 
@@ -32,6 +33,7 @@ def load(
     bricks: Collection[str] | None = None,
     extra_programs: Iterable[Program] = (),
     cuda_graphs: bool = False,
+    fp8: str | None = None,
 ) -> BrickStack:
     """Load a stack with its weights. Runs no code from `path`, unless a native backend is asked for and trusted.
 
@@ -48,6 +50,8 @@ def load(
         bricks: only these bricks are loaded, instead of what a policy says.
         extra_programs: programs of configurations that the build does not hold.
         cuda_graphs: replay calls of up to 32 rows as CUDA graphs; needs a CUDA device.
+        fp8: bricks whose blocks multiply in 8-bit floats: ids joined by commas, or `large`. Opt-in, since it changes
+            estimates by more than rounding; needs a GPU of compute capability 9.0 and bfloat16.
 
     Raises:
         UsageError: there is nothing to load there, no such policy or brick, or the backend cannot run here or is not
@@ -73,6 +77,7 @@ def load(
         dtype=dtype,
         extra_programs=extra_programs,
         cuda_graphs=graphs,
+        fp8=None if fp8 is None else fp8_for(fp8, manifest.shape, torch.device(device), dtype),
     )
 
 
@@ -86,6 +91,7 @@ def load_bricks(
     dtype: torch.dtype = torch.float32,
     extra_programs: Iterable[Program] = (),
     cuda_graphs: CudaGraphs | None = None,
+    fp8: Fp8 | None = None,
 ) -> BrickStack:
     """A stack over the weights of a file, or of some of its bricks; the rest of the file is not read.
 
@@ -96,7 +102,9 @@ def load_bricks(
     store = WeightStore(manifest.shape, device=device, dtype=dtype, bricks=bricks)
     partly = store.bricks != manifest.shape.ids
     store.load(read_tensors(file, store.weights if partly else None))
-    stack = BrickStack(manifest, store, backend=backend, extra_programs=extra_programs, cuda_graphs=cuda_graphs)
+    stack = BrickStack(
+        manifest, store, backend=backend, extra_programs=extra_programs, cuda_graphs=cuda_graphs, fp8=fp8
+    )
     stack.weights_file = file
     stack.unread_bytes = unread_bytes(file, store.weights) if partly else 0
     return stack

@@ -5,11 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
+from legoc.__main__ import main
 from legoc.lower.program import lower_sampling
+from legoc_runtime.backends.eager import Eager
 from legoc_runtime.backends.inductor import Inductor
 from legoc_runtime.errors import UsageError
 from legoc_runtime.link.link import bricks_in, link
 from legoc_runtime.link.opt_in.fp8 import Fp8, Fp8Linear, Fp8Products, large_bricks, parse_fp8
+from legoc_runtime.stack import BrickStack
+from tests.cli.small_run import write_run
+from tests.stack.conditioned import brick_stack
 from tests.stacks import batch, random_store, stack
 
 SHAPE = stack()
@@ -92,6 +97,28 @@ def test_it_is_refused_where_the_hardware_is_missing_and_for_odd_widths():
     store = random_store(odd)
     with pytest.raises(UsageError, match="multiples of 16, not 40 and 120"):
         Fp8Products(store, TOP).apply(link(lower_sampling(odd, odd.ids), store))
+
+
+def test_a_stack_samples_in_8_bits_and_native_backends_refuse():
+    plain = brick_stack(SHAPE)
+    eight = BrickStack(plain.manifest, plain.store, fp8=TOP)
+    arguments, lower = batch(SHAPE, 2), ("windows", "parts")
+    with torch.no_grad():
+        assert 1e-4 < relative(eight(*arguments), plain(*arguments)) < 0.05
+        assert torch.equal(eight(*arguments, configuration=lower), plain(*arguments, configuration=lower))
+
+    class Native(Eager):
+        name = "aoti"
+
+    with pytest.raises(UsageError, match="backend `aoti` has no 8-bit products"):
+        BrickStack(plain.manifest, plain.store, backend=Native(), fp8=TOP)
+
+
+def test_the_command_refuses_it_without_the_hardware(tmp_path, capsys):
+    run = write_run(tmp_path / "run")
+    assert main(["sample", str(run), "--fp8", "image", "--device", "cpu", "--backend", "eager"]) == 2
+    assert "not a cpu device" in capsys.readouterr().err
+    assert not (run / "samples").exists()
 
 
 def test_bricks_are_named_or_chosen_by_size():

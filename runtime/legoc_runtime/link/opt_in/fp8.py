@@ -47,6 +47,23 @@ def large_bricks(shape: StackShape) -> tuple[str, ...]:
     )
 
 
+def fp8_for(text: str, shape: StackShape, device: torch.device, dtype: torch.dtype) -> Fp8:
+    """What was asked for, where it can run.
+
+    Args:
+        text: as in `parse_fp8`.
+        shape: the stack.
+        device: where it will run.
+        dtype: type of the store.
+
+    Raises:
+        UsageError: there is no such brick, none is large, or the hardware is missing.
+    """
+    fp8 = parse_fp8(text, shape)
+    _require(device, dtype)
+    return fp8
+
+
 def parse_fp8(text: str, shape: StackShape) -> Fp8:
     """`large`, or ids joined by commas.
 
@@ -63,6 +80,11 @@ def parse_fp8(text: str, shape: StackShape) -> Fp8:
     return Fp8(bricks)
 
 
+def _require(device: torch.device, dtype: torch.dtype) -> None:
+    if lack := fp8_lack(device, dtype):
+        raise UsageError(lack, help="leave fp8 out, or take --device cuda --dtype bf16 on such a GPU")
+
+
 class Fp8Products:
     """Rewrites linked sampling modules, which share one set of 8-bit weights; the store's leaves stay as they are.
 
@@ -75,8 +97,8 @@ class Fp8Products:
     """
 
     def __init__(self, store: WeightStore, fp8: Fp8) -> None:
-        if not fp8.emulated and (lack := fp8_lack(store.device, store.dtype)):
-            raise UsageError(lack, help="leave fp8 out, or take --device cuda --dtype bf16 on such a GPU")
+        if not fp8.emulated:
+            _require(store.device, store.dtype)
         self._store = store
         self._bricks = fp8.bricks
         self._halves: dict[str, Fp8Attend | Fp8Mlp] = {}
