@@ -55,6 +55,9 @@ from legoc_runtime.store import BRICK_PREFIX, WeightStore
 
 Arguments = tuple[Any, ...]
 
+BETWEEN_BRICKS = "_AND_"
+"""Joins the ids of bricks to a name. No id has a capital letter, so that no two sets of bricks have one name."""
+
 
 def link(program: Program, store: WeightStore) -> fx.GraphModule:
     """The module of a program, over the store.
@@ -202,7 +205,7 @@ class _Linker:
         self._leaf(op, target, (self.values[op.tokens],))
 
     def _modulate_together(self, op: ModulateTogether) -> None:
-        name = "_".join(op.bricks)
+        name = BETWEEN_BRICKS.join(op.bricks)
         layers = [layer for brick in op.bricks for layer in self.store.adaln_layers(brick)]
         self.modules[target := f"modulate.{name}"] = JointModulate(layers, self.store.derived, f"modulation of {name}")
         self._leaf(op, target, (self.values[op.condition],))

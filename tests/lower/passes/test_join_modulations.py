@@ -52,10 +52,24 @@ def test_its_weights_are_a_view_of_the_store():
     before = module(*batch(SHAPE, 2)).detach()
     with torch.no_grad():
         module(*batch(SHAPE, 2))
-        held = store.derived("modulation of windows_parts_whole.weight", lambda: pytest.fail("not kept"))
+        held = store.derived("modulation of windows_AND_parts_AND_whole.weight", lambda: pytest.fail("not kept"))
         assert held.data_ptr() == store.weights["bricks.windows.blocks.0.adaln.weight"].data_ptr()
         assert held.untyped_storage().nbytes() == held.nbytes
         torch.testing.assert_close(module(*batch(SHAPE, 2)), before)
+
+
+@torch.no_grad()
+def test_products_of_different_bricks_never_share_a_name():
+    """Underscores are common in ids: `a` and `b` together are not the brick `a_b`, in one module or over one store."""
+    ids = ("a", "b", "c", "a_b")
+    sizes = {"receptive_fields": (2,) * 4, "depths": (1,) * 4, "widths": (16, 16, 16, 32), "train_patches": (1.0,) * 4}
+    shape = stack((4,) * 4, grid=(8, 8), heads=2, ids=ids, **sizes)
+    store = random_store(shape, dtype=torch.float64)
+    arguments = batch(shape, 2, dtype=torch.float64)
+    for configuration in (("a_b",), ("a", "b"), ("a", "b", "a_b")):
+        plain = link(lower_sampling(shape, configuration), store)(*arguments)
+        ours = link(applied(lower_sampling(shape, configuration), shape, [JoinModulations()]), store)(*arguments)
+        torch.testing.assert_close(ours, plain, rtol=0, atol=1e-12)
 
 
 def test_blocks_get_contiguous_modulations():
