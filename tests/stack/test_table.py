@@ -142,6 +142,17 @@ def test_what_a_table_does_not_hold_is_conditioned_directly_and_counted():
 
 
 @torch.no_grad()
+def test_a_label_without_a_row_never_reads_the_row_of_another_level():
+    """Where nobody looks at labels first, since that would wait for a device, the look-up itself must fail."""
+    table = brick_stack().tabulate(CALLS, [0, 1])
+    table.values(*_call(0), torch.zeros(8, dtype=torch.int64))
+    held = table._rows[ALL]
+    for start in held.starts.values():
+        with pytest.raises(RuntimeError, match="out of DATA bounds"):
+            held.take(start + table._label_rows[torch.tensor([5])])
+
+
+@torch.no_grad()
 def test_images_at_several_levels_are_looked_up_in_a_table_that_is_held_whole():
     stack = brick_stack()
     sigma = torch.tensor([LEVELS[i] for i in (0, 3, 0, 7, 1, 2, 4, 5)])

@@ -21,6 +21,10 @@ from legoc_runtime.store import WeightStore
 DEFAULT_TABLE_BYTES = 256 * 2**20
 """How much a table holds at a time unless told otherwise."""
 
+NO_ROW = 1 << 30
+"""Row of a label that a table does not hold: past its end whatever row it is added to, in the 32 bits of CUDA's kernels
+too, so that a look-up fails and never finds the row of another."""
+
 Call: TypeAlias = tuple[Configuration, float]
 """A configuration and the noise level at which it will run."""
 
@@ -160,7 +164,7 @@ class ModulationTable:
             return starts
         of_label = self._label_rows[labels]
         # on a GPU the look would wait for the device; there a label without a row fails in `index_select`
-        if labels.device.type == "cpu" and bool((of_label < 0).any()):
+        if labels.device.type == "cpu" and bool((of_label == NO_ROW).any()):
             return None
         return starts + of_label
 
@@ -228,12 +232,12 @@ class ModulationTable:
 
 
 def _label_rows(store: WeightStore, labels: Sequence[int]) -> Tensor:
-    """Label -> its row among `labels`, -1 for a label that is not one of them: [classes + 1], on the store's device."""
+    """Label -> its row among `labels`, `NO_ROW` for one that is not there: [classes + 1], on the store's device."""
     classes = store.shape.classes
     if classes is None or not labels or not 0 <= min(labels) <= max(labels) <= classes:
         last = "none" if classes is None else f"0 to {classes}, which is the null label"
         raise UsageError(f"a table of labels {sorted(labels)} does not fit a stack whose labels are {last}")
-    rows = torch.full((classes + 1,), -1, dtype=torch.int64)
+    rows = torch.full((classes + 1,), NO_ROW, dtype=torch.int64)
     rows[list(labels)] = torch.arange(len(labels))
     return rows.to(store.device)
 
