@@ -96,6 +96,8 @@ def command(
         return
     if json and print_after:
         raise UsageError("--print-after prints text, and --json one JSON document", help="leave one of them out")
+    if absent := sorted({*(print_after or ())} & {*(disable or ())}):
+        raise UsageError(f"pass `{absent[0]}` is disabled, so there is nothing after it", help="leave one of both out")
     log = PassLog(print_after or ())
     manifest, spec_text = compile_spec(
         load_spec(spec, overrides or ()), policies=policy or (), steps=steps, disable=disable or (), observe=log

@@ -117,6 +117,15 @@ def test_auto_takes_eager_and_says_why_without_a_compiler(monkeypatch):
         choose_backend("inductor")
 
 
+def test_triton_needs_a_c_compiler_too(monkeypatch):
+    found = {"g++"}
+    monkeypatch.setattr(shutil, "which", lambda name: name if name in found else None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert Inductor().available() == "there is no C compiler (gcc or clang)"
+    found.add("gcc")
+    assert Inductor().available() is None
+
+
 def test_an_unknown_backend_is_refused():
     with pytest.raises(UsageError, match="no backend `tvm`"):
         choose_backend("tvm")

@@ -112,6 +112,8 @@ def test_a_pass_that_stumbles_is_told_with_the_users_line_and_a_way_out(capsys, 
 def test_what_cannot_be_is_refused_with_what_to_do(capsys):
     assert "did you mean `share-equal`?" in refused(capsys, "--print-after", "share-equl")
     assert "did you mean `share-equal`?" in refused(capsys, "--disable", "shareequal")
+    both = ("--disable", "share-equal", "--print-after", "share-equal")
+    assert "`share-equal` is disabled, so there is nothing after it" in refused(capsys, *both)
     assert "without it a configuration would compute" in refused(capsys, "--disable", "eliminate-dead")
     assert "leave one of them out" in refused(capsys, "--json", "--print-after", "all")
     assert "takes a build directory alone" in refused(capsys, "--check", "--time-passes")

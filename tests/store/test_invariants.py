@@ -11,7 +11,7 @@ from itertools import chain
 import pytest
 import torch
 
-from legoc.lower.program import lower_training
+from legoc.lower.pipeline import choose, training_program
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.stack import BrickStack, TrainingStack
 from legoc_runtime.store import WeightStore
@@ -32,7 +32,7 @@ class Everything:
         self.store = random_store(SHAPE)
         self.sampling = brick_stack(SHAPE, backend=backend, store=self.store)
         manifest = self.sampling.manifest
-        training = lower_training(SHAPE, TrainSettings())
+        training = training_program(SHAPE, TrainSettings(), choose())
         with_training = type(manifest)(**{**vars(manifest), "programs": (*manifest.programs, training)})
         self.training = TrainingStack(with_training, self.store, backend=backend)
         self.arguments = batch(SHAPE, 2)

@@ -102,13 +102,12 @@ class Inductor:
         self._decoders: dict[tuple[int, int, str, bool], DecodeFunction] = {}
 
     def available(self) -> str | None:
-        """None, or that there is no C++ compiler (CPU needs one; CUDA brings Triton)."""
-        if torch.cuda.is_available():
+        """None, or that there is no compiler: of C++ for code on CPUs, of C for what launches Triton's kernels."""
+        cuda = torch.cuda.is_available()
+        given, known = ("CC", ("gcc", "clang")) if cuda else ("CXX", ("g++", "clang++", "c++"))
+        if any(shutil.which(compiler) for compiler in (os.environ.get(given), *known) if compiler):
             return None
-        compilers = [os.environ.get("CXX") or "", "g++", "clang++", "c++"]
-        if any(shutil.which(compiler) for compiler in compilers if compiler):
-            return None
-        return "there is no C++ compiler (g++ or clang++)"
+        return f"there is no {'C' if cuda else 'C++'} compiler ({' or '.join(known[:2])})"
 
     def compile(self, module: fx.GraphModule, *, training: bool = False) -> Module:
         """The module with each block replaced by its compiled region; results agree within rounding."""
