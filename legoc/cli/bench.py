@@ -47,10 +47,10 @@ def command(
     batch: Annotated[int, Option(min=1, help="Rows of one evaluation; with guidance an image takes two.")] = 8,
     dtype: Annotated[str, Option(help="float32, bf16 or fp16.")] = "float32",
     device: Annotated[str, Option(help="auto, cpu, or cuda.")] = "auto",
-    backend: Annotated[str, Option(help="auto, eager, inductor, or aoti.")] = "auto",
+    backend: Annotated[str, Option(help="auto, eager, inductor, aoti, or tensorrt.")] = "auto",
     trust_native: Annotated[
         bool,
-        Option("--trust-native", help="Run the native code in the build, as aoti does; you know who built it."),
+        Option("--trust-native", help="Run the native code in the build (aoti, tensorrt); you know who built it."),
     ] = False,
     cuda_graphs: Annotated[
         bool,
