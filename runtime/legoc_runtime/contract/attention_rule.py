@@ -18,10 +18,11 @@ do not take, go through SDPA.
 MAX_PACKED_WINDOW = 16
 """Longest window, in tokens, that the packed kernels take."""
 
-SHORT_WINDOW = 8
-"""Longest window, in tokens, for which element-wise products beat a matrix kernel once fused.
+SHORT_WINDOW = 12
+"""Longest window, in tokens, for which element-wise products beat a matrix kernel once fused, on a CPU.
 
-Measured on two CPU cores (benchmarks/2026-11-23_short-windows_2-core-cpu.md): at 4 tokens they do, at 16 they do not.
+Measured (benchmarks/2026-11-23_short-windows-key-by-key_2-core-cpu.md): at 12 tokens they take half of the time or
+somewhat more, at 16 as much or more. With a backward pass they cross at the same length.
 """
 
 
@@ -34,7 +35,7 @@ def attention_form(
         tokens: tokens of a window.
         device: where it runs.
         fused: whether a compiler fuses element-wise operations; unfused, `products` would write [W, heads, L, L, d].
-        training: whether a backward pass follows.
+        training: whether a backward pass follows; the form is the same, and the sentence of `why` says which it is.
         kernels: whether our own CUDA kernels can be compiled; Triton comes with PyTorch's CUDA builds for Linux.
     """
     return _choose(tokens, device, fused, training, kernels)[0]
