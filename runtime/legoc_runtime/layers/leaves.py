@@ -72,9 +72,9 @@ class LabelLinear(nn.Module):
 
     def forward(self, label: Tensor) -> Tensor:
         """Label [N] to [N, width]."""
-        null = (label == self.weight.shape[0])[:, None]
-        rows = self.weight[label.clamp(max=self.weight.shape[0] - 1)]
-        return rows.masked_fill(null, 0.0) + self.bias
+        null = label == self.weight.shape[0]
+        rows = self.weight[label.masked_fill(null, 0)]
+        return rows.masked_fill(null[:, None], 0.0) + self.bias
 
 
 class Conditioning(nn.Module):

@@ -175,7 +175,8 @@ class BrickStack:
 
         Raises:
             UsageError: the stack has no such configuration, or not its weights; it has no classes but got labels; a
-                label is none of its classes; or an argument has another shape.
+                label on the CPU is none of its classes (on a GPU the device stops at such a label: looking at it
+                would wait for the device at every evaluation); or an argument has another shape.
         """
         configuration = self.shape.ids if configuration is None else configuration
         module = self._module(configuration)
