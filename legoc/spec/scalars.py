@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 ScalarValue = str | int | float | bool | None
 
@@ -29,7 +30,8 @@ def resolve_plain(text: str) -> ScalarValue:
     return text
 
 
-def value_ranges(source: str, start: int, value: str, style: str | None) -> list[tuple[int, int]]:
+@lru_cache(maxsize=1)  # one scalar may be asked for the place of each of its many faults
+def value_ranges(source: str, start: int, value: str, style: str | None) -> tuple[tuple[int, int], ...]:
     """Where every character of a scalar's value stands in the file: (start, end) offsets; one more for what follows.
 
     YAML changes only white space and escapes between a file and a value, so that all other characters can be paired in
@@ -51,7 +53,7 @@ def value_ranges(source: str, start: int, value: str, style: str | None) -> list
         at, length = _next(source, at, character, style)
         ranges.append((at, at + length))
         at += length
-    return [*ranges, (at, at)]
+    return (*ranges, (at, at))
 
 
 def _next(source: str, at: int, character: str, style: str | None) -> tuple[int, int]:
