@@ -2,12 +2,12 @@
 
 A block (attention and MLP halves) is compiled once for each distinct signature and called for every block that has it,
 whichever configuration it stands in, so that a further configuration costs nothing to compile. Final layers are
-compiled likewise, which halves their time; the embedding gains nothing, and the rest is a few pure moves a brick. The
-compiled callables live in this object and in the modules that it returns; `block.compile()` would change the store's
+compiled likewise. The embedding, one product, stays as it is, and the rest is a few pure moves a brick. The compiled
+callables live in this object and in the modules that it returns; `block.compile()` would change the store's
 own modules for everybody.
 
-Sizes: a block is compiled for every batch and every number of windows at once. That was measured to run as fast as code
-for one size. A size of 1 is compiled apart, since it broadcasts. Training compiles for the sizes that it sees.
+Sizes: a block is compiled for every batch and every number of windows at once, so that a further one compiles nothing.
+A size of 1 is compiled apart, since it broadcasts. Training compiles for the sizes that it sees.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ def forward_launch(tokens: int, head_dim: int, element_bytes: int) -> Launch:
     """The forward kernel for windows of `tokens` tokens.
 
     Blocks are as large as registers hold without spilling, read off the machine code for compute capability 9.0; 8
-    windows and 2 warps for 4 tokens and 72 features are what was fastest on an H100.
+    windows and 2 warps for 4 tokens and 72 features are what a prototype on an H100 took. These kernels were
+    never timed (docs/unverified.md).
     """
     padded = _padded(head_dim)
     if tokens <= packed_tokens.MAX_TOKENS:

@@ -1,8 +1,8 @@
 """Opt-in: the four products of every block of chosen bricks in 8-bit floats, for sampling on Hopper GPUs or later.
 
 A product is off by up to 4.5% of its magnitude (`layers/fp8.py:TOLERANCE`); what that makes of an estimate depends on
-the stack: `benchmarks/fp8_error.py` measures it. On an H100 the products of an XL block take 1.03 ms instead of 1.51 at
-32,768 tokens, and gain nothing at 2,048. Modulation, embedding and final layers stay as they are.
+the stack: `benchmarks/fp8_error.py` measures it. Its speed was never seen
+(docs/unverified.md). Modulation, embedding and final layers stay as they are.
 
 The 8-bit weights are derived: made from the store's, kept beside them (one byte more a weight), and made again in place
 when the store's generation has moved.
