@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, cast
 
-from legoc.cli.options import Overrides, overridden
+from legoc.cli.options import Overrides, overridden, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 from legoc_runtime.errors import RunError, UsageError
@@ -86,6 +86,7 @@ def command(
     Two savings are said apart: against the same stack in full, and against each peer (a DiT among them) at the same
     number of evaluations. The machine's own matrix products are timed in the same rounds, as the yardstick.
     """
+    refuse_stdin(path, "bench")
     if out is not None and json:
         raise UsageError(f"-o writes {FILES[1]} already", help="leave --json out")
     if out is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from legoc.cli.build_native import BackendOption, DeviceOption, DtypeOption, add_native, target_of
-from legoc.cli.options import Overrides
+from legoc.cli.options import Overrides, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 from legoc_runtime.errors import UsageError
@@ -79,6 +79,7 @@ def command(
     from legoc.driver import check_build, compile_path, compile_spec
     from legoc.spec import load_spec
 
+    refuse_stdin(spec, "build")
     if check:
         others = (out, policy, steps, print_after, disable, overrides, backend, device, dtype)
         if any(given is not None for given in others) or dry_run or time_passes or json:

@@ -49,7 +49,7 @@ def command(
     what: Annotated[
         list[str],
         Argument(
-            metavar="A B | REV...[REV] [-- PATH...]",
+            metavar="A B | REV[...REV] [-- PATH]",
             help="Two of: a spec, a build, a run, a checkpoint, a .safetensors file, REV:path, - for standard input. "
             "Or one revision of git against what is there now, or two, with the specs to compare.",
             show_default=False,

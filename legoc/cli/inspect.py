@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from legoc.cli.options import refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 from legoc_runtime.errors import RunError
@@ -35,6 +36,7 @@ def command(
     from legoc.driver import BUILD_AGAIN
     from legoc.inspection.find import inspect_path
 
+    refuse_stdin(path, "inspect")
     with _talk() as progress:
         found = inspect_path(path, checksums=checksums, progress=progress)
     if json:

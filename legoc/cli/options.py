@@ -82,6 +82,24 @@ def read_spec(path: Path) -> SourceFile | Diagnostic:
     return source_of(sys.stdin.buffer.read(MAX_BYTES + 1), STDIN_NAME) if path == STDIN else read_source(path)
 
 
+def refuse_stdin(path: Path | None, command: str) -> None:
+    """Say of `-` that a command does not read it, rather than that there is no such file.
+
+    Args:
+        path: what the command was given.
+        command: its name.
+
+    Raises:
+        UsageError: it is `-`.
+    """
+    if path == STDIN:
+        raise UsageError(
+            f"legoc {command} does not read standard input",
+            help="write the spec to a file first; `check`, `fmt`, `show`, `cost`, `estimate`, `timeline` and `graph` "
+            "read - from standard input. A file of that name is ./-",
+        )
+
+
 def resolved_spec(path: Path, overrides: Sequence[str]) -> StackSpec:
     """The resolved spec of a file, or of standard input for `-`.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from legoc.cli.options import overridden
+from legoc.cli.options import overridden, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 
@@ -101,6 +101,7 @@ def command(
     Every call of the stack is held against the policy; samples.json keeps the trace.
     The directory is printed on stdout.
     """
+    refuse_stdin(path, "sample")
     flags = {"guidance": guidance, "steps": steps, "churn": churn}
     flags |= {"churn_min": churn_min, "churn_max": churn_max, "churn_noise": churn_noise}
     flags |= {"skip_policy": skip_policy, "seeds": seeds, "classes": classes, "batch": batch, "ema": _as_in_specs(ema)}

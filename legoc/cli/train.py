@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
-from legoc.cli.options import Overrides, count, overridden
+from legoc.cli.options import Overrides, count, overridden, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 
@@ -64,6 +64,7 @@ def command(
     from legoc_runtime.data import open_dataset
     from legoc_runtime.training import train
 
+    refuse_stdin(path, "train")
     progress = open_progress(quiet)
     source, manifest, spec_text = _build(path, overrides or (), progress)
     counts = {"images": images, "batch": batch, "snapshot_images": snapshot_images, "log_images": log_images}

@@ -36,6 +36,9 @@ _EXPECTED = (
 """How the validator under typer words what is wrong, and how this project does."""
 
 
+_BRACES = re.compile(r"^\{(.*)\}(?=(\.\.\.)?$)")
+
+
 class _Command(typer.core.TyperCommand):
     """A command that refuses a command line in the words of this project."""
 
@@ -47,6 +50,10 @@ class _Command(typer.core.TyperCommand):
             for theirs, ours in _EXPECTED:
                 error.message = theirs.sub(ours, error.message)
             raise _EscapedError(_refusal(error.format_message(), self.name or "")) from error
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What the usage line says: `SPEC...`, where typer has `{SPEC}...`."""
+        return [_BRACES.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
 
 
 def _refusal(message: str, command: str) -> UsageError:
@@ -93,7 +100,7 @@ def _for_typer(function: Callable[..., object]) -> Callable[..., object]:
         except (KeyboardInterrupt, OSError, EOFError) as error:
             raise _EscapedError(error) from error
 
-    hints = {name: _hint(hint) for name, hint in get_type_hints(function, include_extras=True).items()}
+    hints = {name: _hint(name, hint) for name, hint in get_type_hints(function, include_extras=True).items()}
     signature = inspect.signature(function)
     own = [parameter.replace(annotation=hints[name]) for name, parameter in signature.parameters.items()]
     guarded.__signature__ = signature.replace(parameters=own)
@@ -101,14 +108,14 @@ def _for_typer(function: Callable[..., object]) -> Callable[..., object]:
     return guarded
 
 
-def _hint(hint: Any) -> Any:
+def _hint(name: str, hint: Any) -> Any:
     if get_origin(hint) is not Annotated:
         return hint
     inner, declared = get_args(hint)
     match declared:
         case Argument():
             info = typer.Argument(
-                metavar=declared.metavar,
+                metavar=declared.metavar or name.upper(),
                 help=declared.help,
                 show_default=declared.show_default,
                 readable=False,  # a file that cannot be read is the command's to speak of
