@@ -51,6 +51,19 @@ def overridden(
     return replace(settings, **given), list(_said(settings, given, section, overrides))
 
 
+def known_sampler(name: str | None) -> str | None:
+    """What `--sampler` was given.
+
+    Raises:
+        UsageError: there is no such sampler.
+    """
+    from legoc_runtime.contract.samplers import SAMPLERS
+
+    if name is not None and name not in SAMPLERS:
+        raise UsageError(f"there is no sampler `{name}`", help=f"the samplers are {', '.join(SAMPLERS)}")
+    return name
+
+
 def _said(settings: object, given: Mapping[str, object], section: str, overrides: Sequence[str]) -> Iterator[str]:
     for name, value in given.items():
         before: object = getattr(settings, name)

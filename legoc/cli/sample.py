@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from legoc.cli.options import overridden, refuse_stdin
+from legoc.cli.options import known_sampler, overridden, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 
@@ -44,6 +44,9 @@ def command(
             help=f"One class (3), a list that seeds cycle through (0,3,5), balanced or random. {FROM_SPEC}",
             show_default=False,
         ),
+    ] = None,
+    sampler: Annotated[
+        str | None, Option(help=f"heun, euler, or dpmpp_2m; ddpm for DDPM stacks. {FROM_SPEC}", show_default=False)
     ] = None,
     guidance: Annotated[
         float | None,
@@ -102,7 +105,7 @@ def command(
     The directory is printed on stdout.
     """
     refuse_stdin(path, "sample")
-    flags = {"guidance": guidance, "steps": steps, "churn": churn}
+    flags = {"sampler": known_sampler(sampler), "guidance": guidance, "steps": steps, "churn": churn}
     flags |= {"churn_min": churn_min, "churn_max": churn_max, "churn_noise": churn_noise}
     flags |= {"skip_policy": skip_policy, "seeds": seeds, "classes": classes, "batch": batch, "ema": _as_in_specs(ema)}
     say = _Talk(quiet)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from legoc.draw.timeline import breaks_by_step, sigma_text
 from legoc_runtime.contract.policy import configuration_name
+from legoc_runtime.contract.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -21,7 +22,8 @@ SHOWN_BREAKS = 6
 def plan_lines(plan: Plan, macs_saved: float) -> list[str]:
     """The policy with its breaks, the configurations and what they save, the schedule."""
     table, settings = plan.table, plan.settings
-    lines = [f"{settings.steps} steps, {len(plan.evaluations)} evaluations, guidance {settings.guidance:g}"]
+    title = SAMPLERS[settings.sampler].title
+    lines = [f"{title}: {settings.steps} steps, {len(plan.evaluations)} evaluations, guidance {settings.guidance:g}"]
     if settings.churn:
         lines[0] += f", churn {settings.churn:g} from sigma {settings.churn_min:g} to {settings.churn_max:g}"
     if plan.skips_nothing:

@@ -11,8 +11,8 @@ from legoc.cost.memory import MemoryCost, memory
 from legoc.cost.peer import PEER_NAME, dit_xl_2
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Break, Configuration, Policy, TruthTable, tabulate
+from legoc_runtime.contract.samplers import Sampler
 from legoc_runtime.contract.schedule import Evaluation, Level, check_guidance, evaluations, noise_levels
-from legoc_runtime.contract.settings import Sampler
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import UsageError
 

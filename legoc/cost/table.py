@@ -8,11 +8,9 @@ from legoc.cost.counts import FLOPS_PER_MAC
 from legoc.cost.memory import BYTES
 from legoc.cost.report import BrickCost, Cost, PolicyCost
 from legoc_runtime.contract.policy import configuration_name
-from legoc_runtime.contract.settings import Sampler
+from legoc_runtime.contract.samplers import SAMPLERS
 
 _UNITS = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
-
-_SAMPLER_NAMES: dict[Sampler, str] = {"heun": "Heun", "ddpm": "DDPM"}
 
 FOOTNOTE = "MACs: multiply-accumulates of matrix products and attention, for one image; 1 MAC = 2 FLOPs."
 
@@ -100,7 +98,7 @@ def _training(cost: Cost) -> str:
 
 def _policies(cost: Cost) -> str:
     rows = "two rows each (guidance)" if cost.guided else "one row each"
-    sampler = _SAMPLER_NAMES[cost.sampler]
+    sampler = SAMPLERS[cost.sampler].title
     title = f"sampling: {sampler} over {cost.steps} noise levels, {cost.evaluations} evaluations, {rows}"
     peer = () if cost.peer is None else (f"vs {cost.peer.name}",)
     body = [row for policy in cost.policies for row in _policy_rows(policy, cost.steps)]

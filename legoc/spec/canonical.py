@@ -9,6 +9,7 @@ from dataclasses import asdict
 from legoc.spec.resolved import StackSpec
 from legoc.spec.scalars import resolve_plain
 from legoc_runtime.contract import predicate
+from legoc_runtime.contract.samplers import SAMPLERS
 from legoc_runtime.contract.stack import BrickShape
 
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./+-]*")
@@ -59,7 +60,7 @@ def _lines(spec: StackSpec) -> Iterator[str]:
     sample = spec.sample
     yield "sample:"
     yield from _entries(sampler=sample.sampler, steps=sample.steps, guidance=sample.guidance)
-    if sample.sampler == "heun":
+    if SAMPLERS[sample.sampler].churns:
         yield from _entries(churn=sample.churn, churn_min=sample.churn_min, churn_max=sample.churn_max)
         yield from _entries(churn_noise=sample.churn_noise)
     yield from _entries(skip_policy=sample.skip_policy)

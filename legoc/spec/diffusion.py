@@ -9,16 +9,14 @@ from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Label
 from legoc.spec.load import Loaded
 from legoc.spec.resolved import Path
+from legoc_runtime.contract.samplers import SAMPLERS, samplers_of
 from legoc_runtime.contract.schedule import MIN_SIGNAL, Level, alphas_cumprod, noise_levels
-from legoc_runtime.contract.settings import Sampler, SampleSettings
+from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.contract.stack import DdpmConstants, EdmConstants
 from legoc_runtime.contract.stack import Diffusion as Constants
 
 if TYPE_CHECKING:
     from legoc.spec.values import DiffusionKind
-
-SAMPLERS: dict[DiffusionKind, Sampler] = {"edm": "heun", "ddpm": "ddpm"}
-"""The sampler of each diffusion."""
 
 CONSTANTS: dict[DiffusionKind, tuple[str, ...]] = {
     "edm": ("sigma_data", "sigma_min", "sigma_max", "rho", "p_mean", "p_std"),
@@ -82,15 +80,25 @@ def _foreign_constants(loaded: Loaded, kind: DiffusionKind) -> Iterator[Diagnost
 
 def _foreign_sampling(loaded: Loaded, kind: DiffusionKind) -> Iterator[Diagnostic]:
     sample = loaded.written.sample
-    if sample is not None and sample.sampler not in (None, SAMPLERS[kind]):
+    if sample is None or loaded.is_broken("sample", "sampler"):
+        return
+    own = samplers_of(kind)
+    if sample.sampler is not None and sample.sampler not in own:
         message = f"the sampler `{sample.sampler}` belongs to {_OTHER[kind]}; the diffusion is {kind}"
-        help = f"write `sampler: {SAMPLERS[kind]}`, or remove it"
+        help = f"write `sampler: {own[0]}`, or remove it"
         yield _foreign(loaded, ("sample", "sampler"), message, help)
-    for key in _CHURN if kind == "ddpm" else ():
+    for key in _CHURN:
         path = ("sample", key)
-        if loaded.tree.has(path) and not loaded.is_broken(*path):
+        if not loaded.tree.has(path) or loaded.is_broken(*path):
+            continue
+        if kind == "ddpm":
             message = f"`{key}` belongs to Heun's sampler, so to edm; the diffusion is ddpm"
             yield _foreign(loaded, path, message, "remove it: DDPM's sampler adds the noise of its variance")
+        elif sample.sampler in own and not SAMPLERS[sample.sampler].churns:
+            message = f"`{key}` belongs to samplers that add noise, heun and euler; the sampler is {sample.sampler}"
+            chosen = [Label(loaded.span("sample", "sampler"), "the sampler is chosen here")]
+            span = loaded.tree.key(path) or loaded.span(*path)
+            yield report("LG111", message, span, secondary=chosen, help="remove it, or write `sampler: heun`")
 
 
 def _foreign(loaded: Loaded, path: Path, message: str, help: str) -> Diagnostic:

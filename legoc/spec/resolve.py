@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from legoc.spec.diffusion import SAMPLERS, kind_of, resolve_diffusion
+from legoc.spec.diffusion import kind_of, resolve_diffusion
 from legoc.spec.drafts import Draft, grid_of
 from legoc.spec.load import Loaded
 from legoc.spec.policies import Predicates
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.policy import Policy
+from legoc_runtime.contract.samplers import samplers_of
 from legoc_runtime.contract.settings import PretrainedSettings, SampleSettings, TrainSettings
 from legoc_runtime.contract.stack import BrickShape, DdpmConstants, StackShape
 
@@ -22,7 +23,7 @@ DEFAULT_LABEL_DROPOUT = 0.1
 def resolve_sample(loaded: Loaded) -> SampleSettings:
     """The `sample:` section; sampler and skip policy are the diffusion's and the bricks' own where none is written."""
     chosen = _chosen(loaded.written.sample)
-    chosen.setdefault("sampler", SAMPLERS[kind_of(loaded) or "edm"])
+    chosen.setdefault("sampler", samplers_of(kind_of(loaded) or "edm")[0])
     skips = any(brick.skip is not None for brick in loaded.written.bricks or [])
     chosen.setdefault("skip_policy", "default" if skips else "none")
     return SampleSettings(**chosen)

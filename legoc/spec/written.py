@@ -46,6 +46,7 @@ from legoc.spec.values import (
     WrittenSeeds,
     WrittenSize,
 )
+from legoc_runtime.contract.samplers import Sampler
 from legoc_runtime.contract.schedule import MAX_STEPS
 
 
@@ -272,8 +273,10 @@ class Train(Section):
 class Sample(Section):
     """Sampling. Flags of `legoc sample` override it."""
 
-    sampler: Literal["heun", "ddpm"] | None = Field(
-        None, description="which sampler (heun for edm, ddpm for ddpm)", examples=["heun"]
+    sampler: Sampler | None = Field(
+        None,
+        description="which sampler: heun, euler or dpmpp_2m for edm, ddpm for ddpm (heun, ddpm)",
+        examples=["heun", "dpmpp_2m"],
     )
     steps: Annotated[int, Field(ge=2, le=MAX_STEPS)] | None = Field(
         None, description="number of noise levels (40)", examples=[75]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
 
 from legoc_runtime.contract import codec
 from legoc_runtime.contract import predicate as p
@@ -21,23 +19,28 @@ from legoc_runtime.contract.schedule import (
 )
 from legoc_runtime.contract.stack import DdpmConstants, EdmConstants, StackShape
 from legoc_runtime.errors import RunError, UsageError
+from tests.reference_files import reference
 from tests.stacks import stack
 
-REFERENCE = load_file(Path(__file__).parents[1] / "reference" / "ddpm.safetensors")
+REFERENCE = reference("ddpm")
+
+
+def numbers(name: str) -> list[float]:
+    return [float(value) for value in REFERENCE[name]]
 
 
 def test_alphas_cumprod_are_the_public_ones() -> None:
-    ours, theirs = alphas_cumprod(DdpmConstants()), REFERENCE["base1000/alphas_cumprod"].tolist()
+    ours, theirs = alphas_cumprod(DdpmConstants()), numbers("base1000/alphas_cumprod")
     assert len(ours) == len(theirs) == 1000
     assert max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) < 1e-12
 
 
 @pytest.mark.parametrize("steps", [10, 50, 250])
 def test_timesteps_and_noise_levels_are_the_public_ones(steps: int) -> None:
-    timesteps = REFERENCE[f"respace/{steps}/timesteps"].tolist()
+    timesteps = numbers(f"respace/{steps}/timesteps")
     assert ddpm_timesteps(steps, DdpmConstants()) == tuple(reversed(timesteps))
     levels = noise_levels(steps, DdpmConstants(), guided=True)
-    signal = REFERENCE[f"respace/{steps}/alphas_cumprod"].tolist()[::-1]
+    signal = numbers(f"respace/{steps}/alphas_cumprod")[::-1]
     assert [level.t for level in levels] == timesteps[::-1]
     assert all(level.guided and level.step == i and level.steps == steps for i, level in enumerate(levels))
     for level, abar in zip(levels, signal, strict=True):
@@ -63,6 +66,7 @@ def test_edm_levels_have_no_timestep() -> None:
 def test_ddpm_evaluates_each_level_once() -> None:
     assert [(e.step, e.order, e.level) for e in evaluations("ddpm", 3)] == [(0, 1, 0), (1, 1, 1), (2, 1, 2)]
     assert evaluations("heun", 7) == heun_evaluations(7)
+    assert evaluations("euler", 3) == evaluations("dpmpp_2m", 3) == evaluations("ddpm", 3)
 
 
 def test_predicates_read_the_timestep_of_ddpm_and_refuse_it_for_edm() -> None:

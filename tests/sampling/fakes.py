@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -72,7 +75,7 @@ def plan(
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4),
     classes: str = "random",
     stack: StackShape | None = None,
-    **settings: float,
+    **settings: Any,
 ) -> Plan:
-    chosen = SampleSettings(**{"steps": 6, **settings})  # pyright: ignore[reportArgumentType]
+    chosen = replace(SampleSettings(steps=6), **settings)
     return make_plan(stack or shape(), policy, chosen, seeds, parse_classes(classes))

@@ -9,7 +9,7 @@ from itertools import accumulate
 from operator import mul
 from typing import assert_never
 
-from legoc_runtime.contract.settings import Sampler
+from legoc_runtime.contract.samplers import SAMPLERS, Sampler
 from legoc_runtime.contract.stack import DdpmConstants, Diffusion, EdmConstants
 from legoc_runtime.errors import UsageError
 
@@ -165,11 +165,7 @@ def heun_evaluations(steps: int) -> tuple[Evaluation, ...]:
 
 
 def evaluations(sampler: Sampler, steps: int) -> tuple[Evaluation, ...]:
-    """The calls of the stack in a sampling run, in order: Heun corrects every step but the last, DDPM never."""
-    match sampler:
-        case "heun":
-            return heun_evaluations(steps)
-        case "ddpm":
-            return tuple(Evaluation(i, 1, i) for i in range(steps))
-        case _:
-            assert_never(sampler)
+    """The calls of the stack in a sampling run, in order: one a step, and where the sampler corrects a second one."""
+    if SAMPLERS[sampler].corrects:
+        return heun_evaluations(steps)
+    return tuple(Evaluation(i, 1, i) for i in range(steps))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from legoc_runtime.contract.samplers import Sampler
+
 Fill = Literal["noisy", "x0", "zeros"]
-Sampler = Literal["heun", "ddpm"]
 PretrainedKind = Literal["stack", "dit", "diffusers_unet", "diffusers_dit"]
 
 
@@ -52,8 +53,9 @@ class SampleSettings:
     """The `sample:` section.
 
     Attributes:
-        sampler: `heun`: EDM's Algorithm 2, deterministic when `churn` is 0; `ddpm`: ancestral sampling (Ho et al.
-            2020, Algorithm 2), the one of a DDPM stack.
+        sampler: `heun`: EDM's Algorithm 2, deterministic when `churn` is 0; `euler`: the same without corrections;
+            `dpmpp_2m`: DPM-Solver++(2M), for few steps; `ddpm`: ancestral sampling (Ho et al. 2020, Algorithm 2), the
+            one of a DDPM stack.
         steps: noise levels N, 2 or more.
         guidance: scale of classifier-free guidance; 1 is none.
         churn: S_churn.

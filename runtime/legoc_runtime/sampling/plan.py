@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from legoc_runtime.contract.policy import Configuration, Policy, TruthTable, tabulate
 from legoc_runtime.contract.request import ClassRule, RandomClass
+from legoc_runtime.contract.samplers import SAMPLERS, samplers_of
 from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, noise_levels
 from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.contract.stack import StackShape
@@ -76,10 +77,31 @@ def make_plan(
             not fit the stack or leaves no brick, a diffusion that has no sampler here.
     """
     check_settings(settings, shape.classes)
+    check_sampler(settings, shape)
     labels = labels_of(classes or RandomClass(), seeds, shape.classes)
     levels = noise_levels(settings.steps, shape.edm, guided=settings.guidance != 1)
     table = tabulate(policy, shape.ids, levels)
     return Plan(shape, policy, settings, tuple(seeds), labels, table, evaluations(settings.sampler, settings.steps))
+
+
+def check_sampler(settings: SampleSettings, shape: StackShape) -> None:
+    """Refuse a sampler of another diffusion, and churn where the sampler takes none.
+
+    Raises:
+        UsageError: naming the setting.
+    """
+    facts, own = SAMPLERS[settings.sampler], samplers_of(shape.diffusion.kind)
+    if settings.sampler not in own:
+        raise UsageError(
+            f"the sampler `{settings.sampler}` belongs to {facts.diffusion}; the stack's diffusion is "
+            f"{shape.diffusion.kind}",
+            help=f"its samplers are {', '.join(own)}",
+        )
+    if settings.churn and not facts.churns:
+        raise UsageError(
+            f"the sampler `{settings.sampler}` adds no noise, and churn is {settings.churn:g}",
+            help="pass --churn 0, or --sampler heun",
+        )
 
 
 def check_settings(settings: SampleSettings, classes: int | None) -> None:

@@ -20,6 +20,8 @@ from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.schedule import Evaluation
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.sampling.ahead import Ahead
+from legoc_runtime.sampling.churn import Churn
+from legoc_runtime.sampling.dpmpp_2m import Dpmpp2M
 from legoc_runtime.sampling.guidance import Guided
 from legoc_runtime.sampling.heun import Heun
 from legoc_runtime.sampling.noise import churn_noise, start_noise
@@ -145,7 +147,8 @@ class SamplingRun:
             return churn_noise(seeds, self.plan.image_shape, step).to(self._device)
 
         start = start_noise(seeds, self.plan.image_shape).to(self._device)
-        pictures = self._sampler(start, denoise, noise, on_state).to("cpu", torch.float32)
+        begun = self._sampler.begin(start)
+        pictures = self._sampler(begun, denoise, noise, on_state).to("cpu", torch.float32)
         _check_finite(pictures, seeds)
         return pictures
 
@@ -173,9 +176,12 @@ def sampler_of(plan: Plan) -> Sampler:
     Raises:
         UsageError: there is none for it yet (DDPM).
     """
+    levels, calls = plan.table.levels, plan.evaluations
     match plan.settings.sampler:
-        case "heun":
-            return Heun.of(plan.table.levels, plan.settings)
+        case "heun" | "euler":
+            return Heun(levels, calls, Churn.of(plan.settings))
+        case "dpmpp_2m":
+            return Dpmpp2M(levels, calls)
         case "ddpm":
             raise UsageError("this version has no DDPM sampler", help="sample a stack of `diffusion: edm`")
 

@@ -72,11 +72,20 @@ class Sampler(Protocol):
         """The noise level at which an evaluation calls `denoise`: known before the run begins."""
         ...
 
-    def __call__(self, start: Tensor, denoise: Denoiser, noise: StepNoise, on_state: OnState | None = None) -> Tensor:
+    def begin(self, noise: Tensor, image: Tensor | None = None) -> Tensor:
+        """The state at the level of the first evaluation, float64 [N,C,H,W], in the sampler's own scale.
+
+        Args:
+            noise: standard normal noise [N,C,H,W].
+            image: what is noised, [N,C,H,W] in [-1, 1]; None begins with noise alone.
+        """
+        ...
+
+    def __call__(self, x: Tensor, denoise: Denoiser, noise: StepNoise, on_state: OnState | None = None) -> Tensor:
         """Run the sampler.
 
         Args:
-            start: standard normal noise [N,C,H,W].
+            x: the state that `begin` gave.
             denoise: called once an evaluation, in the order that the truth table was made for.
             noise: noise of a step, asked for only where the sampler adds any.
             on_state: observer; it must not change the state.
