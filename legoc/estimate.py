@@ -280,7 +280,7 @@ def estimate(manifest: Manifest, device: Machine, *, images: int | None = None, 
     if images < 1 or batch < 1:
         raise UsageError("images and batch are 1 or more", help="for example --images 350M --batch 256")
     shape = manifest.shape
-    macs = executed_training_macs(shape, manifest.train.gradient)
+    macs = executed_training_macs(shape, manifest.train)
     state = training_state_bytes(parameters(shape), len(manifest.train.ema))
     found: list[PrecisionEstimate] = []
     for precision, rate in device.rates.items():
@@ -288,7 +288,7 @@ def estimate(manifest: Manifest, device: Machine, *, images: int | None = None, 
         narrow = share / share_of_peak(shape, rate, narrow=False)
         images_per_second = rate.peak * share / (FLOPS_PER_MAC * macs)
         fixed = state + _cast_weights(shape, precision)
-        each = BYTES[precision] * training_numbers(shape)
+        each = BYTES[precision] * training_numbers(shape, manifest.train)
         usable = int(USABLE * device.memory)
         found.append(
             PrecisionEstimate(

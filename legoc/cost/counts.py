@@ -13,6 +13,7 @@ from math import prod
 
 from legoc_runtime.contract.policy import Configuration, TruthTable
 from legoc_runtime.contract.schedule import Evaluation
+from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import (
     TIME_FREQUENCIES,
     BrickShape,
@@ -105,10 +106,27 @@ def macs(shape: StackShape, configuration: Configuration | None = None) -> int:
     return conditioning_macs(shape) + sum(brick_macs(shape.brick(id)) for id in ids)
 
 
-def training_macs(shape: StackShape) -> int:
-    """MACs of one training image: `TRAINING_OVER_FORWARD` forward passes over the windows it trains on."""
+def training_macs(shape: StackShape, train: TrainSettings | None = None) -> int:
+    """MACs of one training image: `TRAINING_OVER_FORWARD` forward passes over the windows it trains on.
+
+    Under `fill: model`, one forward pass over the others besides (`rest_macs`).
+
+    Args:
+        shape: the stack.
+        train: the `train:` section; None is the defaults.
+    """
     bricks = sum(brick.windows_trained * window_macs(brick) + adaln_macs(brick) for brick in shape.bricks)
-    return TRAINING_OVER_FORWARD * (conditioning_macs(shape) + bricks)
+    return TRAINING_OVER_FORWARD * (conditioning_macs(shape) + bricks) + rest_macs(shape, train or TrainSettings())
+
+
+def rest_macs(shape: StackShape, train: TrainSettings) -> int:
+    """MACs of the forward passes that give `fill: model` the estimates of windows not trained on, for one image.
+
+    Nothing reads those of the top brick.
+    """
+    if train.fill != "model":
+        return 0
+    return sum((brick.windows - brick.windows_trained) * window_macs(brick) for brick in shape.bricks[:-1])
 
 
 def policy_macs(shape: StackShape, table: TruthTable, evaluations: Sequence[Evaluation]) -> int:

@@ -6,13 +6,20 @@ that is not there, nor the coordinates of a brick whose constant is folded.
 
 from __future__ import annotations
 
-from typing import Literal
-
-from legoc.cost.counts import TRAINING_OVER_FORWARD, adaln_macs, conditioning_macs, label_macs, macs, window_macs
+from legoc.cost.counts import (
+    TRAINING_OVER_FORWARD,
+    adaln_macs,
+    conditioning_macs,
+    label_macs,
+    macs,
+    rest_macs,
+    window_macs,
+)
 from legoc.lower.passes.fold_constants import FoldConstants, constant_bytes
 from legoc_runtime.contract.pass_ops import EmbedChannels, EmbedFolded, ModulateTogether
 from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.program import Attend, Condition, Decode, Embed, Mlp, Modulate, Op, Program, Value
+from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import TIME_FREQUENCIES, BrickShape, StackShape
 from legoc_runtime.contract.value_types import Tokens, Vector
 
@@ -37,27 +44,28 @@ def executed_macs(shape: StackShape, configuration: Configuration | None = None,
     return macs(shape, configuration) - saved
 
 
-def executed_training_macs(shape: StackShape, gradient: Literal["through", "detached"] = "through") -> int:
+def executed_training_macs(shape: StackShape, train: TrainSettings | None = None) -> int:
     """MACs that a step really runs for one image, forward and backward, after all exact passes.
 
     Against `training_macs`: a label is looked up, coordinates of bricks that run all their windows are folded into a
     constant once a step, and no gradient is formed for what needs none: the noise level, and the pixels of a brick that
-    reads no estimate or a detached one. Attention is counted as four products backward; kernels that recompute it run a
-    fifth one.
+    reads no estimate or a detached one (`train: {gradient}`). Attention is counted as four products backward; kernels
+    that recompute it run a fifth one.
 
     Args:
         shape: the stack.
-        gradient: whether the loss of a brick reaches the bricks below, as in `train: {gradient}`.
+        train: the `train:` section; None is the defaults.
     """
+    train = train or TrainSettings()
     forward = conditioning_macs(shape) - label_macs(shape)
     unneeded = 2 * TIME_FREQUENCIES * shape.condition_width
     for brick in shape.bricks:
         folded = _folded(brick) if brick.windows_trained == brick.windows else 0
         forward += brick.windows_trained * window_macs(brick) + adaln_macs(brick) - channel_macs(brick, folded)
-        if not brick.takes_estimate or gradient == "detached":
+        if not brick.takes_estimate or train.gradient == "detached":
             share = brick.in_channels - folded
             unneeded += channel_macs(brick, share) * brick.windows_trained // brick.windows
-    return TRAINING_OVER_FORWARD * forward - unneeded
+    return TRAINING_OVER_FORWARD * forward - unneeded + rest_macs(shape, train)
 
 
 def channel_macs(brick: BrickShape, channels: int) -> int:

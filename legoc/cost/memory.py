@@ -22,6 +22,7 @@ from math import prod
 from typing import Literal
 
 from legoc.cost.counts import parameters
+from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import BrickShape, StackShape
 
 Precision = Literal["float32", "bfloat16"]
@@ -51,19 +52,20 @@ class MemoryCost:
     training_activations: dict[Precision, int]
 
 
-def memory(shape: StackShape, averages: int = 1) -> MemoryCost:
+def memory(shape: StackShape, train: TrainSettings | None = None) -> MemoryCost:
     """The memory of a stack.
 
     Args:
         shape: the stack.
-        averages: exponential moving averages kept while training.
+        train: the `train:` section; None is the defaults.
     """
+    train = train or TrainSettings()
     count = parameters(shape)
     return MemoryCost(
         weights={precision: size * count for precision, size in BYTES.items()},
-        training_state=training_state_bytes(count, averages),
+        training_state=training_state_bytes(count, len(train.ema)),
         sampling_activations={p: size * sampling_numbers(shape) for p, size in BYTES.items()},
-        training_activations={p: size * training_numbers(shape) for p, size in BYTES.items()},
+        training_activations={p: size * training_numbers(shape, train) for p, size in BYTES.items()},
     )
 
 
@@ -72,11 +74,23 @@ def training_state_bytes(count: int, averages: int) -> int:
     return 4 * (2 + OPTIMIZER_MOMENTS + averages) * count
 
 
-def training_numbers(shape: StackShape) -> int:
-    """Numbers held for the backward pass of one image; a brick that trains on a share of its windows holds that."""
+def training_numbers(shape: StackShape, train: TrainSettings | None = None) -> int:
+    """Numbers held for the backward pass of one image; a brick that trains on a share of its windows holds that.
+
+    Under `fill: model` also what runs once without gradient: nothing of it is kept, but at its peak it stands beside
+    what is (an upper bound: all of that is not there yet where a brick below the top runs).
+
+    Args:
+        shape: the stack.
+        train: the `train:` section; None is the defaults.
+    """
     grid = prod(shape.grid) * shape.channels
     modulation = sum((6 * brick.depth + 2) * brick.width for brick in shape.bricks)
-    return sum(map(_trained, shape.bricks)) + IMAGES_HELD * grid * len(shape.bricks) + modulation
+    held = sum(map(_trained, shape.bricks)) + IMAGES_HELD * grid * len(shape.bricks) + modulation
+    if train is None or train.fill != "model":
+        return held
+    rest = [(brick, brick.windows - brick.windows_trained) for brick in shape.bricks[:-1]]
+    return held + max((_run(brick, windows) for brick, windows in rest if windows), default=0)
 
 
 def _trained(brick: BrickShape) -> int:
@@ -96,10 +110,11 @@ def sampling_numbers(shape: StackShape, bricks: Sequence[str] | None = None) -> 
     """
     ids = shape.ids if bricks is None else bricks
     images = (shape.channels * 3 + 2) * prod(shape.grid)
-    return images + max(_sampled(shape.brick(id)) for id in ids)
+    return images + max(_run(shape.brick(id), shape.brick(id).windows) for id in ids)
 
 
-def _sampled(brick: BrickShape) -> int:
+def _run(brick: BrickShape, windows: int) -> int:
+    """Numbers at the peak of so many windows of a brick without gradients."""
     mlp = brick.width + 2 * brick.mlp_width
     attention = 5 * brick.width
-    return brick.windows * brick.tokens * max(mlp, attention) + 6 * brick.width
+    return windows * brick.tokens * max(mlp, attention) + 6 * brick.width

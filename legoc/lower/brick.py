@@ -6,11 +6,13 @@ from legoc.lower.emitter import Emitter
 from legoc_runtime.contract.program import (
     Attend,
     Decode,
+    Detach,
     Embed,
     Image,
     Merge,
     Mlp,
     Modulate,
+    OtherWindows,
     Partition,
     PutWindows,
     TakeWindows,
@@ -50,40 +52,67 @@ def lower_brick(
     Returns:
         The raw network output F, an image; zero in windows that were not run.
     """
-    id, windows, length = brick.id, brick.windows, brick.tokens
     tokens = out.emit(
         Partition(
-            brick=id,
+            brick=brick.id,
             images=images,
             coordinates=coordinates,
             window=brick.window,
             offset=brick.offset,
             receptive_field=brick.receptive_field,
-            out=f"{id}.pixels",
+            out=f"{brick.id}.pixels",
         ),
-        Tokens(windows, length, brick.in_features),
+        Tokens(brick.windows, brick.tokens, brick.in_features),
     )
-    run = windows
+    return _network(out, brick, tokens, condition, index, brick.id)
+
+
+def lower_rest(out: Emitter, brick: BrickShape, condition: Value, index: Value) -> Value:
+    """Emit the network of a brick once more, without gradient, for the windows that it does not train on.
+
+    It reads what the brick read. The brick itself comes first (`lower_brick`): under autocast the weights that it
+    casts are kept for both, with their gradient.
+
+    Args:
+        out: the program in the making.
+        brick: the brick.
+        condition: the conditioning vector.
+        index: the windows that it trains on.
+
+    Returns:
+        The raw network output F, an image that no gradient flows through; zero in the windows of `index`.
+    """
+    name = f"{brick.id}.rest"
+    rest = out.emit(
+        OtherWindows(brick=brick.id, index=index, windows=brick.windows, out=f"{name}.windows"),
+        WindowIndex(brick.windows - brick.windows_trained, brick.windows),
+    )
+    network = _network(out, brick, f"{brick.id}.pixels", condition, rest, name)
+    return out.emit(Detach(image=network, out=f"{name}.detached"), out.type(network))
+
+
+def _network(out: Emitter, brick: BrickShape, tokens: Value, condition: Value, index: Value | None, name: str) -> Value:
+    """From all windows as pixels to the network output of those that `index` names; values are called `name`."""
+    id, length, run = brick.id, brick.tokens, brick.windows
     if index is not None:
-        run = brick.windows_trained
+        type = out.type(index)
+        assert isinstance(type, WindowIndex)
+        run = type.taken
         tokens = out.emit(
-            TakeWindows(brick=id, tokens=tokens, index=index, out=f"{id}.taken"),
+            TakeWindows(brick=id, tokens=tokens, index=index, out=f"{name}.taken"),
             Tokens(run, length, brick.in_features),
         )
-    tokens = out.emit(Embed(brick=id, tokens=tokens, out=f"{id}.tokens"), Tokens(run, length, brick.width))
-    tokens = _lower_blocks(out, brick, tokens, condition)
-    modulation = out.emit(
-        Modulate(brick=id, block=None, condition=condition, out=f"{id}.final.modulation"),
-        Vector(2 * brick.width),
-    )
+    tokens = out.emit(Embed(brick=id, tokens=tokens, out=f"{name}.tokens"), Tokens(run, length, brick.width))
+    tokens = _lower_blocks(out, brick, tokens, condition, name)
+    modulation = _modulation(out, brick, None, condition)
     decoded = out.emit(
-        Decode(brick=id, tokens=tokens, modulation=modulation, out=f"{id}.decoded"),
+        Decode(brick=id, tokens=tokens, modulation=modulation, out=f"{name}.decoded"),
         Tokens(run, length, brick.out_features),
     )
     if index is not None:
         decoded = out.emit(
-            PutWindows(brick=id, tokens=decoded, index=index, windows=windows, out=f"{id}.put"),
-            Tokens(windows, length, brick.out_features),
+            PutWindows(brick=id, tokens=decoded, index=index, windows=brick.windows, out=f"{name}.put"),
+            Tokens(brick.windows, length, brick.out_features),
         )
     return out.emit(
         Merge(
@@ -93,20 +122,16 @@ def lower_brick(
             window=brick.window,
             offset=brick.offset,
             receptive_field=brick.receptive_field,
-            out=f"{id}.network",
+            out=f"{name}.network",
         ),
         Image(brick.channels, *brick.grid),
     )
 
 
-def _lower_blocks(out: Emitter, brick: BrickShape, tokens: Value, condition: Value) -> Value:
+def _lower_blocks(out: Emitter, brick: BrickShape, tokens: Value, condition: Value, name: str) -> Value:
     type = out.type(tokens)
     for i in range(brick.depth):
-        name = f"{brick.id}.{i}"
-        modulation = out.emit(
-            Modulate(brick=brick.id, block=i, condition=condition, out=f"{name}.modulation"),
-            Vector(6 * brick.width),
-        )
+        modulation = _modulation(out, brick, i, condition)
         tokens = out.emit(
             Attend(
                 brick=brick.id,
@@ -114,11 +139,20 @@ def _lower_blocks(out: Emitter, brick: BrickShape, tokens: Value, condition: Val
                 heads=brick.heads,
                 tokens=tokens,
                 modulation=modulation,
-                out=f"{name}.attended",
+                out=f"{name}.{i}.attended",
             ),
             type,
         )
         tokens = out.emit(
-            Mlp(brick=brick.id, block=i, tokens=tokens, modulation=modulation, out=f"{name}.tokens"), type
+            Mlp(brick=brick.id, block=i, tokens=tokens, modulation=modulation, out=f"{name}.{i}.tokens"), type
         )
     return tokens
+
+
+def _modulation(out: Emitter, brick: BrickShape, block: int | None, condition: Value) -> Value:
+    """The modulation of a block, or of the final layer; the same value wherever the block runs again."""
+    value = f"{brick.id}.{'final' if block is None else block}.modulation"
+    if out.defines(value):
+        return value
+    features = (2 if block is None else 6) * brick.width
+    return out.emit(Modulate(brick=brick.id, block=block, condition=condition, out=value), Vector(features))

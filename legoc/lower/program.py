@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from legoc.graph.brick_graph import BrickGraph, Entry
-from legoc.graph.build import OUTPUT, sampling_graph, training_graph
+from legoc.graph.build import OUTPUT, brick_name, sampling_graph, training_graph
 from legoc.graph.nodes import (
     Brick,
     Bypass,
@@ -20,7 +20,7 @@ from legoc.graph.nodes import (
     Output,
     ScaledImage,
 )
-from legoc.lower.brick import lower_brick, window_index
+from legoc.lower.brick import lower_brick, lower_rest, window_index
 from legoc.lower.emitter import Emitter
 from legoc.passes.base import run_passes
 from legoc.passes.catalog import sampling_passes, training_passes
@@ -161,13 +161,10 @@ class _Lowering:
         return network
 
     def _estimate(self, entry: Entry, brick: BrickShape) -> Value:
-        op = Precondition(
-            image=self.values[entry.inputs["image"]],
-            network=self.values[entry.inputs["network"]],
-            c_skip="c_skip",
-            c_out="c_out",
-            out=f"{brick.id}.estimate",
-        )
+        return self._precondition(self.values[entry.inputs["network"]], f"{brick.id}.estimate")
+
+    def _precondition(self, network: Value, out: Value) -> Value:
+        op = Precondition(image="x", network=network, c_skip="c_skip", c_out="c_out", out=out)
         return self.out.emit(op, self.image)
 
     def _carried(self, below: str, reader: str) -> Value:
@@ -177,23 +174,31 @@ class _Lowering:
         if self.train is None or not isinstance(node, Brick | Estimate):
             return value
         if self.train.fill != "noisy" and node.id in self.masks:
-            clean = self._stand_in(self.train.fill)
-            if isinstance(node, Brick):
-                op = Unprecondition(clean=clean, image="x", c_skip="c_skip", c_out="c_out", out=f"{node.id}.clean")
-                clean = self.out.emit(op, self.image)
+            clean = self._stand_in(node, self.train.fill)
             fill = FillClean(estimate=value, clean=clean, mask=self.masks[node.id], out=f"{node.id}.filled")
             value = self.out.emit(fill, self.image)
         if self.train.gradient == "detached":
             value = self.out.emit(Detach(image=value, out=f"{reader}.below"), self.image)
         return value
 
-    def _stand_in(self, fill: Literal["x0", "zeros"]) -> Value:
-        """The estimate that stands where the brick below did not run: the clean image, or zeros."""
-        if fill == "x0":
-            return self.out.input("clean", self.image)
-        if not self.out.defines("zeros"):
-            self.out.emit(NoEstimate(like="x", out="zeros"), self.image)
-        return "zeros"
+    def _stand_in(self, node: Brick | Estimate, fill: Literal["x0", "zeros", "model"]) -> Value:
+        """What stands where the brick below did not run, in the form in which it hands on."""
+        match fill:
+            case "model":
+                condition = self.values[self.graph[brick_name(node.id)].inputs["condition"]]
+                index = f"{node.id}.windows"
+                network = lower_rest(self.out, self.shape.brick(node.id), condition, index)
+                return network if isinstance(node, Brick) else self._precondition(network, f"{node.id}.rest.estimate")
+            case "x0":
+                clean = self.out.input("clean", self.image)
+            case "zeros":
+                clean = "zeros"
+                if not self.out.defines(clean):
+                    self.out.emit(NoEstimate(like="x", out=clean), self.image)
+        if isinstance(node, Estimate):
+            return clean
+        op = Unprecondition(clean=clean, image="x", c_skip="c_skip", c_out="c_out", out=f"{node.id}.clean")
+        return self.out.emit(op, self.image)
 
     def _output(self, entry: Entry) -> None:
         source = entry.inputs["value"]

@@ -43,11 +43,6 @@ _PATTERNS: dict[Path, str] = {
     ("bricks", "*", "id"): "lower-case letters, digits and `_`, beginning with a letter, at most 64",
 }
 
-_NOT_YET: dict[Path, str] = {
-    ("train", "fill", "model"): "filling from the model itself does not exist yet; `noisy`, `x0` and `zeros` do",
-}
-"""Choices that the language will have, or that a reader of the paper expects: what there is instead."""
-
 _WORDS: dict[Path, tuple[str, ...]] = {
     ("sample", "classes"): ("balanced", "random"),
     ("sample", "ema"): ("first", "none"),
@@ -198,7 +193,7 @@ def _wrong_choice(tree: LocatedTree, path: Path, node: Node, choices: list[str])
     guess = close(node.text, choices) if isinstance(node, ScalarNode) else None
     what = f"`{shorten(node.text)}`" if isinstance(node, ScalarNode) and node.text else found(node)
     message = f"{place(tree, path)} must be {listed(choices)}, found {what}"
-    help = f"did you mean `{guess}`?" if guess else _NOT_YET.get((*path, what.strip("`")))
+    help = f"did you mean `{guess}`?" if guess else None
     is_certain = guess is not None and isinstance(node, ScalarNode) and is_misspelt(node.text, guess, choices)
     fix = [Edit(node.span, guess)] if guess is not None and is_certain else None
     return report("LG105", message, tree.span(path), help=help, fix=fix)

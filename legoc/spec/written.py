@@ -252,7 +252,7 @@ class Train(Section):
     ema: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1, max_length=8)] | None = Field(
         None, description="decay rates of the moving averages ([0.9999])", examples=[[0.9999]]
     )
-    fill: Literal["noisy", "x0", "zeros"] | None = Field(
+    fill: Literal["noisy", "x0", "zeros", "model"] | None = Field(
         None, description="what stands for windows that did not run (noisy)", examples=["noisy"]
     )
     gradient: Literal["through", "detached"] | None = Field(

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
 
 
-def test_a_second_build_is_byte_identical_in_another_process(tmp_path):
+def test_a_second_build_is_byte_identical_in_another_process(tmp_path: Any):
     first = contents(build_to(tmp_path / "a"))
     code = f"import tests.build.test_build as t, pathlib; t.build_to(pathlib.Path({str(tmp_path / 'b')!r}))"
     environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -43,7 +44,7 @@ def test_a_second_build_is_byte_identical_in_another_process(tmp_path):
     assert set(first) >= {"manifest.json", "spec.yaml", "modules/training.py"}
 
 
-def test_building_over_a_build_leaves_one_build(tmp_path):
+def test_building_over_a_build_leaves_one_build(tmp_path: Any):
     build_to(tmp_path, "lego_u_xl.yaml")
     (tmp_path / "checkpoints").mkdir()
     build_to(tmp_path)
@@ -52,14 +53,14 @@ def test_building_over_a_build_leaves_one_build(tmp_path):
     assert contents(tmp_path) == contents(build_to(tmp_path.with_name("fresh")))
 
 
-def test_the_manifest_reads_back_equal(tmp_path):
+def test_the_manifest_reads_back_equal(tmp_path: Any):
     manifest, text = compile_spec(load_spec(SPECS / "lego_u_xl.yaml"))
     write_build(manifest, text, tmp_path)
     assert read_manifest(tmp_path) == manifest
     assert compile_path(tmp_path) == (manifest, text)
 
 
-def test_the_build_holds_what_its_policies_reach_and_no_more(tmp_path):
+def test_the_build_holds_what_its_policies_reach_and_no_more(tmp_path: Any):
     spec = load_spec(SPECS / "lego_u_xl.yaml")
     manifest, _ = compile_spec(spec)
     assert manifest.shape.ids in manifest.configurations
@@ -69,7 +70,7 @@ def test_the_build_holds_what_its_policies_reach_and_no_more(tmp_path):
     assert lower_configuration(manifest, ("top",)).bricks == ("top",)
 
 
-def test_a_large_stack_builds_without_being_materialised(tmp_path):
+def test_a_large_stack_builds_without_being_materialised(tmp_path: Any):
     """1.26 B parameters would be 5 GB; the limit of memory is the issue's, taken in a process of its own."""
     code = (
         "import resource, sys; from pathlib import Path; from tests.build.test_build import build_to;"
@@ -91,7 +92,7 @@ def test_a_large_stack_builds_without_being_materialised(tmp_path):
     assert [brick.id for brick in shape.bricks] == ["coarse", "parts", "detail", "regroup", "top"]
 
 
-def test_check_notices_any_change(tmp_path):
+def test_check_notices_any_change(tmp_path: Any):
     directory = build_to(tmp_path / "b")
     check_build(directory)
     source = next((directory / "modules").iterdir())
@@ -120,18 +121,18 @@ def test_check_notices_any_change(tmp_path):
         ("[" * 100_000, "not a manifest"),
     ],
 )
-def test_a_foreign_manifest_is_refused_in_words(text, words):
+def test_a_foreign_manifest_is_refused_in_words(text: Any, words: Any):
     with pytest.raises(RunError, match=words):
         manifest_from_json(text, where="manifest.json")
 
 
 def test_a_newer_manifest_is_refused_with_what_to_do():
-    with pytest.raises(RunError, match="reads versions 1 to 2") as caught:
-        manifest_from_json('{"manifest_version": 3}', where="manifest.json")
+    with pytest.raises(RunError, match="reads versions 1 to 3") as caught:
+        manifest_from_json('{"manifest_version": 4}', where="manifest.json")
     assert caught.value.help == "a newer legoc wrote it: install that version, or build it again with this one"
 
 
-def test_a_manifest_of_version_1_was_made_by_no_pass_over_programs(tmp_path):
+def test_a_manifest_of_version_1_was_made_by_no_pass_over_programs(tmp_path: Any):
     directory = build_to(tmp_path)
     manifest = read_manifest(directory)
     old = json.loads(replace(manifest, passes=()).to_json())
@@ -157,7 +158,7 @@ train: {fill: x0, images: 1k}
 """
 
 
-def test_a_build_is_checked_against_the_passes_that_made_it(tmp_path):
+def test_a_build_is_checked_against_the_passes_that_made_it(tmp_path: Any):
     spec = tmp_path / "raw.yaml"
     spec.write_text(RAW)
     for name in choose().names:
@@ -177,32 +178,32 @@ def test_a_build_is_checked_against_the_passes_that_made_it(tmp_path):
         check_build(tmp_path / "later")
 
 
-def test_the_python_api_builds_what_the_command_builds(tmp_path, monkeypatch):
+def test_the_python_api_builds_what_the_command_builds(tmp_path: Any, monkeypatch: Any):
     monkeypatch.chdir(tmp_path)
     directory = legoc.build(SPECS / "emoji_32.yaml", policies=["halfway:0.4"], overrides=["sample.steps=20"])
     assert directory == Path("build/emoji_32")
     assert read_manifest(directory).sample.steps == 20
 
 
-def test_a_directory_that_is_no_build_is_said_to_be_none(tmp_path):
+def test_a_directory_that_is_no_build_is_said_to_be_none(tmp_path: Any):
     with pytest.raises(UsageError, match="is not a build"):
         compile_path(tmp_path)
     with pytest.raises(UsageError, match="no build under"):
         newest_build(tmp_path)
 
 
-def test_the_newest_build_is_taken(tmp_path):
+def test_the_newest_build_is_taken(tmp_path: Any):
     for i, name in enumerate(("old", "new")):
         directory = build_to(tmp_path / build.BUILDS / name)
         os.utime(directory / "manifest.json", ns=(i, i))
     assert newest_build(tmp_path).name == "new"
 
 
-def test_a_failed_write_leaves_the_last_build(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_last_build(tmp_path: Any, monkeypatch: Any):
     directory = build_to(tmp_path / "b")
     before = contents(directory)
 
-    def full(path, text):
+    def full(path: Any, text: Any):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(build, "_write", full)
@@ -211,7 +212,7 @@ def test_a_failed_write_leaves_the_last_build(tmp_path, monkeypatch):
     assert contents(directory) == before
 
 
-def test_files_that_are_no_build_are_never_built_over(tmp_path, monkeypatch):
+def test_files_that_are_no_build_are_never_built_over(tmp_path: Any, monkeypatch: Any):
     monkeypatch.chdir(tmp_path)
     mine = tmp_path / "mine"
     (mine / "modules").mkdir(parents=True)
@@ -230,7 +231,7 @@ def test_files_that_are_no_build_are_never_built_over(tmp_path, monkeypatch):
     assert main(["build", "mine/spec.yaml", "-o", "empty"]) == 0
 
 
-def test_a_run_without_a_checkpoint_does_not_stand_in_for_one_with(tmp_path):
+def test_a_run_without_a_checkpoint_does_not_stand_in_for_one_with(tmp_path: Any):
     for name in ("trained", "refused"):
         build_to(tmp_path / build.RUNS / name)
     (tmp_path / build.RUNS / "trained" / "checkpoints").mkdir()

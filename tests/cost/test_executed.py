@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ def arguments(shape: StackShape, count: int = 2) -> list[torch.Tensor]:
     return [x, torch.empty(count, device="meta"), *labels]
 
 
-def counted(run) -> int:
+def counted(run: Any) -> int:
     """MACs of what `run` does. CPU kernels of attention count nothing; products do (SDPBackend.MATH)."""
     counter = FlopCounterMode(display=False)
     with counter, sdpa_kernel(SDPBackend.MATH):
@@ -97,10 +98,11 @@ def test_a_label_is_looked_up_and_not_multiplied() -> None:
     assert found == program_macs(program, shape) == macs(shape) - 5 * 80
 
 
+@pytest.mark.parametrize("fill", ["noisy", "model"])
 @pytest.mark.parametrize("gradient", ["through", "detached"])
-def test_a_training_step_is_what_torch_counts(gradient: str) -> None:
-    shape = replace(wide(), label_form="linear")
-    program = training_program(shape, TrainSettings(gradient=gradient), choose())
+def test_a_training_step_is_what_torch_counts(gradient: Any, fill: Any) -> None:
+    shape, train = replace(wide(), label_form="linear"), TrainSettings(gradient=gradient, fill=fill)
+    program = training_program(shape, train, choose())
     module = link(program, WeightStore(shape, device="meta"))
     x, sigma, labels = arguments(shape)
     given = {"x": x, "sigma": sigma, "label": labels, "clean": x}
@@ -111,13 +113,14 @@ def test_a_training_step_is_what_torch_counts(gradient: str) -> None:
 
     def step() -> None:
         estimates = module(*(given[name] for name, _ in program.inputs))
-        sum(estimate.sum() for estimate in estimates if estimate.requires_grad).backward()
+        loss = torch.stack([estimate.sum() for estimate in estimates if estimate.requires_grad]).sum()
+        loss.backward()  # pyright: ignore[reportUnknownMemberType]
 
     # the constant of the top brick, which runs all its windows: forward, and the gradient of its columns
     once = 2 * constant_macs(program, shape)
     assert once == 2 * 256 * 2 * 4 * 48
-    assert counted(step) == 2 * executed_training_macs(shape, gradient) + once
-    assert executed_training_macs(shape, gradient) < training_macs(shape)
+    assert counted(step) == 2 * executed_training_macs(shape, train) + once
+    assert executed_training_macs(shape, train) < training_macs(shape, train)
 
 
 def test_the_plain_stack_multiplies_as_much() -> None:

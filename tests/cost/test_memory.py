@@ -1,5 +1,7 @@
 """The formulas of memory against what eager modules hold, and against what a GPU was seen to hold."""
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import weakref
@@ -36,7 +38,7 @@ class Held(TorchDispatchMode):
     """Bytes of the tensors that operations make, while they live; weights are not counted."""
 
     def __init__(self, store: WeightStore) -> None:
-        super().__init__()
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]
         self.weights = {weight.untyped_storage()._cdata for weight in (*store.parameters(), *store.buffers())}
         self.now = self.peak = 0
         self.storages: dict[int, int] = {}
@@ -88,13 +90,14 @@ def test_training_holds_what_the_formula_says(name: str) -> None:
 
 def train_step(shape: StackShape, store: WeightStore) -> tuple[torch.Tensor, ...]:
     program = lower_training(shape, TrainSettings())
-    given = dict(zip(("x", "sigma", "label"), batch(shape, IMAGES), strict=True))
+    given: dict[str, torch.Tensor] = dict(zip(("x", "sigma", "label"), batch(shape, IMAGES), strict=True))
     for name, kind in program.inputs:
         if isinstance(kind, WindowIndex):
             trained = shape.brick(name.removesuffix(".windows")).windows_trained
             given[name] = torch.arange(trained).expand(IMAGES, -1).contiguous()
-    found = link(program, store)(*(given[name] for name, _ in program.inputs))
-    return found if isinstance(found, tuple) else (found,)
+    found: Any = link(program, store)(*(given[name] for name, _ in program.inputs))
+    results: tuple[torch.Tensor, ...] = (found,) if isinstance(found, torch.Tensor) else found
+    return results
 
 
 def test_a_gpu_was_seen_to_hold_as_much() -> None:
@@ -113,7 +116,7 @@ def test_a_gpu_was_seen_to_hold_as_much() -> None:
 
 def test_state_and_weights() -> None:
     shape = SHAPES["pg"]
-    one, two = memory(shape, averages=1), memory(shape, averages=2)
+    one, two = memory(shape, TrainSettings(ema=(0.9,))), memory(shape, TrainSettings(ema=(0.9, 0.5)))
     assert one.weights["float32"] == 2 * one.weights["bfloat16"]
     assert one.training_state == 5 * one.weights["float32"]
     assert two.training_state - one.training_state == one.weights["float32"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,20 +15,21 @@ from tests.lower.equivalence import BOUND, CHOICES, STACKS, difference, sampling
 
 @pytest.mark.parametrize("name", STACKS)
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_configuration_equals_the_plain_stack(name, choice):
+def test_every_configuration_equals_the_plain_stack(name: Any, choice: Any):
     assert sampling_error(name, CHOICES[choice]) < BOUND
 
 
 TRAININGS = {
     "noisy": TrainSettings(),
     "x0": TrainSettings(fill="x0"),
+    "model": TrainSettings(fill="model"),
     "zeros, detached": TrainSettings(fill="zeros", gradient="detached"),
 }
 
 
 @pytest.mark.parametrize("name", ["PG", "U", "raw", "offsets", "rectangular", "no coordinates", "one brick"])
 @pytest.mark.parametrize("train", TRAININGS)
-def test_training_and_its_gradients_do_not_depend_on_passes(name, train):
+def test_training_and_its_gradients_do_not_depend_on_passes(name: Any, train: Any):
     expected = training_results(name, TRAININGS[train], CHOICES["none"])
     assert any(key.startswith("gradient of ") for key in expected)
     for choice, pipeline in CHOICES.items():
@@ -43,7 +44,7 @@ class Shift:
 
     name: ClassVar[str] = "shift"
 
-    def apply(self, program, shape):
+    def apply(self, program: Any, shape: Any):
         return with_ops(program, (replace(program.ops[0], sigma_data=0.5 + 1e-10), *program.ops[1:]))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -59,9 +61,11 @@ def test_conditioning_is_computed_once_whatever_the_number_of_bricks():
     assert [op.name for op in program.ops].count("condition") == 1
 
 
-@pytest.mark.parametrize("train", [TrainSettings(), TrainSettings(fill="x0", gradient="detached")])
+@pytest.mark.parametrize(
+    "train", [TrainSettings(), TrainSettings(fill="x0", gradient="detached"), TrainSettings(fill="model")]
+)
 @pytest.mark.parametrize("carry", ["x0", "raw"])
-def test_programs_survive_json(train, carry):
+def test_programs_survive_json(train: Any, carry: Any):
     shape = stack(carry=carry, train_patches=(0.5, 0.75, 1.0))
     for program in (
         lower_sampling(shape, ("parts", "whole")),
@@ -76,6 +80,7 @@ def test_every_operation_is_emitted_by_some_program():
     shape = stack(carry="raw", train_patches=(0.5, 1.0, 1.0))
     programs = [
         lower_training(shape, TrainSettings(fill="x0", gradient="detached")),
+        lower_training(shape, TrainSettings(fill="model")),
         lower_sampling(shape, ("whole",)),
         DropAbsentEstimate().apply(lower_sampling(shape, ("whole",)), shape),
         sampling_program(shape, shape.ids, choose()),
@@ -103,7 +108,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("invariant", INVARIANTS)
-def test_each_invariant_notices_its_fault(invariant):
+def test_each_invariant_notices_its_fault(invariant: Any):
     verify_program(GOOD, SHAPE)
     verify_program(WHOLE, SHAPE)
     with pytest.raises(RunError, match=f"\\[{invariant}\\]"):
@@ -129,7 +134,7 @@ ALONE = DropAbsentEstimate().apply(lower_sampling(SHAPE, ("whole",)), SHAPE)
         (ALONE, EmbedChannels, {"count": 0}),
     ],
 )
-def test_operations_of_passes_that_do_not_fit_are_refused(program, kind, damage):
+def test_operations_of_passes_that_do_not_fit_are_refused(program: Any, kind: Any, damage: Any):
     verify_program(program, SHAPE)
     ops = tuple(replace(op, **damage) if isinstance(op, kind) else op for op in program.ops)
     with pytest.raises(RunError, match="is not valid"):
@@ -145,18 +150,18 @@ def test_inputs_and_outputs_of_operations():
     assert inputs_of(precondition) == ("x", "windows.network", "c_skip", "c_out")
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda data: data.pop("ops"),
-        lambda data: data.update(surprise=1),
-        lambda data: data["ops"][0].update(op="exec"),
-        lambda data: data["ops"][0].update(sigma_data="0.5"),
-        lambda data: data["inputs"].append("x"),
-        lambda data: data.update(bricks="whole"),
-    ],
-)
-def test_damaged_json_is_refused_in_words(damage):
+DAMAGES: list[Callable[[Any], object]] = [
+    lambda data: data.pop("ops"),
+    lambda data: data.update(surprise=1),
+    lambda data: data["ops"][0].update(op="exec"),
+    lambda data: data["ops"][0].update(sigma_data="0.5"),
+    lambda data: data["inputs"].append("x"),
+    lambda data: data.update(bricks="whole"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_json_is_refused_in_words(damage: Any):
     data = codec.encode(GOOD)
     damage(data)
     with pytest.raises(RunError, match=r"manifest\.json"):

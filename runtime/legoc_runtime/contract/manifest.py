@@ -19,8 +19,9 @@ from legoc_runtime.contract.settings import SampleSettings, TrainSettings
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import RunError, UsageError
 
-MANIFEST_VERSION = 2
-"""Version 2 added `passes`, and to `sample` what only flags said before; version 1 is still read."""
+MANIFEST_VERSION = 3
+"""Version 3 added keys to `train` and an operation (`fill: model`); version 2 `passes`, and to `sample` what only flags
+said before. Both older versions are still read."""
 
 MANIFEST_NAME = "manifest.json"
 SPEC_NAME = "spec.yaml"
@@ -112,6 +113,8 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
     version = body.pop("manifest_version", None)
     if version == 1:
         body = _from_version_1(body)
+    if version in (1, 2):
+        body = _from_version_2(body)
     elif version != MANIFEST_VERSION:
         help = "build it again with this version, or install the version that wrote it"
         if type(version) is int and version > MANIFEST_VERSION:
@@ -134,6 +137,14 @@ def _from_version_1(body: Mapping[str, object]) -> dict[str, object]:
         added = {name: getattr(now, name) for name in ("skip_policy", "seeds", "classes", "batch", "ema")}
         found["sample"] = {**added, **cast("dict[str, object]", sample)}
     return found
+
+
+def _from_version_2(body: Mapping[str, object]) -> dict[str, object]:
+    """A manifest of version 2 with the keys of `train` that came after it: trained as it was without them."""
+    train = body.get("train")
+    if not isinstance(train, dict):
+        return dict(body)
+    return {**body, "train": {**codec.encode_fields(TrainSettings()), **cast("dict[str, object]", train)}}
 
 
 def is_build(directory: Path) -> bool:

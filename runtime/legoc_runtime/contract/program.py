@@ -217,6 +217,17 @@ class WindowMask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherWindows:
+    """The windows that `index` does not name, ascending: [N, taken] of `windows` to [N, windows - taken]."""
+
+    name: ClassVar[str] = "other_windows"
+    brick: str
+    index: Value
+    windows: int
+    out: Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FillClean:
     """`estimate` where `mask` is 1, `clean` elsewhere (paper, Appendix C: missing patches come from x0)."""
 
@@ -241,7 +252,10 @@ class Unprecondition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detach:
-    """The same image; no gradient flows through it (`gradient: detached`)."""
+    """The same image; no gradient flows through it (`gradient: detached`, `fill: model`).
+
+    What is read through this alone is computed without gradient: no activation of it is kept.
+    """
 
     name: ClassVar[str] = "detach"
     image: Value
@@ -264,6 +278,7 @@ Op: TypeAlias = (
     | Merge
     | Precondition
     | WindowMask
+    | OtherWindows
     | FillClean
     | Unprecondition
     | Detach

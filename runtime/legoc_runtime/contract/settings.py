@@ -7,7 +7,7 @@ from typing import Literal
 
 from legoc_runtime.contract.samplers import Sampler
 
-Fill = Literal["noisy", "x0", "zeros"]
+Fill = Literal["noisy", "x0", "zeros", "model"]
 PretrainedKind = Literal["stack", "dit", "diffusers_unet", "diffusers_dit"]
 
 

@@ -13,7 +13,16 @@ from legoc_runtime.contract.pass_ops import (
     SplitModulations,
     pixel_tokens,
 )
-from legoc_runtime.contract.program import Embed, Image, Op, Tokens, ValueType, Vector
+from legoc_runtime.contract.program import (
+    Embed,
+    Image,
+    Op,
+    OtherWindows,
+    Tokens,
+    ValueType,
+    Vector,
+    WindowIndex,
+)
 from legoc_runtime.contract.stack import StackShape
 
 
@@ -44,6 +53,12 @@ def expected_types(op: Op, types: Mapping[str, ValueType], shape: StackShape) ->
             yield joined, Vector(features) if fits else None
             for i, value in enumerate(outs):
                 yield value, Vector((6 if i < brick.depth else 2) * brick.width)
+        case OtherWindows(brick=id, index=index, windows=windows, out=out):
+            type, brick = types[index], shape.brick(id)
+            taken = type.taken if isinstance(type, WindowIndex) else 0
+            fits = windows == brick.windows and 0 < taken < windows
+            yield index, WindowIndex(taken, windows) if fits else None
+            yield out, WindowIndex(windows - taken, windows)
         case Cast(value=value, out=out):
             yield out, types[value]
         case _:

@@ -87,6 +87,13 @@ def put_windows(tokens: Tensor, index: Tensor, windows: int) -> Tensor:
     return blank.scatter(1, index[:, :, None, None].expand(-1, -1, length, features), tokens)
 
 
+def other_windows(index: Tensor, windows: int) -> Tensor:
+    """The windows that index [N, K] does not name, ascending: [N, windows - K]."""
+    taken = torch.zeros(index.shape[0], windows, dtype=torch.int64, device=index.device).scatter(1, index, 1)
+    # a stable sort: those that are not taken first, each kind in its order
+    return taken.argsort(dim=1, stable=True)[:, : windows - index.shape[1]]
+
+
 def window_mask(index: Tensor, grid: tuple[int, int], window: tuple[int, int], offset: tuple[int, int]) -> Tensor:
     """1.0 in the windows that index [N, K] names, else 0.0: [N, 1, H, W], float32."""
     (height, width), (down, across) = grid, window

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
+from itertools import groupby
 from typing import Any, assert_never
 
 import torch
 from torch import fx, nn
 
+from legoc_runtime.contract.gradient import without_gradient
 from legoc_runtime.contract.pass_ops import (
     Cast,
     EmbedChannels,
@@ -35,6 +38,7 @@ from legoc_runtime.contract.program import (
     Modulate,
     NoEstimate,
     Op,
+    OtherWindows,
     Partition,
     Precondition,
     Program,
@@ -48,7 +52,7 @@ from legoc_runtime.contract.program import (
 from legoc_runtime.contract.stack import CoordinateOrder, Layout
 from legoc_runtime.contract.verify import verify_program
 from legoc_runtime.errors import UsageError
-from legoc_runtime.layers import patching, scaling
+from legoc_runtime.layers import patching, recording, scaling
 from legoc_runtime.layers.derived import FoldedEmbed, JointModulate, split_modulations
 from legoc_runtime.layers.regrouping import join_estimate
 from legoc_runtime.store import BRICK_PREFIX, WeightStore
@@ -78,8 +82,11 @@ def link(program: Program, store: WeightStore) -> fx.GraphModule:
     linker = _Linker(program, store)
     for name, _ in program.inputs:
         linker.values[name] = linker.graph.placeholder(_identifier(name))
-    for op in program.ops:
-        linker.emit(op)
+    unrecorded = without_gradient(program)
+    for is_unrecorded, run in groupby(program.ops, key=lambda op: op in unrecorded):
+        with linker.unrecorded() if is_unrecorded else nullcontext():
+            for op in run:
+                linker.emit(op)
     results = tuple(linker.values[value] for _, value in program.outputs)
     linker.graph.output(results[0] if len(results) == 1 else results)
     linker.graph.lint()
@@ -145,6 +152,8 @@ class _Linker:
                 self._call(op, scaling.precondition, self._read(image, network, c_skip, c_out))
             case WindowMask(index=index, grid=grid, window=window, offset=offset):
                 self._call(op, patching.window_mask, (self.values[index], grid, window, offset))
+            case OtherWindows(index=index, windows=windows):
+                self._call(op, patching.other_windows, (self.values[index], windows))
             case FillClean(estimate=estimate, clean=clean, mask=mask):
                 self._call(op, scaling.fill_clean, self._read(estimate, clean, mask))
             case Unprecondition(clean=clean, image=image, c_skip=c_skip, c_out=c_out):
@@ -165,6 +174,13 @@ class _Linker:
                 self._cast(op, value, self.store.dtype if to == "weights" else self.store.state_dtype)
             case _:
                 assert_never(op)
+
+    @contextmanager
+    def unrecorded(self) -> Generator[None]:
+        """What is emitted here is computed without gradient, and keeps nothing for a backward pass."""
+        was = self.graph.create_node("call_function", recording.stop_recording, (), {}, name="was_recorded")
+        yield
+        self.graph.create_node("call_function", recording.resume_recording, (was,), {}, name="recorded_again")
 
     def _read(self, *values: Value) -> Arguments:
         return tuple(self.values[value] for value in values)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+import torch
 from torch import Tensor
 
 from legoc_runtime.backends.base import Backend, choose_backend
@@ -63,7 +64,9 @@ class TrainingStack:
         """
         given: dict[str, Tensor | None] = {"x": x, "sigma": sigma, "label": labels, "clean": clean}
         given.update({f"{id}.windows": index for id, index in windows.items()})
-        results = self._run(*(given[name] for name, _ in self.program.inputs))
+        # parts of the module run unrecorded: should one fail, recording is as it was (`layers.recording`)
+        with torch.set_grad_enabled(torch.is_grad_enabled()):
+            results = self._run(*(given[name] for name, _ in self.program.inputs))
         values = (results,) if isinstance(results, Tensor) else cast("tuple[Tensor, ...]", results)
         named = dict(zip((name for name, _ in self.program.outputs), values, strict=True))
         return tuple(
