@@ -55,7 +55,16 @@ def no_graphviz() -> str | None:
     return None if shutil.which("dot") else "Graphviz is not installed (its command `dot`)"
 
 
+@cache
+def no_browser() -> str | None:
+    """Why pages cannot be drawn here, or None."""
+    from tests.report.chromium import executable
+
+    return None if executable() else "there is no Chromium or Chrome on PATH, and $CHROMIUM names none"
+
+
 LACKS = {
+    "browser": no_browser,
     "compiler": no_compiler,
     "gpu": no_gpu,
     "triton": no_triton,

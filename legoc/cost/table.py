@@ -114,7 +114,7 @@ def _policies(cost: Cost) -> str:
 
 def _policy_rows(policy: PolicyCost, steps: int) -> list[tuple[str, ...]]:
     """A row for the policy and its first brick, and one for each further brick that it leaves out."""
-    first, *rest = _left_out(policy, steps) or ["nothing"]
+    first, *rest = left_out(policy, steps) or ["nothing"]
     peer = () if policy.peer_saving is None else (f"{policy.peer_saving:.1%}",)
     head = (policy.policy, quantity(policy.macs), f"{policy.saving:.1%}", *peer)
     return [(*head, first), *((*("" for _ in head), words) for words in rest)]
@@ -145,7 +145,7 @@ def _memory(cost: Cost, batch: int) -> str:
     )
 
 
-def _left_out(policy: PolicyCost, steps: int) -> list[str]:
+def left_out(policy: PolicyCost, steps: int) -> list[str]:
     """`image in 9 of 18 (stops at step 9, sigma 2.5)` for each brick that is left out somewhere."""
     words: list[str] = []
     for brick, count in policy.skipped.items():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from legoc.cost import brick_macs, brick_parameters, macs, parameters
 from legoc.cost.table import parameter_count
@@ -22,6 +23,9 @@ from legoc_runtime.contract.policy import Configuration, Run, TruthTable, config
 from legoc_runtime.contract.schedule import Level
 from legoc_runtime.contract.stack import BrickShape, StackShape
 from legoc_runtime.errors import UsageError
+
+Mark = Literal["changed", "new", "gone"]
+"""What a comparison says of a brick."""
 
 MAX_PANELS = 8
 """Configurations that one picture shows."""

@@ -6,12 +6,13 @@ rail on the right, and what a brick hands on goes up between them, past the bric
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from legoc.cost.table import parameter_count, quantity
 from legoc.draw import elements
-from legoc.draw.graph import DrawnBrick, GraphPicture, Panel, brick_lines
+from legoc.draw.graph import DrawnBrick, GraphPicture, Mark, Panel, brick_lines
 from legoc.draw.graph_windows import BETWEEN, SIDE, windows_and_tokens
 
 WIDTH = 960
@@ -75,6 +76,17 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill
 }
 """
 
+MARKS_STYLE = """.changed { stroke: #b7791f; stroke-width: 3; } .new { stroke: #1a7f4b; stroke-width: 3; }
+.gone { stroke: #c62f3b; stroke-width: 3; stroke-dasharray: 8 4; }
+.mark { font-size: 12px; font-weight: 600; }
+.changed-mark { fill: #8a5a0b; } .new-mark { fill: #156b3f; } .gone-mark { fill: #b3202d; }
+@media (prefers-color-scheme: dark) {
+  .changed { stroke: #e3a93c; } .new { stroke: #3fb972; } .gone { stroke: #ff6b6b; }
+  .changed-mark { fill: #f0bd5c; } .new-mark { fill: #5bd08b; } .gone-mark { fill: #ff8a8a; }
+}
+"""
+"""Outlines of a comparison, after `STYLE`."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
@@ -91,8 +103,13 @@ class _Frame:
     inputs: float
 
 
-def graph_svg(picture: GraphPicture) -> str:
-    """The picture as an SVG document, the same text for the same picture."""
+def graph_svg(picture: GraphPicture, marks: Mapping[str, Mark] | None = None) -> str:
+    """The picture as an SVG document, the same text for the same picture.
+
+    Args:
+        picture: what to draw.
+        marks: brick id -> what a comparison says of it, for bricks that are outlined.
+    """
     heights = [panel_height(panel, alone=len(picture.panels) == 1) for panel in picture.panels]
     height = HEAD + sum(heights) + FOOT
     svg = elements.document(
@@ -100,13 +117,13 @@ def graph_svg(picture: GraphPicture) -> str:
         height,
         title=f"{picture.stack}: {len(picture.shape.bricks)} bricks",
         description=description(picture),
-        style=STYLE,
+        style=STYLE + (MARKS_STYLE if marks else ""),
     )
     elements.text(svg, 20, 32, picture.stack, "title")
     elements.text(svg, 20, 52, _summary(picture), "small")
     top = float(HEAD)
     for panel, panel_size in zip(picture.panels, heights, strict=True):
-        _panel(svg, picture, panel, top)
+        _panel(svg, picture, panel, top, marks or {})
         top += panel_size
     return elements.serialise(svg)
 
@@ -141,7 +158,7 @@ def _summary(picture: GraphPicture) -> str:
     return f"{grid} · {len(shape.bricks)} bricks · {counts}"
 
 
-def _panel(svg: Element, picture: GraphPicture, panel: Panel, top: float) -> None:
+def _panel(svg: Element, picture: GraphPicture, panel: Panel, top: float, marks: Mapping[str, Mark]) -> None:
     if panel.when or panel.skipped or len(picture.panels) > 1:
         if panel.when:
             elements.text(svg, CARD_LEFT, top + 16, _shortened(panel.when, LONGEST_HEADING), "id")
@@ -152,7 +169,7 @@ def _panel(svg: Element, picture: GraphPicture, panel: Panel, top: float) -> Non
     frame = _frame(panel, top)
     _rails(svg, panel, frame)
     for brick in panel.bricks:
-        _card(svg, brick, frame.cards[brick.shape.id])
+        _card(svg, brick, frame.cards[brick.shape.id], marks.get(brick.shape.id))
     _paths(svg, picture, panel, frame)
     _ends(svg, picture, frame)
 
@@ -188,7 +205,7 @@ def _rails(svg: Element, panel: Panel, frame: _Frame) -> None:
             _head(svg, "rail", edge, middle, inwards, 0)
 
 
-def _card(svg: Element, brick: DrawnBrick, top: float) -> None:
+def _card(svg: Element, brick: DrawnBrick, top: float, mark: Mark | None) -> None:
     name = _shortened(brick.shape.id, LONGEST_ID)
     if not brick.runs:
         elements.box(svg, "ghost", CARD_LEFT, top, CARD_RIGHT - CARD_LEFT, GHOST, radius=8)
@@ -196,7 +213,9 @@ def _card(svg: Element, brick: DrawnBrick, top: float) -> None:
         words = f"left out: {brick.share:.1%} of the MACs"
         elements.text(svg, BAR_RIGHT, top + 28, words, "small", anchor="end")
         return
-    elements.box(svg, "card", CARD_LEFT, top, CARD_RIGHT - CARD_LEFT, CARD, radius=8)
+    elements.box(svg, f"card {mark or ''}".rstrip(), CARD_LEFT, top, CARD_RIGHT - CARD_LEFT, CARD, radius=8)
+    if mark is not None:
+        elements.text(svg, BAR_RIGHT, top + 24, mark, f"mark {mark}-mark", anchor="end")
     windows_and_tokens(svg, brick.shape, CARD_LEFT + 14, top + (CARD - SIDE) / 2)
     elements.text(svg, TEXT_LEFT, top + 26, name, "id")
     for i, words in enumerate(brick_lines(brick)):

@@ -23,7 +23,7 @@ def compare_request(what: Sequence[str]) -> Report:
     Raises:
         UsageError: it is neither, or there is no such revision.
     """
-    if _is_path(what[0]) or _is_in_revision(what[0]):
+    if is_one_thing(what[0]):
         return _two(what)
     with Repository(Path()) as repository:
         asked, paths = read_range(what[0]), list(what[1:])
@@ -41,11 +41,21 @@ def _two(what: Sequence[str]) -> Report:
         raise UsageError(f"{number} to compare, and a comparison has two sides", help=help)
     if list(what) == [STDIN, STDIN]:
         raise UsageError("both sides cannot be standard input", help="name a file for one of them")
-    before, after = map(_side, what)
+    before, after = map(read_named, what)
     return compare(before.label, after.label, [Pair(before, after)])
 
 
-def _side(text: str) -> Side | Unreadable:
+def is_one_thing(text: str) -> bool:
+    """Whether a text names one side, and not a revision whose specs are to be compared."""
+    return _is_path(text) or _is_in_revision(text)
+
+
+def read_named(text: str) -> Side | Unreadable:
+    """The side that a text names: a path, `-`, or a path in a revision.
+
+    Raises:
+        UsageError: there is no such revision.
+    """
     if _is_path(text) or not _is_in_revision(text):
         return read_side(text)
     with Repository(Path()) as repository:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -93,6 +93,7 @@ def side_of(
     source: SourceFile | Diagnostic,
     files: Files = DISK,
     revision: str | None = None,
+    overrides: Sequence[str] = (),
 ) -> Side | Unreadable:
     """The side that a text is.
 
@@ -102,10 +103,11 @@ def side_of(
         source: the text, or why there is none.
         files: where what it extends is read from.
         revision: the state of the repository that it is read from.
+        overrides: as of `--set`.
     """
     if not isinstance(source, SourceFile):
         return Unreadable(label, (_located(source, revision),))
-    found = check_text(source.text, source.name, files=files)
+    found = check_text(source.text, source.name, overrides, files=files)
     if found.spec is None:
         return Unreadable(label, tuple(_located(diagnostic, revision) for diagnostic in found.diagnostics))
     return Side(label, kind, source.name, source.text, found.spec, found.diagnostics, revision)

@@ -23,7 +23,8 @@ def test_import_contracts_hold() -> None:
     assert " 0 broken" in result.stdout
 
 
-FRONT_END = ", ".join(f"legoc.{room}" for room in ("spec", "graph", "passes", "lower", "cost", "draw", "render"))
+ROOMS = ("spec", "graph", "passes", "lower", "cost", "draw", "render", "review.request", "report.request")
+FRONT_END = ", ".join(f"legoc.{room}" for room in ROOMS)
 RUNTIME = ", ".join(f"legoc_runtime.{room}" for room in ("stack", "training", "sampling", "data", "checkpoint"))
 
 

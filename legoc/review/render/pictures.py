@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from legoc.describe import describe_spec
-from legoc.draw.graph import make_picture
+from legoc.draw.graph import Mark, make_picture
 from legoc.draw.graph_mermaid import graph_mermaid
 from legoc.draw.text import timeline_text
 from legoc.draw.timeline import make_timeline
@@ -30,11 +30,11 @@ def graphs(review: Review) -> Iterator[str]:
     """The graph before and after, changed bricks outlined; nothing where the stack itself did not change."""
     if rank(review.impact) < rank("resumable") or review.costs.refusal is not None:
         return
-    before, after = _marks(review)
+    old, new = marks(review)
     yield (
         "<details><summary>The stack before and after: changed bricks are outlined in amber, new ones in green, "
         "those that go in red</summary>\n\n"
-        f"Before\n\n{_graph(review.before.spec, before)}\n\nAfter\n\n{_graph(review.after.spec, after)}\n\n</details>"
+        f"Before\n\n{_graph(review.before.spec, old)}\n\nAfter\n\n{_graph(review.after.spec, new)}\n\n</details>"
     )
 
 
@@ -50,10 +50,10 @@ def timelines(review: Review) -> Iterator[str]:
         )
 
 
-def _marks(review: Review) -> tuple[dict[str, str], dict[str, str]]:
+def marks(review: Review) -> tuple[dict[str, Mark], dict[str, Mark]]:
     """Brick id -> how it is outlined, before and after."""
-    before: dict[str, str] = {}
-    after: dict[str, str] = {}
+    before: dict[str, Mark] = {}
+    after: dict[str, Mark] = {}
     for verdict in review.verdicts:
         match verdict.change:
             case BrickRemoved(before=value):
@@ -69,10 +69,10 @@ def _marks(review: Review) -> tuple[dict[str, str], dict[str, str]]:
     return before, after
 
 
-def _graph(spec: StackSpec, marks: Mapping[str, str]) -> str:
+def _graph(spec: StackSpec, outlined: Mapping[str, Mark]) -> str:
     picture = make_picture(spec.name, spec.shape, [(spec.shape.ids, "")])
-    lines = [f"    classDef {name} {style}" for name, style in _STYLES.items() if name in marks.values()]
-    lines += [f"    class c0b{spec.shape.ids.index(id)} {name}" for id, name in marks.items()]
+    lines = [f"    classDef {name} {style}" for name, style in _STYLES.items() if name in outlined.values()]
+    lines += [f"    class c0b{spec.shape.ids.index(id)} {name}" for id, name in outlined.items()]
     return "```mermaid\n" + graph_mermaid(picture) + "".join(f"{line}\n" for line in lines) + "```"
 
 
