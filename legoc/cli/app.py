@@ -35,6 +35,7 @@ COMMANDS: dict[str, Command] = {
         Command("show", "Show a spec resolved, where each of its values comes from, or its hashes."),
         Command("diff", "Compare specs, builds, checkpoints or revisions: what a change does to weights and pictures."),
         Command("report", "Write one HTML page on a spec, a run or a comparison: origins, costs, curves, samples."),
+        Command("github", "In a GitHub workflow: check, compare with the base, annotate, summarise and comment."),
         Command("cost", "Parameters and multiply-accumulates of a spec, brick by brick and policy by policy."),
         Command("estimate", "Estimate training: hours, memory and the largest batch on a given GPU or this CPU."),
         Command("timeline", "Draw which bricks run at which noise levels under a skip policy."),

@@ -79,7 +79,7 @@ def command(
     comparison is done, 1 when --fail-on is met or
     --budget is broken, and 2 when a side cannot be read or does not check.
     """
-    from legoc.review.limits import broken_limits, read_budget
+    from legoc.review.limits import read_budget, refusals
 
     limits = () if budget is None else read_budget(budget)
     report = _report(what)
@@ -92,10 +92,7 @@ def command(
     if report.unreadable:
         sys.stderr.write("error: a side cannot be compared, so nothing can be concluded\n")
         sys.exit(EXIT_UNREADABLE)
-    found = broken_limits(report, limits)
-    if fail_on is not None and _is_met(report, fail_on):
-        found.append(f"a change is of class {report.impact}, and --fail-on {fail_on} was asked for")
-    if found:
+    if found := refusals(report, None if fail_on is None else fail_on.value, limits):
         sys.stderr.write("".join(f"{sentence}\n" for sentence in found))
         sys.exit(EXIT_FOUND)
 
@@ -106,12 +103,6 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}", help="choose another -o") from error
-
-
-def _is_met(report: Report, asked: Class) -> bool:
-    from legoc.review.classify import rank
-
-    return report.impact is not None and rank(report.impact) >= rank(asked.value)
 
 
 def _rendered(report: Report, format: Format, *, colour: bool) -> str:

@@ -43,6 +43,11 @@ def command(diagnostic: Diagnostic, level: Literal["error", "warning", "notice"]
     return f"::{level} {written}::{_data(text)}"
 
 
+def written(level: Literal["error", "warning", "notice"], title: str, text: str) -> str:
+    """A workflow command that belongs to no place."""
+    return f"::{level} title={_property(title)}::{_data(text)}"
+
+
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 

@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import cast, get_args
 
+from legoc.review.classify import rank
 from legoc.review.compare import Report
 from legoc.review.costs import Costs, Metric
+from legoc.review.rules import Impact
 from legoc_runtime.errors import UsageError
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
@@ -48,6 +50,20 @@ def broken_limits(report: Report, budget: tuple[Limit, ...]) -> list[str]:
     priced = [(review.after.label, review.costs) for review in report.reviews]
     for label, costs in [*priced, *((side.label, costs) for side, costs in report.added_costs)]:
         found += [sentence for limit in budget if (sentence := _broken(label, costs, limit))]
+    return found
+
+
+def refusals(report: Report, fail_on: Impact | None, budget: tuple[Limit, ...]) -> list[str]:
+    """A sentence for everything that a comparison was to refuse and found.
+
+    Args:
+        report: what was found.
+        fail_on: the class from which on a change is refused; None refuses none.
+        budget: limits that specs must keep.
+    """
+    found = broken_limits(report, budget)
+    if fail_on is not None and report.impact is not None and rank(report.impact) >= rank(fail_on):
+        found.append(f"a change is of class {report.impact}, and --fail-on {fail_on} was asked for")
     return found
 
 

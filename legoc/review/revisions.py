@@ -235,6 +235,17 @@ def pairs(repository: Repository, before: Tree, after: Tree, paths: Sequence[str
     return found + [_pair(before, path, after, went_to.get(path, path)) for path in gone]
 
 
+def specs_of(repository: Repository, tree: Tree, paths: Sequence[str]) -> list[str]:
+    """Paths from the top of the specs of one state.
+
+    Args:
+        repository: where it is.
+        tree: the state.
+        paths: files, folders and patterns from the current directory; none means the whole repository.
+    """
+    return _specs(tree, [_from_top(repository, path) for path in paths])
+
+
 def revision_side(repository: Repository, text: str) -> Side | Unreadable | None:
     """The spec that `REV:path` names, as git reads it: from the top, or from here with `./`; None for other texts."""
     revision, colon, path = text.partition(":")

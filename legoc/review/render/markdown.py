@@ -40,7 +40,7 @@ def render_markdown(report: Report, *, migrate: bool = False, most: int = MAX_CH
     reviews = sorted(report.reviews, key=lambda review: -rank(review.impact))
     if not reviews:
         return _cut(head, most)
-    parts = [_cut(head, most)]
+    parts = [_cut(head, most - _ROOM_FOR_WORDS)]
     left = most - len(parts[0]) - _ROOM_FOR_WORDS
     for review in reviews:
         part = _section(review, migrate, pictures=False)
