@@ -81,6 +81,7 @@ RULES: Mapping[str, Rule] = {
     "train.warmup_images": _TRAINING,
     "train.clip_norm": _TRAINING,
     "train.ema": Rule("training", "which averages of the weights training keeps"),
+    "train.patches": Rule("training", "whether the windows that bricks train on lie inside each other's"),
     "train.fill": Rule("training", "what training puts for windows that a brick did not run"),
     "train.gradient": Rule("training", "whether a brick's loss reaches the bricks below"),
     "train.flip": _TRAINING,

@@ -101,7 +101,8 @@ def _train(spec: StackSpec) -> Iterator[str]:
     optimizer = _entries(name="adamw", lr=train.learning_rate, betas=train.betas, weight_decay=train.weight_decay)
     yield from (f"  {line}" for line in optimizer)
     yield from _entries(warmup_images=train.warmup_images, clip_norm=train.clip_norm, ema=train.ema)
-    yield from _entries(fill=train.fill, gradient=train.gradient, flip=train.flip, seed=train.seed)
+    yield from _entries(patches=train.patches, fill=train.fill, gradient=train.gradient)
+    yield from _entries(flip=train.flip, seed=train.seed)
     yield from _entries(snapshot_images=train.snapshot_images, log_images=train.log_images)
 
 

@@ -22,6 +22,7 @@ from legoc.spec.resolved import StackSpec
 from legoc.spec.rules import check_rules
 from legoc.spec.sampling import check_sampling
 from legoc.spec.suppress import suppress
+from legoc.spec.training import check_training
 
 
 class CheckResult(NamedTuple):
@@ -65,6 +66,7 @@ def check_text(text: str, name: str, overrides: Sequence[str] = (), files: Files
     findings += check_diffusion(loaded)
     findings += check_pretrained(loaded, drafts)
     findings += check_sampling(loaded)
+    findings += check_training(loaded, drafts)
     levels = schedule(loaded, resolve_sample(loaded))
     tables, more = tabulate_policies(loaded, drafts, predicates, levels)
     findings += more

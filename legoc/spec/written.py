@@ -252,6 +252,12 @@ class Train(Section):
     ema: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1, max_length=8)] | None = Field(
         None, description="decay rates of the moving averages ([0.9999])", examples=[[0.9999]]
     )
+    patches: Literal["independent", "nested"] | None = Field(
+        None,
+        description="whether bricks draw the windows that they train on independently, or one inside the other "
+        "(independent)",
+        examples=["nested"],
+    )
     fill: Literal["noisy", "x0", "zeros", "model"] | None = Field(
         None, description="what stands for windows that did not run (noisy)", examples=["noisy"]
     )

@@ -121,6 +121,7 @@ GALLERY = (
     put("loss weight", "training", "bricks.single.loss_weight=0.5"),
     put("data", "training", "data.path=elsewhere"),
     put("fill", "training", "train.fill=x0"),
+    put("nested patches", "training", "train.patches=nested"),
     put("more depth", "resumable", "bricks.whole.depth=3"),
     edit("a brick renamed", "resumable", ("id: single", "id: parts"), ("late: {single", "late: {parts")),
     edit("the bottom brick renamed", "resumable", ("id: windows", "id: base")),

@@ -7,6 +7,7 @@ from typing import Literal
 
 from legoc_runtime.contract.samplers import Sampler
 
+Patches = Literal["independent", "nested"]
 Fill = Literal["noisy", "x0", "zeros", "model"]
 PretrainedKind = Literal["stack", "dit", "diffusers_unet", "diffusers_dit"]
 
@@ -30,6 +31,7 @@ class TrainSettings:
         seed: seed of initialisation, order, noise, label drop, flips and windows.
         snapshot_images: a checkpoint every so many images.
         log_images: a line of metrics every so many images.
+        patches: whether bricks draw the windows that they train on independently, or nested (`training/windows.py`).
     """
 
     batch: int = 128
@@ -46,6 +48,7 @@ class TrainSettings:
     seed: int = 0
     snapshot_images: int = 100_000
     log_images: int = 1_000
+    patches: Patches = "independent"
 
 
 @dataclass(frozen=True, slots=True)

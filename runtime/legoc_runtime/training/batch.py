@@ -16,11 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from legoc_runtime.contract.stack import BrickShape, StackShape
+from legoc_runtime.contract.settings import Patches
+from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.data.dataset import ImageDataset
 from legoc_runtime.data.order import index_of
 from legoc_runtime.diffusion import edm
 from legoc_runtime.randomness import Purpose, normal, stream
+from legoc_runtime.training.windows import draw_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class BatchMaker:
         seed: the run's seed.
         label_dropout: share of labels replaced by the null label, in [0, 1].
         flip: whether images are flipped horizontally at random.
+        patches: how bricks draw the windows that they train on.
     """
 
     dataset: ImageDataset
@@ -85,6 +88,7 @@ class BatchMaker:
     seed: int
     label_dropout: float
     flip: bool
+    patches: Patches = "independent"
 
     def make(self, start: int, size: int) -> Batch:
         """The batch of positions `start` to `start + size - 1`. Raises RunError if one does not decode."""
@@ -95,11 +99,8 @@ class BatchMaker:
         noise = np.stack([normal(self.seed, Purpose.NOISE, clean.shape[1:], position) for position in positions])
         noisy = (clean + sigma[:, None, None, None] * noise).astype(np.float32, copy=False)
         labels = self._labels(indices, positions)
-        windows = {
-            brick.id: _tensor(np.stack([self._windows(brick, part, position) for position in positions]))
-            for part, brick in enumerate(self.shape.bricks)
-            if brick.windows_trained < brick.windows
-        }
+        drawn = [draw_windows(self.shape, self.patches, self.seed, position) for position in positions]
+        windows = {brick: _tensor(np.stack([each[brick] for each in drawn])) for brick in drawn[0]}
         return Batch(
             start,
             _tensor(clean),
@@ -130,7 +131,3 @@ class BatchMaker:
             if stream(self.seed, Purpose.LABEL_DROP, position).random() < self.label_dropout:
                 labels[row] = self.shape.classes
         return labels
-
-    def _windows(self, brick: BrickShape, part: int, position: int) -> NDArray[np.int64]:
-        drawn = stream(self.seed, Purpose.WINDOWS, position, part).permutation(brick.windows)
-        return np.sort(drawn[: brick.windows_trained])

@@ -15,6 +15,7 @@ from legoc_runtime.training.batch import Batch, BatchMaker
 from legoc_runtime.training.metrics import Metrics, noise_range
 from legoc_runtime.training.optimizer import learning_rate
 from legoc_runtime.training.state import TrainState
+from legoc_runtime.training.windows import check_nested
 
 
 class Trainer:
@@ -43,7 +44,11 @@ class Trainer:
     ) -> None:
         self.settings = settings
         self.state = state
-        self.maker = BatchMaker(dataset, manifest.shape, settings.seed, manifest.label_dropout, settings.flip)
+        if settings.patches == "nested":
+            check_nested(manifest.shape)
+        self.maker = BatchMaker(
+            dataset, manifest.shape, settings.seed, manifest.label_dropout, settings.flip, settings.patches
+        )
         self._stack = stack
         self._sigma_data = manifest.shape.edm.sigma_data
         self._bricks = manifest.shape.ids
