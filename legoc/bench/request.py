@@ -20,7 +20,7 @@ from legoc_runtime.backends.device import choose_device, choose_dtype
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Configuration, TruthTable, tabulate
 from legoc_runtime.contract.program import Program
-from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, noise_levels
+from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, sampling_levels
 from legoc_runtime.contract.stack import BrickShape, EdmConstants, StackShape
 from legoc_runtime.errors import UsageError
 from legoc_runtime.link.opt_in.fp8 import Fp8, fp8_for
@@ -187,14 +187,18 @@ def make_request(
     manifest, _ = compile_path(path, overrides)
     shape = manifest.shape
     steps = manifest.sample.steps if steps is None else steps
-    guidance = manifest.sample.guidance if guidance is None else guidance
-    check_guidance(guidance)
-    if guidance != 1 and shape.classes is None:
+    sample = replace(
+        manifest.sample,
+        steps=steps,
+        guidance=manifest.sample.guidance if guidance is None else guidance,
+    )
+    check_guidance(sample.guidance)
+    if sample.guidance != 1 and shape.classes is None:
         raise UsageError(
             f"`{manifest.name}` has no classes, so guidance has nothing to guide by",
             help="leave --guidance out, or set it to 1",
         )
-    levels = noise_levels(steps, shape.diffusion, guided=guidance != 1)
+    levels = sampling_levels(sample, shape.diffusion)
     tables = tuple(tabulate(manifest.policy(name), shape.ids, levels) for name in policy_names(manifest, policies))
     reached = dict.fromkeys(configuration for table in tables for configuration in table.distinct())
     missing = [found for found in reached if found not in manifest.configurations]
@@ -212,7 +216,7 @@ def make_request(
         peers=_peers(manifest, peers or (PLAIN,), notes),
         tables=tables,
         evaluations=evaluations(manifest.sample.sampler, steps),
-        guided=guidance != 1,
+        guided=any(level.guided for level in levels),
         batch=batch,
         dtype=dtype,
         device=where,

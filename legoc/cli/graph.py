@@ -111,17 +111,19 @@ def _configurations(
     manifest: Manifest, configuration: str | None, skip_policy: str | None, steps: int | None
 ) -> list[tuple[Configuration, str]]:
     """What to draw, each with the words for when it runs."""
+    from dataclasses import replace
+
     from legoc.draw.graph import configuration_of, policy_configurations
     from legoc_runtime.contract.policy import tabulate
-    from legoc_runtime.contract.schedule import noise_levels
+    from legoc_runtime.contract.schedule import sampling_levels
 
     if configuration is not None:
         return [(configuration_of(manifest.shape, configuration), "")]
     if skip_policy is None:
         return [(manifest.shape.ids, "")]
     policy = manifest.policy(skip_policy)
-    count = manifest.sample.steps if steps is None else steps
-    levels = noise_levels(count, manifest.shape.diffusion, guided=manifest.sample.guidance != 1)
+    sample = manifest.sample if steps is None else replace(manifest.sample, steps=steps)
+    levels = sampling_levels(sample, manifest.shape.diffusion)
     return policy_configurations(tabulate(policy, manifest.shape.ids, levels))
 
 

@@ -64,6 +64,29 @@ def known_sampler(name: str | None) -> str | None:
     return name
 
 
+def as_interval(text: str | None) -> str | None:
+    """What `--guidance-interval` was given, in the form that specs have it, so that 0.30,5 does not override 0.3,5.
+
+    Raises:
+        UsageError: it is no interval.
+    """
+    from legoc_runtime.contract.request import interval_text, parse_interval
+
+    return None if text is None else interval_text(parse_interval(text))
+
+
+def refuse_idle_guidance(guidance: float, flags: Mapping[str, object]) -> None:
+    """Refuse flags that say where guidance acts when it does not act.
+
+    Raises:
+        UsageError: naming the flag.
+    """
+    for name in ("guidance_channels", "guidance_interval"):
+        if guidance == 1 and flags[name] not in (None, "all"):
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag} does nothing: guidance is 1, which is none", help="pass --guidance too")
+
+
 def _said(settings: object, given: Mapping[str, object], section: str, overrides: Sequence[str]) -> Iterator[str]:
     for name, value in given.items():
         before: object = getattr(settings, name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from legoc.cli.options import known_sampler, overridden, refuse_stdin
+from legoc.cli.options import as_interval, known_sampler, overridden, refuse_idle_guidance, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 
@@ -51,6 +51,17 @@ def command(
     guidance: Annotated[
         float | None,
         Option(help=f"Scale of classifier-free guidance; 1 is none. {FROM_SPEC}", show_default=False),
+    ] = None,
+    guidance_channels: Annotated[
+        str | None, Option(help=f"Guide the first so many channels, or all. {FROM_SPEC}", show_default=False)
+    ] = None,
+    guidance_interval: Annotated[
+        str | None,
+        Option(
+            metavar="LOW,HIGH",
+            help=f"Guide at these values of sigma only (elsewhere it costs nothing), or all. {FROM_SPEC}",
+            show_default=False,
+        ),
     ] = None,
     steps: Annotated[int | None, Option(help=f"Noise levels. {FROM_SPEC}", show_default=False)] = None,
     churn: Annotated[
@@ -106,6 +117,7 @@ def command(
     """
     refuse_stdin(path, "sample")
     flags = {"sampler": known_sampler(sampler), "guidance": guidance, "steps": steps, "churn": churn}
+    flags |= {"guidance_channels": guidance_channels, "guidance_interval": as_interval(guidance_interval)}
     flags |= {"churn_min": churn_min, "churn_max": churn_max, "churn_noise": churn_noise}
     flags |= {"skip_policy": skip_policy, "seeds": seeds, "classes": classes, "batch": batch, "ema": _as_in_specs(ema)}
     say = _Talk(quiet)
@@ -168,6 +180,7 @@ def _plan(
     from legoc_runtime.sampling.plan import make_plan
 
     settings, notices = overridden(manifest.sample, flags)
+    refuse_idle_guidance(settings.guidance, flags)
     policy = manifest.policy(settings.skip_policy)
     if flags["skip_policy"] is None:
         say(f"no --skip-policy: taking `{policy.name}`, {_why(policy.name, manifest)}")

@@ -24,6 +24,12 @@ def plan_lines(plan: Plan, macs_saved: float) -> list[str]:
     table, settings = plan.table, plan.settings
     title = SAMPLERS[settings.sampler].title
     lines = [f"{title}: {settings.steps} steps, {len(plan.evaluations)} evaluations, guidance {settings.guidance:g}"]
+    if settings.guidance != 1 and settings.guidance_channels != "all":
+        lines[0] += f" of the first {settings.guidance_channels} channels"
+    if settings.guidance != 1 and settings.guidance_interval != "all":
+        low, _, high = settings.guidance_interval.partition(",")
+        guided = sum(level.guided for level in table.levels)
+        lines[0] += f" from sigma {low} to {high} (at {guided} of {len(table.levels)} levels)"
     if settings.churn:
         lines[0] += f", churn {settings.churn:g} from sigma {settings.churn_min:g} to {settings.churn_max:g}"
     if plan.skips_nothing:

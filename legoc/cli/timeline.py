@@ -68,20 +68,18 @@ def _timeline(
 ) -> Timeline:
     from legoc.draw.timeline import make_timeline
     from legoc_runtime.contract.policy import tabulate
-    from legoc_runtime.contract.schedule import check_guidance, evaluations, noise_levels
+    from legoc_runtime.contract.schedule import check_guidance, evaluations, sampling_levels
 
     manifest = described(path, overrides)
     settings, notices = overridden(manifest.sample, {"steps": steps, "guidance": guidance}, overrides)
     for notice in notices:
         echo(notice, err=True)
-    steps, guidance = settings.steps, settings.guidance
-    check_guidance(guidance)
-    guided = guidance != 1
-    if guided and manifest.shape.classes is None:
+    check_guidance(settings.guidance)
+    if settings.guidance != 1 and manifest.shape.classes is None:
         raise UsageError("this stack is unconditional: guidance has no class to guide to", help="leave --guidance out")
-    levels = noise_levels(steps, manifest.shape.diffusion, guided=guided)
+    levels = sampling_levels(settings, manifest.shape.diffusion)
     table = tabulate(manifest.policy(skip_policy), manifest.shape.ids, levels)
-    return make_timeline(manifest.name, manifest.shape, table, evaluations(manifest.sample.sampler, steps))
+    return make_timeline(manifest.name, manifest.shape, table, evaluations(settings.sampler, settings.steps))
 
 
 def _text(timeline: Timeline, ascii: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from legoc.cost import counts, executed
@@ -12,7 +12,7 @@ from legoc.cost.peer import PEER_NAME, dit_xl_2
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Break, Configuration, Policy, TruthTable, tabulate
 from legoc_runtime.contract.samplers import Sampler
-from legoc_runtime.contract.schedule import Evaluation, Level, check_guidance, evaluations, noise_levels
+from legoc_runtime.contract.schedule import Evaluation, Level, check_guidance, evaluations, sampling_levels
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import UsageError
 
@@ -140,7 +140,8 @@ class Cost:
         bricks: the bricks, bottom to top.
         steps: noise levels of the sampling schedule.
         evaluations: forward passes of the sampler.
-        guided: whether every evaluation runs twice, with the label and with the null label.
+        guided: whether guidance acts at any noise level, so that an image takes two rows there.
+        guided_evaluations: forward passes that run twice, with the label and with the null label.
         policies: the policies that were asked for; `none` is the yardstick of their savings.
         configurations: the sets of bricks that these policies reach, in order of first use.
         sampler: the spec's sampler.
@@ -163,6 +164,7 @@ class Cost:
     steps: int
     evaluations: int
     guided: bool
+    guided_evaluations: int
     policies: tuple[PolicyCost, ...]
     configurations: tuple[ConfigurationCost, ...]
     sampler: Sampler = "heun"
@@ -218,16 +220,20 @@ def price(
         UsageError: no such policy, schedule or scale of guidance, or guidance of a stack without classes.
     """
     shape = manifest.shape
-    steps = manifest.sample.steps if steps is None else steps
-    guidance = manifest.sample.guidance if guidance is None else guidance
-    check_guidance(guidance)
-    guided = guidance != 1
-    if guided and shape.classes is None:
+    sample = manifest.sample
+    sample = replace(
+        sample,
+        steps=sample.steps if steps is None else steps,
+        guidance=sample.guidance if guidance is None else guidance,
+    )
+    check_guidance(sample.guidance)
+    if sample.guidance != 1 and shape.classes is None:
         raise UsageError(
             f"`{manifest.name}` has no classes, so guidance has nothing to guide by",
             help="price it with --guidance 1",
         )
-    levels, calls = noise_levels(steps, shape.diffusion, guided=guided), evaluations(manifest.sample.sampler, steps)
+    levels, calls = sampling_levels(sample, shape.diffusion), evaluations(sample.sampler, sample.steps)
+    guided = sum(levels[call.level].guided for call in calls)
     tables = [tabulate(policy, shape.ids, levels) for policy in _chosen(manifest, policies)]
     return Cost(
         name=manifest.name,
@@ -244,12 +250,13 @@ def price(
         memory=memory(shape, manifest.train),
         peer=(peer := _peer(shape)),
         bricks=_price_bricks(shape),
-        steps=steps,
+        steps=sample.steps,
         evaluations=len(calls),
-        guided=guided,
+        guided=guided > 0,
+        guided_evaluations=guided,
         policies=_price_policies(shape, tables, levels, calls, peer),
         configurations=_price_configurations(shape, tables),
-        sampler=manifest.sample.sampler,
+        sampler=sample.sampler,
     )
 
 

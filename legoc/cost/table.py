@@ -98,6 +98,8 @@ def _training(cost: Cost) -> str:
 
 def _policies(cost: Cost) -> str:
     rows = "two rows each (guidance)" if cost.guided else "one row each"
+    if 0 < cost.guided_evaluations < cost.evaluations:
+        rows = f"two rows at {cost.guided_evaluations} of them (guidance), one at the others"
     sampler = SAMPLERS[cost.sampler].title
     title = f"sampling: {sampler} over {cost.steps} noise levels, {cost.evaluations} evaluations, {rows}"
     peer = () if cost.peer is None else (f"vs {cost.peer.name}",)

@@ -15,7 +15,7 @@ from legoc.schema import JsonSchema, choices_at, key_at
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.policy import Break, Policy, TruthTable, tabulate
 from legoc_runtime.contract.predicate import text as predicate_text
-from legoc_runtime.contract.schedule import evaluations, noise_levels
+from legoc_runtime.contract.schedule import evaluations, sampling_levels
 from legoc_runtime.contract.stack import BrickShape
 
 NO_FIGURES = "*No figures while the spec has errors.*"
@@ -127,7 +127,7 @@ def _written(spec: StackSpec, place: Place, brick: str) -> bool:
 def policy_card(spec: StackSpec, policy: Policy) -> str:
     """Which steps a policy leaves out over the spec's own schedule, where that changes, and what it saves."""
     sample = spec.sample
-    levels = noise_levels(sample.steps, spec.shape.diffusion, guided=sample.guidance != 1)
+    levels = sampling_levels(sample, spec.shape.diffusion)
     table = tabulate(policy, spec.shape.ids, levels)
     lines = [_skipped(table, id, predicate_text(tree)) for id, tree in policy.skips]
     calls = evaluations(sample.sampler, sample.steps)

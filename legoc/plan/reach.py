@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Configuration, Policy, Run, TruthTable, tabulate
-from legoc_runtime.contract.schedule import noise_levels
+from legoc_runtime.contract.schedule import sampling_levels
+
+GUIDED = 2.0
+"""Any scale but 1: what runs under guidance depends on its interval, not on its scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,13 @@ def reach(manifest: Manifest, policies: Sequence[str] = (), steps: int | None = 
     Raises:
         UsageError: a policy does not exist or leaves no brick.
     """
-    count = manifest.sample.steps if steps is None else steps
+    schedule = manifest.sample if steps is None else replace(manifest.sample, steps=steps)
+    guidance = GUIDED if schedule.guidance == 1 else schedule.guidance
     found: list[Reached] = []
     for policy in built_policies(manifest, policies):
         plain, guided = (
-            tabulate(policy, manifest.shape.ids, noise_levels(count, manifest.shape.diffusion, guided=guided))
-            for guided in (False, True)
+            tabulate(policy, manifest.shape.ids, sampling_levels(sample, manifest.shape.diffusion))
+            for sample in (replace(schedule, guidance=1.0), replace(schedule, guidance=guidance))
         )
         if plain.configurations == guided.configurations:
             found.append(Reached(policy.name, None, plain))

@@ -10,7 +10,7 @@ from legoc.cost.report import Cost, price
 from legoc.describe import describe_spec
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.policy import TruthTable, tabulate
-from legoc_runtime.contract.schedule import noise_levels
+from legoc_runtime.contract.schedule import sampling_levels
 from legoc_runtime.errors import UsageError
 
 Unit = Literal["parameters", "MACs", "bytes", "share"]
@@ -174,7 +174,7 @@ def _shifts(before: StackSpec, after: StackSpec, matched: Mapping[str, str]) -> 
 
 def _tables(spec: StackSpec) -> dict[str, TruthTable]:
     manifest, _ = describe_spec(spec)
-    levels = noise_levels(spec.sample.steps, spec.shape.diffusion, guided=spec.sample.guidance != 1)
+    levels = sampling_levels(spec.sample, spec.shape.diffusion)
     builtin = ("halfway",) if len(spec.shape.bricks) > 1 else ()
     names = dict.fromkeys((*builtin, *(policy.name for policy in manifest.policies), spec.sample.skip_policy))
     return {name: tabulate(manifest.policy(name), spec.shape.ids, levels) for name in names}

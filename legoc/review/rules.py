@@ -91,6 +91,8 @@ RULES: Mapping[str, Rule] = {
     "sample.sampler": _SAMPLING,
     "sample.steps": _SCHEDULE,
     "sample.guidance": _SAMPLING,
+    "sample.guidance_channels": _SAMPLING,
+    "sample.guidance_interval": _SAMPLING,
     "sample.churn": _SAMPLING,
     "sample.churn_min": _SAMPLING,
     "sample.churn_max": _SAMPLING,

@@ -10,7 +10,7 @@ from legoc.diagnostics import Diagnostic, Label
 from legoc.spec.load import Loaded
 from legoc.spec.resolved import Path
 from legoc_runtime.contract.samplers import SAMPLERS, samplers_of
-from legoc_runtime.contract.schedule import MIN_SIGNAL, Level, alphas_cumprod, noise_levels
+from legoc_runtime.contract.schedule import MIN_SIGNAL, Level, alphas_cumprod, sampling_levels
 from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.contract.stack import DdpmConstants, EdmConstants
 from legoc_runtime.contract.stack import Diffusion as Constants
@@ -62,10 +62,13 @@ def check_diffusion(loaded: Loaded) -> Iterator[Diagnostic]:
 def schedule(loaded: Loaded, sample: SampleSettings) -> tuple[Level, ...] | None:
     """The spec's own sampling schedule, or None where something that it depends on is broken."""
     keys = ("kind", "sigma_min", "sigma_max", "rho", "steps", "beta_start", "beta_end")
-    places = [*(("diffusion", key) for key in keys), ("sample", "steps"), ("sample", "guidance")]
+    places = [
+        *(("diffusion", key) for key in keys),
+        *(("sample", key) for key in ("steps", "guidance", "guidance_interval")),
+    ]
     if any(loaded.is_broken(*place) for place in places) or any(check_diffusion(loaded)):
         return None
-    return noise_levels(sample.steps, resolve_diffusion(loaded), guided=sample.guidance != 1)
+    return sampling_levels(sample, resolve_diffusion(loaded))
 
 
 def _foreign_constants(loaded: Loaded, kind: DiffusionKind) -> Iterator[Diagnostic]:

@@ -235,6 +235,13 @@ def _no_brick(loaded: Loaded, table: Table, empty: list[int], levels: tuple[Leve
     return report("LG307", message, table.head(loaded), label, secondary=secondary, help=help)
 
 
+def _guided_words(levels: tuple[Level, ...]) -> str:
+    guided = sum(level.guided for level in levels)
+    if 0 < guided < len(levels):
+        return f"guidance acts at {guided} of the {len(levels)} levels"
+    return "guidance acts at every level" if guided else "guidance is 1 or its interval empty, so that it acts nowhere"
+
+
 def _undecided(
     loaded: Loaded,
     policy: str,
@@ -256,7 +263,7 @@ def _undecided(
         "step": f"step goes from 0 to {last.step}",
         "steps": f"steps is {len(levels)}",
         "t": f"t falls from {first.t} to {last.t}",
-        "guided": "guidance acts at every level" if first.guided else "guidance is 1, so that it acts nowhere",
+        "guided": _guided_words(levels),
     }
     names = names_in(tree)
     help = "; ".join(text for name, text in ranges.items() if name in names) or None

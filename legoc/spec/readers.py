@@ -131,6 +131,36 @@ def average(value: Any) -> str:
     return repr(rate)
 
 
+def channels(value: Any) -> str:
+    """How many channels are guided, as `legoc sample --guidance-channels` takes it."""
+    expected = "a number of channels such as 3, or all"
+    if type(value) is not int and value != "all":
+        raise PydanticCustomError("text" if isinstance(value, str) else "type", expected)
+    if value != "all" and not 1 <= value <= 999_999:
+        raise PydanticCustomError("range", "from 1 to the channels of the grid")
+    return str(value)
+
+
+def interval(value: Any) -> str:
+    """Noise levels at which guidance acts, as `legoc sample --guidance-interval` takes them, or as a list."""
+    from legoc_runtime.contract.request import interval_text, parse_interval  # most specs name none
+    from legoc_runtime.errors import UsageError
+
+    expected = "two values of sigma such as [0.3, 5], or all"
+    if isinstance(value, str):
+        try:
+            return interval_text(parse_interval(value))
+        except UsageError as error:
+            raise PydanticCustomError("text", expected) from error
+    bounds = cast("list[Any]", value) if isinstance(value, list) else []
+    if len(bounds) != 2 or not all(type(bound) in (int, float) for bound in bounds):
+        raise PydanticCustomError("type", expected)
+    low, high = map(float, bounds)
+    if not 0 <= low < high < float("inf"):
+        raise PydanticCustomError("range", "0 or more, the first value below the second")
+    return interval_text((low, high))
+
+
 def not_null(value: Any) -> Any:
     """Whatever is written, as long as something is."""
     if value is None:
@@ -147,8 +177,10 @@ READERS: dict[str, Callable[[Any], Any]] = {
     reader.__name__: reader
     for reader in (
         average,
+        channels,
         classes,
         count_from_zero,
+        interval,
         not_null,
         offset,
         positive_count,

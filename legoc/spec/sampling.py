@@ -17,6 +17,7 @@ from legoc_runtime.errors import UsageError
 _POLICY: Path = ("sample", "skip_policy")
 _SEEDS: Path = ("sample", "seeds")
 _CLASSES: Path = ("sample", "classes")
+_CHANNELS: Path = ("sample", "guidance_channels")
 _EMA: Path = ("sample", "ema")
 
 
@@ -27,6 +28,8 @@ def check_sampling(loaded: Loaded) -> Iterator[Diagnostic]:
         return
     if sample.skip_policy is not None:
         yield from _policy(loaded, sample.skip_policy)
+    if sample.guidance_channels is not None:
+        yield from _channels(loaded, sample.guidance_channels)
     if sample.seeds is not None:
         yield from _seeds(loaded, sample.seeds)
     if sample.classes is not None:
@@ -62,6 +65,15 @@ def _policy(loaded: Loaded, name: str) -> Iterator[Diagnostic]:
         place = [Label(loaded.tree.head(("bricks", 0)), "the only brick")]
         message = f"`{name}` leaves the top brick out at some steps, and this stack has one brick"
         yield report("LG315", message, loaded.span(*_POLICY), secondary=place, help="write `skip_policy: none`")
+
+
+def _channels(loaded: Loaded, text: str) -> Iterator[Diagnostic]:
+    grid = loaded.written.grid
+    if text == "all" or grid is None or grid.channels is None or int(text) <= grid.channels:
+        return
+    place = [Label(loaded.span("grid", "channels"), f"{grid.channels} channels")]
+    message = f"guidance is asked for on {text} channels; the grid has {grid.channels}"
+    yield report("LG108", message, loaded.span(*_CHANNELS), secondary=place, help="write `all`, or fewer")
 
 
 def _seeds(loaded: Loaded, text: str) -> Iterator[Diagnostic]:

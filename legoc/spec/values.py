@@ -10,8 +10,10 @@ from legoc.spec.readers import (
     MAX_COUNT,
     MAX_SIDE,
     average,
+    channels,
     classes,
     count_from_zero,
+    interval,
     offset,
     positive_count,
     seeds,
@@ -32,10 +34,14 @@ _ClassesInput = (
     Literal["balanced", "random"] | _NotNegative | Annotated[list[_NotNegative], Field(min_length=1)] | _ClassesText
 )
 _AverageInput = Literal["first", "none"] | Annotated[float, Field(gt=0, lt=1)]
+_ChannelsInput = Literal["all"] | Annotated[int, Field(ge=1, le=999_999)]
+_IntervalInput = Literal["all"] | Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)]
 WrittenSize = Annotated[Size, PlainValidator(size, json_schema_input_type=_SizeInput)]
 WrittenOffset = Annotated[tuple[int, int], PlainValidator(offset, json_schema_input_type=_OffsetInput)]
 WrittenSeeds = Annotated[str, PlainValidator(seeds, json_schema_input_type=_NotNegative | _SeedsText)]
 WrittenClasses = Annotated[str, PlainValidator(classes, json_schema_input_type=_ClassesInput)]
+WrittenChannels = Annotated[str, PlainValidator(channels, json_schema_input_type=_ChannelsInput)]
+WrittenInterval = Annotated[str, PlainValidator(interval, json_schema_input_type=_IntervalInput)]
 WrittenAverage = Annotated[str, PlainValidator(average, json_schema_input_type=_AverageInput)]
 PositiveCount = Annotated[int, PlainValidator(positive_count, json_schema_input_type=_PositiveInput)]
 Count = Annotated[int, PlainValidator(count_from_zero, json_schema_input_type=_CountInput)]

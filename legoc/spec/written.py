@@ -41,7 +41,9 @@ from legoc.spec.values import (
     Text,
     Width,
     WrittenAverage,
+    WrittenChannels,
     WrittenClasses,
+    WrittenInterval,
     WrittenOffset,
     WrittenSeeds,
     WrittenSize,
@@ -289,6 +291,17 @@ class Sample(Section):
     )
     guidance: NotNegative | None = Field(
         None, description="scale of classifier-free guidance, where 1 is none (1)", examples=[1.5]
+    )
+    guidance_channels: WrittenChannels | None = Field(
+        None,
+        description="how many channels, the first ones, guidance acts on; DiT guides 3 (all)",
+        examples=["all", 3],
+    )
+    guidance_interval: WrittenInterval | None = Field(
+        None,
+        description="noise levels at which guidance acts: above the first, up to the second value of sigma; "
+        "elsewhere it costs nothing (all)",
+        examples=["all", [0.3, 5]],
     )
     churn: NotNegative | None = Field(
         None, description="S_churn of EDM's Algorithm 2, where 0 is deterministic sampling (0)", examples=[40]

@@ -108,6 +108,8 @@ GALLERY = (
     put("label form without labels", "cosmetic", "compat.label_embedding=linear", base=ONE),
     put("steps", "sampling", "sample.steps=10"),
     put("guidance", "sampling", "sample.guidance=2"),
+    put("guided channels", "sampling", "sample.guidance_channels=2"),
+    put("where guidance acts", "sampling", "sample.guidance_interval=[0.3, 5]"),
     put("schedule", "sampling", "diffusion.sigma_max=40"),
     put("a brick's skip", "sampling", "bricks.whole.skip=sigma < 1"),
     put("a policy", "sampling", "skip_policies.late.single=sigma > 4"),

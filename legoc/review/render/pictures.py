@@ -14,7 +14,7 @@ from legoc.review.classify import rank
 from legoc.review.compare import Review
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.policy import tabulate
-from legoc_runtime.contract.schedule import evaluations, noise_levels
+from legoc_runtime.contract.schedule import evaluations, sampling_levels
 
 TIMELINE_COLUMNS = 72
 
@@ -78,7 +78,7 @@ def _graph(spec: StackSpec, outlined: Mapping[str, Mark]) -> str:
 
 def _timeline(spec: StackSpec) -> str:
     manifest, _ = describe_spec(spec)
-    levels = noise_levels(spec.sample.steps, spec.shape.diffusion, guided=spec.sample.guidance != 1)
+    levels = sampling_levels(spec.sample, spec.shape.diffusion)
     table = tabulate(manifest.policy(None), spec.shape.ids, levels)
     calls = evaluations(spec.sample.sampler, spec.sample.steps)
     return timeline_text(make_timeline(spec.name, spec.shape, table, calls), width=TIMELINE_COLUMNS)

@@ -20,8 +20,8 @@ from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import RunError, UsageError
 
 MANIFEST_VERSION = 3
-"""Version 3 added keys to `train` and an operation (`fill: model`); version 2 `passes`, and to `sample` what only flags
-said before. Both older versions are still read."""
+"""Version 3 added keys to `train` and an operation (`fill: model`), and `guidance_channels` and `guidance_interval` to
+`sample`; version 2 `passes`, and to `sample` what only flags said before. Both older versions are still read."""
 
 MANIFEST_NAME = "manifest.json"
 SPEC_NAME = "spec.yaml"
@@ -140,11 +140,15 @@ def _from_version_1(body: Mapping[str, object]) -> dict[str, object]:
 
 
 def _from_version_2(body: Mapping[str, object]) -> dict[str, object]:
-    """A manifest of version 2 with the keys of `train` that came after it: trained as it was without them."""
-    train = body.get("train")
-    if not isinstance(train, dict):
-        return dict(body)
-    return {**body, "train": {**codec.encode_fields(TrainSettings()), **cast("dict[str, object]", train)}}
+    """A manifest of version 2 with the keys of `train` and `sample` that came after it: as it was without them."""
+    found = dict(body)
+    train, sample = body.get("train"), body.get("sample")
+    if isinstance(train, dict):
+        found["train"] = {**codec.encode_fields(TrainSettings()), **cast("dict[str, object]", train)}
+    if isinstance(sample, dict):
+        added = {name: getattr(SampleSettings(), name) for name in ("guidance_channels", "guidance_interval")}
+        found["sample"] = {**added, **cast("dict[str, object]", sample)}
+    return found
 
 
 def is_build(directory: Path) -> bool:

@@ -5,6 +5,7 @@ A seed names a picture, so each may be asked for once; which class its picture s
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,6 +92,45 @@ class ListedClass:
 
 
 ClassRule: TypeAlias = RandomClass | BalancedClass | ListedClass
+
+
+def parse_channels(text: str) -> int | None:
+    """How many channels, the first ones, guidance acts on; None for `all`.
+
+    Raises:
+        UsageError: neither `all` nor a number from 1 on.
+    """
+    word = text.strip()
+    if word == "all":
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,5}", word):
+        raise UsageError(f"`{text}` is no number of channels to guide", help="write all, or a number such as 3")
+    return int(word)
+
+
+def parse_interval(text: str) -> tuple[float, float] | None:
+    """The noise levels that guidance acts at: above the first, up to the second; None for `all`.
+
+    Raises:
+        UsageError: neither `all` nor two numbers, 0 or more and the first below the second.
+    """
+    if text.strip() == "all":
+        return None
+    match = re.fullmatch(rf"\s*({_DECIMAL})\s*,\s*({_DECIMAL})\s*", text)
+    low, high = (float(match[1]), float(match[2])) if match else (1.0, 0.0)
+    if not 0 <= low < high < math.inf:
+        raise UsageError(
+            f"`{text}` is no interval of noise levels", help="write all, or two values of sigma such as 0.3,5"
+        )
+    return low, high
+
+
+def interval_text(interval: tuple[float, float] | None) -> str:
+    """The one text that `parse_interval` reads back to this interval."""
+    return "all" if interval is None else ",".join(f"{bound!r}" for bound in interval)
+
+
+_DECIMAL = r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]+(?:[eE][+-]?[0-9]{1,3})?"
 
 _MAX_DIGITS = 18
 """Of a class; no stack has as many."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from operator import mul
 from typing import assert_never
 
 from legoc_runtime.contract.samplers import SAMPLERS, Sampler
+from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.contract.stack import DdpmConstants, Diffusion, EdmConstants
 from legoc_runtime.errors import UsageError
 
@@ -152,6 +153,24 @@ def noise_levels(steps: int, diffusion: Diffusion, *, guided: bool = False) -> t
             return ddpm_levels(steps, diffusion, guided=guided)
         case _:
             assert_never(diffusion)
+
+
+def sampling_levels(sample: SampleSettings, diffusion: Diffusion) -> tuple[Level, ...]:
+    """The noise levels of a spec's sampling, each with whether guidance acts there.
+
+    Guidance other than 1 acts at every level, or at those above the first and up to the second bound of
+    `guidance_interval` (Kynkaanniemi et al. 2024, Eq. 4).
+
+    Raises:
+        UsageError: the diffusion has no such schedule, or the interval is none.
+    """
+    levels = noise_levels(sample.steps, diffusion, guided=sample.guidance != 1)
+    if sample.guidance == 1 or sample.guidance_interval == "all":
+        return levels
+    from legoc_runtime.contract.request import parse_interval  # most specs name no interval
+
+    low, high = parse_interval(sample.guidance_interval) or (0.0, math.inf)
+    return tuple(replace(level, guided=low < level.sigma <= high) for level in levels)
 
 
 def heun_evaluations(steps: int) -> tuple[Evaluation, ...]:

@@ -70,6 +70,8 @@ class SampleSettings:
         classes: which class a seed's picture shows, as `request.parse_classes` reads it.
         batch: pictures at once; it moves them by rounding only.
         ema: which weights: `first`, the run's first average, or the raw ones where it has none; a rate; `none`.
+        guidance_channels: how many channels, the first ones, are guided, as `request.parse_channels` reads it; `all`.
+        guidance_interval: the noise levels at which guidance acts, as `request.parse_interval` reads it; `all`.
     """
 
     sampler: Sampler = "heun"
@@ -84,6 +86,8 @@ class SampleSettings:
     classes: str = "random"
     batch: int = 64
     ema: str = "first"
+    guidance_channels: str = "all"
+    guidance_interval: str = "all"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from legoc_runtime.contract.policy import Configuration, Policy, TruthTable, tabulate
-from legoc_runtime.contract.request import ClassRule, RandomClass
+from legoc_runtime.contract.request import ClassRule, RandomClass, parse_channels, parse_interval
 from legoc_runtime.contract.samplers import SAMPLERS, samplers_of
-from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, noise_levels
+from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, sampling_levels
 from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import UsageError
@@ -77,9 +77,10 @@ def make_plan(
             not fit the stack or leaves no brick, a diffusion that has no sampler here.
     """
     check_settings(settings, shape.classes)
+    check_channels(settings, shape.channels)
     check_sampler(settings, shape)
     labels = labels_of(classes or RandomClass(), seeds, shape.classes)
-    levels = noise_levels(settings.steps, shape.edm, guided=settings.guidance != 1)
+    levels = sampling_levels(settings, shape.edm)
     table = tabulate(policy, shape.ids, levels)
     return Plan(shape, policy, settings, tuple(seeds), labels, table, evaluations(settings.sampler, settings.steps))
 
@@ -101,6 +102,21 @@ def check_sampler(settings: SampleSettings, shape: StackShape) -> None:
         raise UsageError(
             f"the sampler `{settings.sampler}` adds no noise, and churn is {settings.churn:g}",
             help="pass --churn 0, or --sampler heun",
+        )
+
+
+def check_channels(settings: SampleSettings, channels: int) -> None:
+    """Refuse guidance on more channels than there are, and an interval that is none.
+
+    Raises:
+        UsageError: naming the setting.
+    """
+    parse_interval(settings.guidance_interval)
+    guided = parse_channels(settings.guidance_channels)
+    if guided is not None and guided > channels:
+        raise UsageError(
+            f"guidance is asked for on {guided} channels; an image has {channels}",
+            help=f"pass --guidance-channels all, or a number up to {channels}",
         )
 
 

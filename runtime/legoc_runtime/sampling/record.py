@@ -31,7 +31,10 @@ from legoc_runtime.sampling.trace import Call
 SAMPLES_VERSION = 1
 RECORD_NAME = "samples.json"
 
-_ACTING = ("sampler", "steps", "guidance", "churn", "churn_min", "churn_max", "churn_noise")
+_ACTING = (
+    *("sampler", "steps", "guidance", "guidance_channels", "guidance_interval"),
+    *("churn", "churn_min", "churn_max", "churn_noise"),
+)
 """Settings that pictures depend on; policy, seeds, classes and weights stand in a request by themselves."""
 
 

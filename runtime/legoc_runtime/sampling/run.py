@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from legoc_runtime.contract.policy import Configuration
+from legoc_runtime.contract.request import parse_channels
 from legoc_runtime.contract.schedule import Evaluation
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.sampling.ahead import Ahead
@@ -101,7 +102,8 @@ class SamplingRun:
         if isinstance(stack, BrickStack) and table_bytes > 0:
             self.ahead = Ahead(stack, plan, self._sampler, table_bytes)
         self._recorder = Recorder(self.ahead or stack, plan.table.bricks)
-        self._guided = Guided(self._recorder, plan.settings.guidance, plan.shape.classes)
+        scale, channels = plan.settings.guidance, parse_channels(plan.settings.guidance_channels)
+        self._guided = Guided(self._recorder, scale, plan.shape.classes, channels=channels)
 
     def batches(self, batch: int, *, on_call: OnCall | None = None, on_state: OnState | None = None) -> Iterator[Batch]:
         """Sample the plan's seeds in order, `batch` at a time.
@@ -158,7 +160,9 @@ class SamplingRun:
         # one number for all pictures, on the CPU: a table reads it without waiting for a device
         level = torch.tensor(sigma, dtype=torch.float32)
         began = self._now()
-        estimate = self._guided(x.to(torch.float32), level, labels, configuration=configuration)
+        # outside the interval of guidance an image is one row
+        stack = self._guided if self.plan.table.levels[evaluation.level].guided else self._recorder
+        estimate = stack(x.to(torch.float32), level, labels, configuration=configuration)
         seconds = self._now() - began
         self.trace.add(evaluation, sigma, self._recorder.take())
         self.timings.setdefault(configuration, Timing()).add(len(x), seconds)

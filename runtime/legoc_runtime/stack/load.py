@@ -13,7 +13,7 @@ from legoc_runtime.checkpoint import WeightsFile, find_weights, read_tensors, un
 from legoc_runtime.contract.manifest import Manifest, read_manifest
 from legoc_runtime.contract.policy import tabulate
 from legoc_runtime.contract.program import Program
-from legoc_runtime.contract.schedule import noise_levels
+from legoc_runtime.contract.schedule import sampling_levels
 from legoc_runtime.errors import UsageError
 from legoc_runtime.link.opt_in.fp8 import Fp8, fp8_for
 from legoc_runtime.stack.brick_stack import BrickStack
@@ -113,7 +113,7 @@ def load_bricks(
 def _reached(manifest: Manifest, policies: Sequence[str]) -> set[str]:
     """The bricks that run at some level of the spec's schedule under one of these policies."""
     sample, shape = manifest.sample, manifest.shape
-    levels = noise_levels(sample.steps, shape.diffusion, guided=sample.guidance != 1)
+    levels = sampling_levels(sample, shape.diffusion)
     tables = (tabulate(manifest.policy(name), shape.ids, levels) for name in policies)
     return {brick for table in tables for configuration in table.distinct() for brick in configuration}
 
