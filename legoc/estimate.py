@@ -137,7 +137,7 @@ class PrecisionEstimate:
         share: share of peak assumed for this stack's widths and windows, 0 to 1.
         narrow_width_factor: what narrow bricks leave of that share, contained in it; 1 where none is narrow.
         narrow_width_source: where the factor comes from; None where it is 1.
-        memory_bytes: at the chosen batch.
+        memory_bytes: at the chosen batch, in the parts that the spec says (`accumulate`).
         fits: whether that is within `USABLE` of the device's memory.
         largest_batch: images a step that fit; 0 where not even one does.
         assumption: share of peak.
@@ -277,6 +277,7 @@ def estimate(manifest: Manifest, device: Machine, *, images: int | None = None, 
     """
     images = manifest.train.images if images is None else images
     batch = manifest.train.batch if batch is None else batch
+    held = -(-batch // manifest.train.accumulate)
     if images < 1 or batch < 1:
         raise UsageError("images and batch are 1 or more", help="for example --images 350M --batch 256")
     shape = manifest.shape
@@ -298,9 +299,9 @@ def estimate(manifest: Manifest, device: Machine, *, images: int | None = None, 
                 share=share,
                 narrow_width_factor=narrow,
                 narrow_width_source=NARROW_SOURCE if narrow < 1 else None,
-                memory_bytes=fixed + batch * each,
-                fits=fixed + batch * each <= usable,
-                largest_batch=max(0, (usable - fixed) // each),
+                memory_bytes=fixed + held * each,
+                fits=fixed + held * each <= usable,
+                largest_batch=max(0, (usable - fixed) // each) * manifest.train.accumulate,
                 assumption=f"{share:.0%} of {quantity(round(rate.peak))}FLOP/s",
                 source=rate.source,
                 warning=rate.warning,
@@ -357,7 +358,7 @@ def estimate_text(found: Estimate) -> str:
             lines.append(f"  warning        {each.warning}")
     lines += ["", "Also assumed: one device, data that is never waited for, nothing but training; 1 MAC = 2 FLOPs."]
     if len(found.precisions) > 1:
-        lines.append("bfloat16 is autocast with float32 weights and compiled blocks; this version trains in float32.")
+        lines.append("bfloat16 is autocast with float32 weights and compiled blocks (`train: {precision: bf16}`).")
     return "\n".join(lines) + "\n"
 
 

@@ -33,8 +33,8 @@ _SPLIT = frozenset(
 )
 """Fields of a spec that are split below, or that no hash is of."""
 
-BOOKKEEPING = ("snapshot_images", "log_images")
-"""Training settings that change what is written and not what is learned."""
+BOOKKEEPING = ("snapshot_images", "log_images", "accumulate", "checkpoint_activations")
+"""Training settings that change what is written, or by rounding only what is learned."""
 
 ROUNDING = ("batch",)
 """Sampling settings that move pictures by rounding only."""

@@ -36,6 +36,12 @@ def command(
         str | None, Option(help=f"Images to train on in all: 50000, 10k, 1M. {FROM_SPEC}", show_default=False)
     ] = None,
     batch: Annotated[str | None, Option(help=f"Images a step. {FROM_SPEC}", show_default=False)] = None,
+    precision: Annotated[
+        str | None, Option(help=f"What products compute in: float32, bf16 or fp16. {FROM_SPEC}", show_default=False)
+    ] = None,
+    accumulate: Annotated[
+        int | None, Option(help=f"Parts that a step computes its batch in. {FROM_SPEC}", show_default=False)
+    ] = None,
     lr: Annotated[float | None, Option(help=f"Peak learning rate. {FROM_SPEC}", show_default=False)] = None,
     ema: Annotated[
         list[float] | None,
@@ -71,6 +77,7 @@ def command(
     flags: dict[str, Any] = {
         name: count(text, f"--{name.replace('_', '-')}") for name, text in counts.items() if text is not None
     }
+    flags |= {"precision": precision, "accumulate": accumulate}
     flags |= {"learning_rate": lr, "seed": seed, "ema": tuple(ema) if ema else None}
     settings, notices = overridden(manifest.train, flags, overrides or ())
     for notice in notices:

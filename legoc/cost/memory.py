@@ -86,7 +86,12 @@ def training_numbers(shape: StackShape, train: TrainSettings | None = None) -> i
     """
     grid = prod(shape.grid) * shape.channels
     modulation = sum((6 * brick.depth + 2) * brick.width for brick in shape.bricks)
-    held = sum(map(_trained, shape.bricks)) + IMAGES_HELD * grid * len(shape.bricks) + modulation
+    inside = [_trained(brick) for brick in shape.bricks]
+    networks = sum(inside)
+    if train is not None and train.checkpoint_activations == "bricks":
+        # a brick keeps what goes in, and what is inside one at a time
+        networks = max(inside) + sum(b.windows_trained * b.tokens * b.in_features for b in shape.bricks)
+    held = networks + IMAGES_HELD * grid * len(shape.bricks) + modulation
     if train is None or train.fill != "model":
         return held
     rest = [(brick, brick.windows - brick.windows_trained) for brick in shape.bricks[:-1]]

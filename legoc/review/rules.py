@@ -30,6 +30,7 @@ _SCHEDULE = Rule("sampling", "noise levels that are sampled at are no part of th
 _SAMPLING = Rule("sampling", "how pictures are made from the weights")
 _TRAINING = Rule("training", "how weights are trained; those that are there load and compute the same")
 _NOISE = Rule("training", "which noise levels training draws")
+_ROUNDING = Rule("cosmetic", "how a step is computed; it moves weights by rounding only")
 _RECORD = Rule("cosmetic", "how often training writes something down")
 
 _BRICK = r"bricks\.*\."
@@ -75,10 +76,15 @@ RULES: Mapping[str, Rule] = {
     "data.path": Rule("training", "what is trained on"),
     "train.batch": _TRAINING,
     "train.images": _TRAINING,
+    "train.precision": Rule("training", "what training computes in; weights are float32 whatever it is"),
+    "train.accumulate": _ROUNDING,
+    "train.checkpoint_activations": _ROUNDING,
     "train.optimizer.lr": _TRAINING,
     "train.optimizer.betas": _TRAINING,
     "train.optimizer.weight_decay": _TRAINING,
     "train.warmup_images": _TRAINING,
+    "train.schedule": _TRAINING,
+    "train.decay_images": _TRAINING,
     "train.clip_norm": _TRAINING,
     "train.ema": Rule("training", "which averages of the weights training keeps"),
     "train.patches": Rule("training", "whether the windows that bricks train on lie inside each other's"),

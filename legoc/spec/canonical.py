@@ -97,11 +97,13 @@ def _brick(brick: BrickShape) -> Iterator[str]:
 def _train(spec: StackSpec) -> Iterator[str]:
     train = spec.train
     yield "train:"
-    yield from _entries(batch=train.batch, images=train.images)
+    yield from _entries(batch=train.batch, images=train.images, precision=train.precision)
+    yield from _entries(accumulate=train.accumulate, checkpoint_activations=train.checkpoint_activations)
     yield "  optimizer:"
     optimizer = _entries(name="adamw", lr=train.learning_rate, betas=train.betas, weight_decay=train.weight_decay)
     yield from (f"  {line}" for line in optimizer)
-    yield from _entries(warmup_images=train.warmup_images, clip_norm=train.clip_norm, ema=train.ema)
+    yield from _entries(warmup_images=train.warmup_images, schedule=train.schedule, decay_images=train.decay_images)
+    yield from _entries(clip_norm=train.clip_norm, ema=train.ema)
     yield from _entries(patches=train.patches, fill=train.fill, gradient=train.gradient)
     yield from _entries(flip=train.flip, seed=train.seed)
     yield from _entries(snapshot_images=train.snapshot_images, log_images=train.log_images)

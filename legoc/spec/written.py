@@ -237,16 +237,33 @@ class Optimizer(Section):
 class Train(Section):
     """Training. Flags of `legoc train` override it."""
 
-    nullable = frozenset({"clip_norm"})
+    nullable = frozenset({"clip_norm", "decay_images"})
     batch: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         None, description="images a step (128)", examples=[256]
     )
     images: PositiveCount | None = Field(None, description="images to train on in all (1M)", examples=["350M"])
+    precision: Literal["float32", "bf16", "fp16"] | None = Field(
+        None, description="what products compute in; weights stay float32 (float32)", examples=["bf16"]
+    )
+    accumulate: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="parts that a step computes its batch in, to save memory (1)", examples=[4]
+    )
+    checkpoint_activations: Literal["none", "bricks"] | None = Field(
+        None, description="what the backward pass computes again, to save memory (none)", examples=["bricks"]
+    )
     optimizer: Optimizer | None = Field(
         None, description="the optimizer (AdamW)", examples=[{"name": "adamw", "lr": 1e-4}]
     )
     warmup_images: Count | None = Field(
         None, description="images over which the learning rate rises (10k)", examples=["10k"]
+    )
+    schedule: Literal["constant", "cosine", "inverse_sqrt"] | None = Field(
+        None, description="what the learning rate does after its warm-up (constant)", examples=["cosine"]
+    )
+    decay_images: PositiveCount | None = Field(
+        None,
+        description="cosine: where the rate reaches 0, null for the end; inverse_sqrt: where it begins to fall (null)",
+        examples=["70M", None],
     )
     clip_norm: Positive | None = Field(
         None, description="bound on the gradient's norm, null for none (1)", examples=[1, None]

@@ -54,7 +54,12 @@ data: {path: some/where}
 train:
   batch: 8
   images: 1.5M
+  precision: bf16
+  accumulate: 2
+  checkpoint_activations: bricks
   warmup_images: 0
+  schedule: inverse_sqrt
+  decay_images: 70k
   clip_norm: null
   optimizer: {lr: 3e-4, betas: [0.8, 0.95], weight_decay: 0.01}
   ema: [0.99, 0.999]
@@ -73,7 +78,25 @@ sample: {steps: 12, guidance: 3, churn: 40, churn_min: 0.05, churn_max: 50, chur
     assert spec.shape.diffusion == EdmConstants(sigma_max=40.0, rho=5.0)
     assert spec.data_path == "some/where"
     assert spec.train == TrainSettings(
-        8, 1_500_000, 3e-4, (0.8, 0.95), 0.01, 0, None, (0.99, 0.999), "x0", "detached", True, 7, 10_000, 100
+        batch=8,
+        images=1_500_000,
+        precision="bf16",
+        accumulate=2,
+        checkpoint_activations="bricks",
+        learning_rate=3e-4,
+        betas=(0.8, 0.95),
+        weight_decay=0.01,
+        warmup_images=0,
+        schedule="inverse_sqrt",
+        decay_images=70_000,
+        clip_norm=None,
+        ema=(0.99, 0.999),
+        fill="x0",
+        gradient="detached",
+        flip=True,
+        seed=7,
+        snapshot_images=10_000,
+        log_images=100,
     )
     assert spec.sample == SampleSettings("heun", 12, 3.0, 40.0, 0.05, 50.0, 1.003)
 
@@ -119,20 +142,32 @@ bricks = st.fixed_dictionaries(
     },
     optional={"skip": predicates.map(lambda text: f'"{text}"'), "offset": st.sampled_from(["0", "0x1", "1x0"])},
 )
+
+
+def edm_of(low: float, rho: float) -> str:
+    return f"{{kind: edm, sigma_min: {low!r}, rho: {rho!r}}}"
+
+
+def ddpm_of(steps: int, variance: str, start: float) -> str:
+    return f"{{kind: ddpm, steps: {steps}, variance: {variance}, beta_start: {start!r}, beta_end: 0.011}}"
+
+
+def compat_of(order: str, form: str, scale: float) -> str:
+    return f"{{coordinates: {order}, label_embedding: {form}, time_scale: {scale!r}}}"
+
+
 diffusions = st.one_of(
     st.sampled_from(["edm", "ddpm"]),
-    st.builds(lambda low, rho: f"{{kind: edm, sigma_min: {low!r}, rho: {rho!r}}}", st.floats(1e-6, 1), st.floats(1, 9)),
+    st.builds(edm_of, st.floats(1e-6, 1), st.floats(1, 9)),
     st.builds(
-        lambda steps, variance, start: (
-            f"{{kind: ddpm, steps: {steps}, variance: {variance}, beta_start: {start!r}, beta_end: 0.011}}"
-        ),
+        ddpm_of,
         st.integers(40, 2000),
         st.sampled_from(["fixed_small", "fixed_large", "learned_range"]),
         st.floats(1e-6, 0.01),
     ),
 )
 compats = st.builds(
-    lambda order, form, scale: f"{{coordinates: {order}, label_embedding: {form}, time_scale: {scale!r}}}",
+    compat_of,
     st.sampled_from(["row_column", "column_row", "none"]),
     st.sampled_from(["table", "linear"]),
     st.floats(1e-3, 1e6),
@@ -171,5 +206,6 @@ def test_the_canonical_text_reads_back_as_an_equal_spec(text: str) -> None:
         return
     canonical = resolved_yaml(result.spec)
     again = check_text(canonical, "again").spec
+    assert again is not None
     assert again == result.spec
     assert resolved_yaml(again) == canonical

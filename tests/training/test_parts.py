@@ -6,6 +6,7 @@ import io
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,12 +67,25 @@ def test_warm_up_is_linear_in_images_and_may_be_absent() -> None:
     assert learning_rate(1, replace(SETTINGS, warmup_images=0)) == 1e-2
 
 
+def test_the_rate_falls_as_scheduled_after_the_warm_up() -> None:
+    cosine = replace(SETTINGS, schedule="cosine", images=300)
+    rates = [learning_rate(images, cosine) for images in (50, 100, 150, 200, 300)]
+    assert rates == pytest.approx([5e-3, 1e-2, 1e-2 * (0.5 + 0.25 * 2**0.5), 5e-3, 0.0])
+    longer = replace(cosine, decay_images=500)
+    assert learning_rate(300, longer) == pytest.approx(5e-3)
+    root = replace(SETTINGS, schedule="inverse_sqrt", decay_images=200)
+    rates = [learning_rate(images, root) for images in (50, 100, 200, 800)]
+    assert rates == pytest.approx([5e-3, 1e-2, 1e-2, 5e-3])
+
+
 def test_line_is_the_mean_over_images_by_brick_and_by_noise() -> None:
     meter = Meter(("a", "b"), torch.device("cpu"))
     sigma = torch.tensor([0.03, 0.031, 2.0])  # a range holds its upper border
     meter.add(torch.tensor([[1.0, 2.0, 3.0], [10.0, 20.0, 60.0]]), sigma, torch.tensor(4.0))
     meter.add(torch.tensor([[5.0], [30.0]]), torch.tensor([2.5]), torch.tensor(6.0))
-    line = meter.line(images=4, step=2, shares=torch.tensor([0.5, 0.5]), learning_rate=0.1, elapsed=2.0, seconds=9.0)
+    line = meter.line(
+        images=4, step=2, shares=torch.tensor([0.5, 0.5]), learning_rate=0.1, loss_scale=None, elapsed=2.0, seconds=9.0
+    )
     assert line.loss_by_brick == {"a": 2.75, "b": 30.0}
     assert line.loss == 16.375
     assert line.loss_by_noise == {
@@ -85,13 +99,22 @@ def test_line_is_the_mean_over_images_by_brick_and_by_noise() -> None:
     assert (line.grad_norm, line.images_per_second) == (5.0, 2.0)
 
 
+def test_steps_that_were_left_out_count_in_no_norm() -> None:
+    meter = Meter(("a",), torch.device("cpu"))
+    line = partial(meter.line, images=1, step=1, shares=torch.ones(1), learning_rate=0.1, loss_scale=8.0)
+    meter.add(torch.tensor([[1.0]]), torch.tensor([1.0]), torch.tensor(math.inf))
+    assert line(elapsed=1.0, seconds=1.0).grad_norm is None
+    meter.add(torch.tensor([[1.0]]), torch.tensor([1.0]), torch.tensor(3.0))
+    assert line(elapsed=1.0, seconds=1.0).grad_norm == 3.0
+
+
 def test_ranges_named_to_people_are_those_counted() -> None:
     levels = [level for edge in NOISE_EDGES for level in (edge * 0.999, edge * 1.001)]
     counted = torch.bucketize(torch.tensor(levels), torch.tensor(NOISE_EDGES))
     assert [noise_range(level) for level in levels] == [NOISE_RANGES[i] for i in counted]
 
 
-METRICS = Metrics(10, 1, 0.5, {"a": 0.5}, {}, 1e-4, 1.0, 100.0, 0.1)
+METRICS = Metrics(10, 1, 0.5, {"a": 0.5}, {}, 1e-4, 1.0, None, 100.0, 0.1)
 
 
 def test_metrics_are_json_lines(tmp_path: Path) -> None:
@@ -124,6 +147,13 @@ def test_plain_progress_is_not_a_line_a_log_but_always_the_last() -> None:
         ({"ema": (0.9, 0.9)}, "given twice"),
         ({"seed": -1}, "seed is -1"),
         ({"clip_norm": 0.0}, "clip_norm is 0"),
+        ({"precision": "half"}, "precision is half, it must be one of float32, bf16, fp16"),
+        ({"accumulate": 3}, "3 parts .* cannot share a batch of 128"),
+        ({"accumulate": 0}, "0 parts"),
+        ({"decay_images": 7}, "decay_images does nothing"),
+        ({"schedule": "inverse_sqrt"}, "decay_images is None"),
+        ({"schedule": "cosine", "decay_images": 7}, "0 from image 7 on"),
+        ({"schedule": "cosine", "warmup_images": 10**6}, "as long as the cosine"),
     ],
 )
 def test_settings_out_of_range_are_named(change: dict[str, object], named: str) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
-from legoc_runtime.checkpoint import checkpoints
+from legoc_runtime.checkpoint import checkpoints, read_state
+from legoc_runtime.checkpoint.layout import write_state
+from legoc_runtime.checkpoint.tensorfile import load
 from legoc_runtime.data import open_dataset
 from legoc_runtime.errors import RunError, UsageError
+from legoc_runtime.training import Quiet
 from tests.image_sets import labelled_zip
 from tests.training.tiny import tiny_build, train_tiny
 
@@ -22,7 +24,7 @@ def assert_same_tensors(one: Path, other: Path) -> None:
     names = sorted(path.name for path in one.glob("*.safetensors"))
     assert names == ["ema-0.5.safetensors", "ema-0.9.safetensors", "optimizer.safetensors", "weights.safetensors"]
     for name in names:
-        left, right = load_file(one / name), load_file(other / name)
+        left, right = load(one / name), load(other / name)
         assert left.keys() == right.keys()
         for key in left:
             assert torch.equal(left[key], right[key]), f"{name}: {key}"
@@ -99,8 +101,9 @@ def test_killed_run_continues_from_its_checkpoint_without_a_line_twice(straight:
 def test_a_given_checkpoint_starts_another_run(straight: Path, tmp_path: Path) -> None:
     run = tmp_path / "branch"
     branch = train_tiny(run, resume=straight / "checkpoints" / "000000000020")
-    assert branch.checkpoint == run / "checkpoints" / "000000000032"
-    assert_same_tensors(straight / "checkpoints" / "000000000032", branch.checkpoint)
+    own = run / "checkpoints" / "000000000032"
+    assert branch.checkpoint == own
+    assert_same_tensors(straight / "checkpoints" / "000000000032", own)
     with pytest.raises(UsageError, match="has checkpoints of its own"):
         train_tiny(run, resume=straight / "checkpoints" / "000000000020")
 
@@ -144,6 +147,43 @@ def test_spec_that_changes_nothing_about_training_continues(straight: Path, tmp_
     assert (run / "spec.yaml").read_text() == old
     train_tiny(run, changed, images=36)
     assert (run / "spec.yaml").read_text() == changed[1]
+
+
+class Said(Quiet):
+    """Progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Remember it."""
+        self.lines.append(text)
+
+
+def test_parts_of_a_step_may_change_and_that_is_said(straight: Path, tmp_path: Path) -> None:
+    run, said = tmp_path / "run", Said()
+    shutil.copytree(straight, run)
+    assert train_tiny(run, images=36, accumulate=2, progress=said).images == 36
+    assert "not exact: steps are computed in another way (train.accumulate: 1 -> 2)" in said.lines
+
+
+def test_more_images_are_refused_where_the_rate_falls_to_the_last(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train_tiny(run, images=20, schedule="cosine")
+    with pytest.raises(UsageError, match=r"train\.images: 20 -> 32"):
+        train_tiny(run, schedule="cosine")
+
+
+def test_checkpoint_from_before_a_setting_is_one_with_its_default(straight: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(straight, run)
+    last = run / "checkpoints" / "000000000032"
+    state = read_state(last)
+    del state["settings"]["precision"], state["settings"]["accumulate"]
+    write_state(last, state)
+    with pytest.raises(UsageError, match=r"train\.precision: 'float32' -> 'bf16'"):
+        train_tiny(run, images=36, precision="bf16")
+    assert train_tiny(run, images=36).finished
 
 
 def test_other_data_is_refused(straight: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from legoc_runtime.contract import program
 from legoc_runtime.contract.attention_rule import AttentionForm, Device, attention_form
 from legoc_runtime.contract.gelu_rule import GeluForm, gelu_form
 from legoc_runtime.contract.native import BlockSignature
-from legoc_runtime.contract.pass_ops import EmbedChannels
+from legoc_runtime.contract.pass_ops import EmbedChannels, EmbedFolded
 from legoc_runtime.layers.kernels import kernels_lack
 from legoc_runtime.layers.leaves import Attend, Decode, Mlp
 
@@ -133,25 +133,29 @@ def replace_decoders(module: fx.GraphModule, make: Callable[[Decode], nn.Module]
 
 
 def replace_bricks(module: fx.GraphModule, make: Callable[[str, fx.GraphModule], nn.Module]) -> fx.GraphModule:
-    """A copy of a linked module that calls `make(id, inner)` in the place of each brick's network.
+    """A copy of a linked module that calls `make(id, inner)` in the place of each brick's network, wherever it runs.
 
     A brick's network is what runs between its cut tokens and its decoded ones: embedding, blocks, final layer; an
     embedding that adds a constant made of weights stays outside. `inner` is a module of the network over the store's
     leaves; its arguments are the tokens and every modulation that it reads.
     """
     copy = copied(module)
-    members: dict[str, list[fx.Node]] = {}
+    networks: list[tuple[str, list[fx.Node]]] = []
     for node in copy.graph.nodes:
         op = node.meta.get("op")
+        if isinstance(op, program.Embed | EmbedChannels | EmbedFolded):
+            networks.append((op.brick, []))  # the same brick may run again, over other windows (`fill: model`)
         if isinstance(op, program.Embed | EmbedChannels | program.Attend | program.Mlp | program.Decode):
-            members.setdefault(op.brick, []).append(node)
-    for id, nodes in members.items():
-        _fold(copy, nodes, lambda inner, id=id: make(id, inner))
+            assert networks, "a network begins where its tokens are embedded"
+            assert networks[-1][0] == op.brick, "networks stand one after the other"
+            networks[-1][1].append(node)
+    for number, (id, nodes) in enumerate(networks):
+        _fold(copy, nodes, f"network_{number}", lambda inner, id=id: make(id, inner))
     copy.recompile()
     return copy
 
 
-def _fold(module: fx.GraphModule, nodes: list[fx.Node], make: Callable[[fx.GraphModule], nn.Module]) -> None:
+def _fold(module: fx.GraphModule, nodes: list[fx.Node], name: str, make: Callable[[fx.GraphModule], nn.Module]) -> None:
     """Put one call in the place of nodes that give one value to the others."""
     graph, last = fx.Graph(), nodes[-1]
     inside: dict[fx.Node, fx.Node] = {}
@@ -162,7 +166,7 @@ def _fold(module: fx.GraphModule, nodes: list[fx.Node], make: Callable[[fx.Graph
         assert node is last or all(user in nodes for user in node.users), f"{node} is read outside its brick"
         inside[node] = graph.node_copy(node, lambda argument: inside[argument])
     graph.output(inside[last])
-    target = str(last.target).split(".")[0] + ".network"
+    target = f"{str(last.target).split('.')[0]}.{name}"
     module.add_submodule(target, make(fx.GraphModule(module, graph)))
     with module.graph.inserting_before(last):
         call = module.graph.call_module(target, tuple(given))

@@ -113,16 +113,24 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
     version = body.pop("manifest_version", None)
     if version == 1:
         body = _from_version_1(body)
-    if version in (1, 2):
-        body = _from_version_2(body)
-    elif version != MANIFEST_VERSION:
+    if version not in (1, 2, MANIFEST_VERSION):
         help = "build it again with this version, or install the version that wrote it"
         if type(version) is int and version > MANIFEST_VERSION:
             help = "a newer legoc wrote it: install that version, or build it again with this one"
         raise RunError(
             f"{where} has manifest version {version!r}; this legoc reads versions 1 to {MANIFEST_VERSION}", help=help
         )
-    return codec.decode(Manifest, body, where=where)
+    return codec.decode(Manifest, _with_later_settings(body), where=where)
+
+
+def _with_later_settings(body: Mapping[str, object]) -> dict[str, object]:
+    """A manifest with the keys of `train` and `sample` that came after it; their defaults are what it did without."""
+    found = dict(body)
+    for name, defaults in (("train", TrainSettings()), ("sample", SampleSettings())):
+        section = body.get(name)
+        if isinstance(section, dict):
+            found[name] = {**codec.encode_fields(defaults), **cast("dict[str, object]", section)}
+    return found
 
 
 def _from_version_1(body: Mapping[str, object]) -> dict[str, object]:
@@ -135,18 +143,6 @@ def _from_version_1(body: Mapping[str, object]) -> dict[str, object]:
         ]
         now = SampleSettings(skip_policy="default" if "default" in named else "none")
         added = {name: getattr(now, name) for name in ("skip_policy", "seeds", "classes", "batch", "ema")}
-        found["sample"] = {**added, **cast("dict[str, object]", sample)}
-    return found
-
-
-def _from_version_2(body: Mapping[str, object]) -> dict[str, object]:
-    """A manifest of version 2 with the keys of `train` and `sample` that came after it: as it was without them."""
-    found = dict(body)
-    train, sample = body.get("train"), body.get("sample")
-    if isinstance(train, dict):
-        found["train"] = {**codec.encode_fields(TrainSettings()), **cast("dict[str, object]", train)}
-    if isinstance(sample, dict):
-        added = {name: getattr(SampleSettings(), name) for name in ("guidance_channels", "guidance_interval")}
         found["sample"] = {**added, **cast("dict[str, object]", sample)}
     return found
 

@@ -9,6 +9,8 @@ from legoc_runtime.contract.samplers import Sampler
 
 Patches = Literal["independent", "nested"]
 Fill = Literal["noisy", "x0", "zeros", "model"]
+Precision = Literal["float32", "bf16", "fp16"]
+Schedule = Literal["constant", "cosine", "inverse_sqrt"]
 PretrainedKind = Literal["stack", "dit", "diffusers_unet", "diffusers_dit"]
 
 
@@ -19,10 +21,17 @@ class TrainSettings:
     Attributes:
         batch: images a step.
         images: images to train on in all; a step counts its batch.
+        precision: what products compute in; weights, moments and averages are float32 whatever it is. `fp16` scales the
+            loss, so that small gradients do not vanish.
+        accumulate: parts that a step computes its batch in, one after the other: memory for time.
+        checkpoint_activations: what the backward pass computes again in place of keeping it: memory for time.
         learning_rate: AdamW's peak learning rate.
         betas: AdamW's betas.
         weight_decay: AdamW's weight decay.
-        warmup_images: images over which the learning rate rises linearly from 0 to its peak; it then stays.
+        warmup_images: images over which the learning rate rises linearly from 0 to its peak.
+        schedule: what the learning rate does then: stays, falls to 0 on half a cosine, or falls as 1 / sqrt(images)
+            (EDM2, Karras et al. 2024, Eq. 67).
+        decay_images: `cosine`: where it reaches 0, None for the end of the run; `inverse_sqrt`: where it falls.
         clip_norm: bound on the gradient's norm, or None.
         ema: decay rates of the exponential moving averages, a step each.
         fill: what stands, while training, for windows that a brick did not run (ARCHITECTURE, "The missing estimate").
@@ -36,10 +45,15 @@ class TrainSettings:
 
     batch: int = 128
     images: int = 1_000_000
+    precision: Precision = "float32"
+    accumulate: int = 1
+    checkpoint_activations: Literal["none", "bricks"] = "none"
     learning_rate: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     warmup_images: int = 10_000
+    schedule: Schedule = "constant"
+    decay_images: int | None = None
     clip_norm: float | None = 1.0
     ema: tuple[float, ...] = (0.9999,)
     fill: Fill = "noisy"

@@ -165,7 +165,8 @@ class Embed(nn.Module):
         """
         wide = torch.promote_types(self.weight.dtype, torch.float32)
         columns = self.weight[:, self.weight.shape[1] - coordinates.shape[2] :]
-        product = linear(coordinates.to(wide), columns.to(wide), self.bias.to(wide))
+        with torch.autocast(self.weight.device.type, enabled=False):
+            product = linear(coordinates.to(wide), columns.to(wide), self.bias.to(wide))
         return (product + self.position.to(wide)).to(self.weight.dtype)
 
     def _columns(self, first: int, count: int) -> Tensor:

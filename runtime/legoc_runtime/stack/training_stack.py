@@ -1,18 +1,22 @@
-"""The training module of a build."""
+"""The training module of a build, and what of it the backward pass computes again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx, nn
+from torch.utils import checkpoint
 
-from legoc_runtime.backends.base import Backend, choose_backend
+from legoc_runtime.backends.base import Backend, Module, choose_backend
+from legoc_runtime.backends.regions import replace_bricks
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.link.link import link
 from legoc_runtime.store import WeightStore
+
+_checkpoint: Any = checkpoint  # typed in part
 
 
 @dataclass(frozen=True)
@@ -39,15 +43,28 @@ class TrainingStack:
         manifest: the build.
         store: the weights.
         backend: `auto`, `eager`, `inductor`, or a Backend.
+        checkpoint_bricks: keep of each brick's network what goes in alone, and compute the rest again in the backward
+            pass: the same numbers from less memory and more time.
     """
 
-    def __init__(self, manifest: Manifest, store: WeightStore, *, backend: str | Backend = "eager") -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        store: WeightStore,
+        *,
+        backend: str | Backend = "eager",
+        checkpoint_bricks: bool = False,
+    ) -> None:
         self.manifest = manifest
         self.store = store
         self.backend: Backend = choose_backend(backend).backend if isinstance(backend, str) else backend
         self.program = manifest.training
         self.graph = link(self.program, store)
-        self._run = self.backend.compile(self.graph, training=True)
+        graph = replace_bricks(self.graph, self._checkpointed) if checkpoint_bricks else self.graph
+        self._run = self.backend.compile(graph, training=True)
+
+    def _checkpointed(self, _: str, inner: fx.GraphModule) -> nn.Module:
+        return Checkpointed(self.backend.compile(inner, training=True))
 
     def __call__(
         self, x: Tensor, sigma: Tensor, labels: Tensor | None, *, clean: Tensor, windows: Mapping[str, Tensor]
@@ -73,3 +90,21 @@ class TrainingStack:
             BrickEstimate(brick.id, brick.loss_weight, named[f"estimate.{brick.id}"], named.get(f"mask.{brick.id}"))
             for brick in self.manifest.shape.bricks
         )
+
+
+class Checkpointed(nn.Module):
+    """A compiled network that keeps its arguments alone for the backward pass. Owns no weights.
+
+    Args:
+        run: the network.
+    """
+
+    def __init__(self, run: Module) -> None:
+        super().__init__()
+        self._run: Module = run
+
+    def forward(self, *arguments: Tensor) -> Tensor:
+        """The network's result."""
+        # nothing in a network is drawn at random: there is no state of generators to keep
+        result = _checkpoint.checkpoint(self._run, *arguments, use_reentrant=False, preserve_rng_state=False)
+        return cast("Tensor", result)

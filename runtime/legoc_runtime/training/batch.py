@@ -65,6 +65,22 @@ class Batch:
             {brick: moved(index) for brick, index in self.windows.items()},
         )
 
+    def split(self, parts: int) -> tuple[Batch, ...]:
+        """This batch in so many parts of equal size, in order; views of its tensors."""
+        size, rest = divmod(len(self.sigma), parts)
+        assert rest == 0, f"{parts} parts do not share {len(self.sigma)} images"
+        return tuple(self._part(slice(first, first + size)) for first in range(0, parts * size, size))
+
+    def _part(self, rows: slice) -> Batch:
+        return Batch(
+            self.start + rows.start,
+            self.clean[rows],
+            self.noisy[rows],
+            self.sigma[rows],
+            None if self.labels is None else self.labels[rows],
+            {brick: index[rows] for brick, index in self.windows.items()},
+        )
+
 
 def _tensor(array: NDArray[np.float32] | NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(array)  # pyright: ignore[reportUnknownMemberType]

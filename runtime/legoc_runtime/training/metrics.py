@@ -8,7 +8,8 @@
 | `loss_by_brick` | brick id -> its own loss, mean likewise |
 | `loss_by_noise` | range of sigma -> training loss of the images in it, or null where there was none |
 | `learning_rate` | rate of the last step |
-| `grad_norm` | norm of the gradient before clipping, mean over steps |
+| `grad_norm` | norm of the gradient before clipping, mean over steps that count; null where none did |
+| `loss_scale` | fp16: the factor of the loss, which halves where a step is left out since it overflowed; else null |
 | `images_per_second` | since the last line, over the time spent training |
 | `seconds` | time spent training, over all sessions of the run |
 """
@@ -56,7 +57,8 @@ class Metrics:
     loss_by_brick: dict[str, float]
     loss_by_noise: dict[str, float | None]
     learning_rate: float
-    grad_norm: float
+    grad_norm: float | None
+    loss_scale: float | None
     images_per_second: float
     seconds: float
 
@@ -67,13 +69,14 @@ class Meter:
     Attributes:
         losses: sum of the losses of a brick in a range of sigma, float64 [bricks, ranges].
         counts: images in a range, float64 [ranges].
-        norms: sum of gradient norms and number of steps, float64 [2].
+        norms: sum of finite gradient norms and their number, float64 [2].
     """
 
     def __init__(self, bricks: Sequence[str], device: torch.device) -> None:
         self._bricks = tuple(bricks)
         ranges = len(NOISE_RANGES)
         self._edges = torch.tensor(NOISE_EDGES, device=device)
+        self._ranges = torch.arange(ranges, device=device)
         self.losses = torch.zeros(len(bricks), ranges, dtype=torch.float64, device=device)
         self.counts = torch.zeros(ranges, dtype=torch.float64, device=device)
         self.norms = torch.zeros(2, dtype=torch.float64, device=device)
@@ -83,14 +86,23 @@ class Meter:
         """Count one step: losses [bricks, N], noise levels [N], norm of the gradient."""
         ranges = torch.bucketize(sigma, self._edges)
         # a product with one-hot rows: index_add_ adds in no fixed order on a GPU
-        one_hot = torch.nn.functional.one_hot(ranges, len(NOISE_RANGES)).to(torch.float64)
+        one_hot = (ranges[:, None] == self._ranges).to(torch.float64)
         self.losses += losses.detach().to(torch.float64) @ one_hot
         self.counts += one_hot.sum(dim=0)
-        self.norms[0] += norm
-        self.norms[1] += 1
+        finite = torch.isfinite(norm)
+        self.norms[0] += torch.where(finite, norm, 0.0)
+        self.norms[1] += finite
 
     def line(
-        self, *, images: int, step: int, shares: Tensor, learning_rate: float, elapsed: float, seconds: float
+        self,
+        *,
+        images: int,
+        step: int,
+        shares: Tensor,
+        learning_rate: float,
+        loss_scale: float | None,
+        elapsed: float,
+        seconds: float,
     ) -> Metrics:
         """The line for what was added since the last `clear`; waits for the device.
 
@@ -99,6 +111,7 @@ class Meter:
             step: steps so far.
             shares: share of every brick in the training loss, [bricks].
             learning_rate: rate of the last step.
+            loss_scale: factor of the loss in float16.
             elapsed: seconds spent training since the last line.
             seconds: seconds spent training in all.
         """
@@ -115,7 +128,8 @@ class Meter:
             loss_by_brick=dict(zip(self._bricks, by_brick, strict=True)),
             loss_by_noise=dict(zip(NOISE_RANGES, by_noise, strict=True)),
             learning_rate=learning_rate,
-            grad_norm=norm / steps,
+            grad_norm=norm / steps if steps else None,
+            loss_scale=loss_scale,
             images_per_second=total / max(elapsed, 1e-9),
             seconds=seconds,
         )

@@ -21,7 +21,10 @@ Resume = Literal["auto", "never"] | Path
 """`auto`: from the newest checkpoint, if there is one. `never`: where there is none. A path: from there."""
 
 MAY_CHANGE = frozenset({"images", "snapshot_images", "log_images"})
-"""Settings that do not act on any step."""
+"""Settings that do not act on any step; `images` does where the learning rate falls to its end."""
+
+ROUNDING = frozenset({"accumulate", "checkpoint_activations"})
+"""Settings that move a step by rounding only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,9 @@ def check_continues(start: Start, now: Mapping[str, Any]) -> tuple[str, ...]:
     then = start.state
     changed = _differences("spec", then["shape"], now["shape"])
     changed += _differences("spec.conditioning.label_dropout", then["label_dropout"], now["label_dropout"])
-    changed += _differences("train", _acting(then["settings"]), _acting(now["settings"]))
+    # a setting that came after the checkpoint: its default is what the run did without it
+    settings = {**codec.encode_fields(TrainSettings()), **then["settings"]}
+    changed += _differences("train", _acting(settings), _acting(now["settings"]))
     if changed:
         raise UsageError(
             f"{start.checkpoint} cannot be continued under other settings: {'; '.join(changed[:6])}"
@@ -133,13 +138,21 @@ def check_continues(start: Start, now: Mapping[str, Any]) -> tuple[str, ...]:
     notes: list[str] = []
     if then["spec_hash"] != now["spec_hash"]:
         notes.append("the spec has changed since, in nothing that acts on training")
+    if parts := _differences("train", _rounding(settings), _rounding(now["settings"])):
+        notes.append(f"not exact: steps are computed in another way ({'; '.join(parts)})")
     if versions := _differences("", then["versions"], now["versions"]):
         notes.append(f"not exact: the checkpoint was written under other versions ({'; '.join(versions)})")
     return tuple(notes)
 
 
 def _acting(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name not in MAY_CHANGE}
+    falls_to_the_end = settings["schedule"] == "cosine" and settings["decay_images"] is None
+    free = (MAY_CHANGE - {"images"} if falls_to_the_end else MAY_CHANGE) | ROUNDING
+    return {name: value for name, value in settings.items() if name not in free}
+
+
+def _rounding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: settings[name] for name in sorted(ROUNDING)}
 
 
 def _differences(place: str, before: object, after: object) -> list[str]:

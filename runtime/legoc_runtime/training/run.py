@@ -116,5 +116,6 @@ def _trainer(
     state = TrainState(store, settings)
     if start is not None:
         state.restore(start.checkpoint, start.state)
-    stack = TrainingStack(manifest, store, backend=backend)
+    recompute = settings.checkpoint_activations == "bricks"
+    stack = TrainingStack(manifest, store, backend=backend, checkpoint_bricks=recompute)
     return Trainer(manifest, dataset, settings, state, stack)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import get_args
 
-from legoc_runtime.contract.settings import TrainSettings
+from legoc_runtime.contract.settings import Precision, TrainSettings
 from legoc_runtime.errors import UsageError
 
 
@@ -19,6 +20,11 @@ def _wrong(settings: TrainSettings) -> Iterator[str]:
     for name in ("batch", "images", "snapshot_images", "log_images"):
         if getattr(settings, name) < 1:
             yield f"{name} is {getattr(settings, name)}, it must be 1 or more"
+    if settings.accumulate < 1 or settings.batch % settings.accumulate:
+        yield f"{settings.accumulate} parts (accumulate) cannot share a batch of {settings.batch} evenly"
+    if settings.precision not in get_args(Precision):
+        yield f"precision is {settings.precision}, it must be one of {', '.join(get_args(Precision))}"
+    yield from _wrong_schedule(settings)
     if settings.warmup_images < 0:
         yield f"warmup_images is {settings.warmup_images}, it must be 0 or more"
     if not (math.isfinite(settings.learning_rate) and settings.learning_rate > 0):
@@ -34,3 +40,18 @@ def _wrong(settings: TrainSettings) -> Iterator[str]:
         yield "an ema rate is given twice"
     if not 0 <= settings.seed < 2**63:
         yield f"seed is {settings.seed}, it must be at least 0 and below 2^63"
+
+
+def _wrong_schedule(settings: TrainSettings) -> Iterator[str]:
+    decay = settings.decay_images
+    match settings.schedule:
+        case "constant" if decay is not None:
+            yield "decay_images does nothing under a constant learning rate"
+        case "inverse_sqrt" if decay is None or decay < 1:
+            yield f"decay_images is {decay}, the schedule inverse_sqrt needs 1 or more"
+        case "cosine" if decay is not None and decay < settings.images:
+            yield f"the learning rate is 0 from image {decay:,} on (decay_images), training ends at {settings.images:,}"
+        case "cosine" if settings.warmup_images >= (settings.images if decay is None else decay):
+            yield f"the warm-up of {settings.warmup_images:,} images lasts as long as the cosine"
+        case _:
+            pass

@@ -14,6 +14,7 @@ from legoc_runtime.stack import TrainingStack
 from legoc_runtime.training.batch import Batch, BatchMaker
 from legoc_runtime.training.metrics import Metrics, noise_range
 from legoc_runtime.training.optimizer import learning_rate
+from legoc_runtime.training.precision import autocast
 from legoc_runtime.training.state import TrainState
 from legoc_runtime.training.windows import check_nested
 
@@ -57,14 +58,19 @@ class Trainer:
 
     def step(self, batch: Batch) -> None:
         """Train on a batch."""
-        state = self.state
-        losses = self._losses(batch)
-        loss = joint_loss(losses, self._shares)
-        loss.backward()  # pyright: ignore[reportUnknownMemberType]
+        state, parts = self.state, batch.split(self.settings.accumulate)
+        losses: list[Tensor] = []
+        loss = torch.zeros((), device=state.store.device)
+        for part in parts:
+            losses.append(self._losses(part))
+            # the mean over the step is the mean of the parts' means, since they are of equal size
+            share = joint_loss(losses[-1], self._shares) / len(parts)
+            state.optimizer.backward(share)
+            losses[-1], loss = losses[-1].detach(), loss + share.detach()
         images = state.images + len(batch.sigma)
         norm = state.optimizer.apply(loss, start=batch.start, images=images)
         state.ema.update(state.step)
-        state.meter.add(losses, batch.sigma, norm)
+        state.meter.add(torch.cat(losses, dim=1), batch.sigma, norm)
         state.images = images
         state.step += 1
 
@@ -76,6 +82,7 @@ class Trainer:
             step=state.step,
             shares=self._shares,
             learning_rate=learning_rate(state.images, self.settings),
+            loss_scale=None if state.optimizer.scale is None else float(state.optimizer.scale.scale),
             elapsed=state.seconds - state.logged_seconds,
             seconds=state.seconds,
         )
@@ -99,22 +106,26 @@ class Trainer:
 
     def _losses(self, batch: Batch) -> Tensor:
         """Losses of bricks, image by image, [bricks, N]."""
-        estimates = self._stack(batch.noisy, batch.sigma, batch.labels, clean=batch.clean, windows=batch.windows)
+        with autocast(self.settings.precision, self.state.store.device):
+            estimates = self._stack(batch.noisy, batch.sigma, batch.labels, clean=batch.clean, windows=batch.windows)
         return torch.stack(
             [brick_loss(e.estimate, batch.clean, batch.sigma, e.mask, self._sigma_data) for e in estimates]
         )
 
     def _explain(self, batch: Batch) -> str:
         """Which brick is not finite, and at which noise level; from the bottom, since the others read from it."""
-        losses = self._losses(batch)
+        parts = batch.split(self.settings.accumulate)
+        with torch.no_grad():
+            losses = torch.cat([self._losses(part) for part in parts], dim=1)
         for brick, loss in zip(self._bricks, losses, strict=True):
             bad = ~torch.isfinite(loss)
             if bad.any():
                 return f"the loss of brick `{brick}` is not finite at {_level(batch.sigma[bad][0])}"
-        joint_loss(losses, self._shares).backward()  # pyright: ignore[reportUnknownMemberType]
+        for part in parts:
+            self.state.optimizer.backward(joint_loss(self._losses(part), self._shares))
         for key, weight in self.state.store.weights.items():
             if weight.grad is not None and not torch.isfinite(weight.grad).all():
-                worst = losses.detach()
+                worst = losses
                 if key.startswith("bricks."):
                     worst = worst[self._bricks.index(key.split(".")[1])]
                 image = int(worst.reshape(-1, len(batch.sigma)).sum(dim=0).argmax())
