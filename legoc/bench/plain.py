@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention, silu
 
 from legoc_runtime.contract.policy import Configuration
-from legoc_runtime.contract.stack import TIME_FREQUENCIES, BrickShape, StackShape
+from legoc_runtime.contract.schedule import chain_levels
+from legoc_runtime.contract.stack import TIME_FREQUENCIES, BrickShape, DdpmConstants, EdmConstants, StackShape
 from legoc_runtime.layers.tables import MAX_PERIOD, position_table
 
 LAYER_NORM_EPS = 1e-6
@@ -44,22 +45,39 @@ class PlainStack:
     ) -> Tensor:
         """The estimate of the clean image [N, C, H, W] at x [N, C, H, W], sigma [N], labels [N]; None runs all bricks.
 
-        Without labels a stack with classes takes the null label, as `BrickStack` does.
+        Without labels a stack with classes takes the null label, as `BrickStack` does; with a learned variance its
+        channels come last, as there.
         """
         x, sigma = x.to(self._exact), sigma.to(self._exact)
-        sd = self.shape.edm.sigma_data
-        variance = (sigma**2 + sd**2)[:, None, None, None]
-        c_skip, c_in = sd**2 / variance, 1 / variance.sqrt()
-        c_out = sigma[:, None, None, None] * sd / variance.sqrt()
-        condition = self._condition(sigma.log() / 4, labels)
+        c_skip, c_out, c_in, c_noise = self._scales(sigma)
+        condition = self._condition(c_noise, labels)
         below: Tensor | None = None
-        estimate = x
+        result = x
         for brick in self.shape.bricks:
             if configuration is None or brick.id in configuration:
                 raw = self._brick(brick, c_in * x, below, condition)
-                estimate = c_skip * x + c_out * raw
-                below = raw if self.shape.carry == "raw" else estimate
-        return estimate
+                network, variance = raw[:, : brick.channels], raw[:, brick.channels :]
+                estimate = c_skip * x + c_out * network
+                below = network if self.shape.carry == "raw" else self._handed_on(estimate, c_in)
+                result = torch.cat([estimate, variance], dim=1)
+        return result
+
+    def _scales(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """c_skip, c_out and c_in [N, 1, 1, 1], c_noise [N]: EDM's Table 1, or DDPM's noise prediction."""
+        level = sigma[:, None, None, None]
+        match self.shape.diffusion:
+            case EdmConstants(sigma_data=sd):
+                variance = level**2 + sd**2
+                return sd**2 / variance, level * sd / variance.sqrt(), 1 / variance.sqrt(), sigma.log() / 4
+            case DdpmConstants() as ddpm:
+                levels = torch.tensor(chain_levels(ddpm), dtype=sigma.dtype, device=sigma.device)
+                low = (torch.searchsorted(levels, sigma, right=True) - 1).clamp(0, ddpm.steps - 2)
+                between = (sigma - levels[low]) / (levels[low + 1] - levels[low])
+                return torch.ones_like(level), -level, 1 / (1 + level**2).sqrt(), low + between.clamp(0, 1)
+
+    def _handed_on(self, estimate: Tensor, c_in: Tensor) -> Tensor:
+        """An estimate as the next brick reads it: within bounds under DDPM too."""
+        return estimate if isinstance(self.shape.diffusion, EdmConstants) else c_in * estimate
 
     def _linear(self, name: str, x: Tensor) -> Tensor:
         return linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
@@ -134,8 +152,8 @@ class PlainStack:
         """Decoded tokens [N*W, L, p*p*C] to an image [N, C, H, W]."""
         (rows, columns), (down, across) = brick.windows_down_and_across, brick.tokens_down_and_across
         p = brick.receptive_field
-        cut = pixels.reshape(-1, rows, columns, down, across, p, p, brick.channels).permute(0, 7, 1, 3, 5, 2, 4, 6)
-        return cut.reshape(len(cut), brick.channels, *brick.grid)
+        cut = pixels.reshape(-1, rows, columns, down, across, p, p, brick.out_channels).permute(0, 7, 1, 3, 5, 2, 4, 6)
+        return cut.reshape(len(cut), brick.out_channels, *brick.grid)
 
 
 def _norm(tokens: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from legoc.bench import diffusers_dit
 from legoc.cost import counts
 from legoc.driver import compile_path, compile_spec, lower_configuration
 from legoc.spec import load_spec
-from legoc.spec.resolved import StackSpec
 from legoc_runtime.backends.base import Backend, choose_backend
 from legoc_runtime.backends.cuda_graphs import CudaGraphs, graphs_for
 from legoc_runtime.backends.device import choose_device, choose_dtype
@@ -21,7 +20,7 @@ from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Configuration, TruthTable, tabulate
 from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, sampling_levels
-from legoc_runtime.contract.stack import BrickShape, EdmConstants, StackShape
+from legoc_runtime.contract.stack import BrickShape, StackShape
 from legoc_runtime.errors import UsageError
 from legoc_runtime.link.opt_in.fp8 import Fp8, fp8_for
 
@@ -247,7 +246,7 @@ def policy_names(manifest: Manifest, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _peers(manifest: Manifest, names: Sequence[str], notes: list[str]) -> tuple[Peer, ...]:
-    specs = {name: _spec_peer(Path(name), notes) for name in names if name not in (PLAIN, diffusers_dit.NAME)}
+    specs = {name: _spec_peer(Path(name)) for name in names if name not in (PLAIN, diffusers_dit.NAME)}
     found: list[Peer] = []
     for name in dict.fromkeys(names):
         if name == PLAIN:
@@ -265,22 +264,15 @@ def _peers(manifest: Manifest, names: Sequence[str], notes: list[str]) -> tuple[
     return tuple(found)
 
 
-def _spec_peer(path: Path, notes: list[str]) -> SpecPeer:
-    """Another stack. What cannot be built as it is written (DDPM) is built with EDM's preconditioning, and noted."""
+def _spec_peer(path: Path) -> SpecPeer:
+    """Another stack: a spec, or a build."""
     if not path.exists():
         raise UsageError(
             f"there is no peer `{path}`", help=f"choose {PLAIN}, {diffusers_dit.NAME}, or the path of a spec"
         )
     if path.is_dir():
         return SpecPeer(compile_path(path)[0], path)
-    spec = load_spec(path)
-    if not isinstance(spec.shape.diffusion, EdmConstants):
-        spec = as_edm(spec)
-        notes.append(
-            f"`{spec.name}` is written for DDPM: it ran with EDM's preconditioning and without the channels of its "
-            "variance, which are a thousandth of its multiply-accumulates or less"
-        )
-    return SpecPeer(compile_spec(spec)[0], None)
+    return SpecPeer(compile_spec(load_spec(path))[0], None)
 
 
 def _other_image(shape: StackShape, peer: Manifest) -> Iterator[str]:
@@ -288,13 +280,6 @@ def _other_image(shape: StackShape, peer: Manifest) -> Iterator[str]:
     if (*peer.shape.grid, peer.shape.channels) != (*shape.grid, shape.channels):
         sizes = [f"{s.grid[0]}x{s.grid[1]}x{s.channels}" for s in (peer.shape, shape)]
         yield f"`{peer.name}` makes images of {sizes[0]}, this stack of {sizes[1]}"
-
-
-def as_edm(spec: StackSpec) -> StackSpec:
-    """A spec under EDM's preconditioning, without the channels of its variance: what can be built of a DDPM stack."""
-    bricks = tuple(replace(brick, variance_channels=0) for brick in spec.shape.bricks)
-    shape = replace(spec.shape, diffusion=EdmConstants(), bricks=bricks)
-    return replace(spec, shape=shape, sample=replace(spec.sample, sampler="heun"))
 
 
 def _diffusers_peer(shape: StackShape, specs: Sequence[SpecPeer], notes: list[str]) -> DiffusersPeer:

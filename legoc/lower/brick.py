@@ -50,7 +50,8 @@ def lower_brick(
         index: the windows to run, or None for all.
 
     Returns:
-        The raw network output F, an image; zero in windows that were not run.
+        The raw network output F, an image, with the channels of a learned variance last; zero in windows that were not
+        run.
     """
     tokens = out.emit(
         Partition(
@@ -124,7 +125,7 @@ def _network(out: Emitter, brick: BrickShape, tokens: Value, condition: Value, i
             receptive_field=brick.receptive_field,
             out=f"{name}.network",
         ),
-        Image(brick.channels, *brick.grid),
+        Image(brick.out_channels, *brick.grid),
     )
 
 

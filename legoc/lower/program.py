@@ -21,6 +21,7 @@ from legoc.graph.nodes import (
     ScaledImage,
 )
 from legoc.lower.brick import lower_brick, lower_rest, window_index
+from legoc.lower.diffusion import emit_bounded, emit_joined, emit_prediction, emit_scales, emit_variance
 from legoc.lower.emitter import Emitter
 from legoc.passes.base import run_passes
 from legoc.passes.catalog import sampling_passes, training_passes
@@ -28,7 +29,6 @@ from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.program import (
     Condition,
     Detach,
-    EdmScales,
     FillClean,
     Image,
     Label,
@@ -71,7 +71,7 @@ class _Lowering:
 
     Attributes:
         values: graph node -> value that its readers take.
-        networks: brick -> its raw network output, zero where windows were not run.
+        networks: brick -> its raw network output, zero where windows were not run, channels of a variance included.
     """
 
     graph: BrickGraph
@@ -99,7 +99,8 @@ class _Lowering:
             case ClassLabel():
                 self.values[entry.name] = self.out.input("label", Label(self.shape.classes or 0))
             case NoiseScales():
-                self.values[entry.name] = self._scales(entry)
+                sigma = self.values[entry.inputs["sigma"]]
+                self.values[entry.name] = emit_scales(self.out, self.shape.diffusion, sigma)
             case ScaledImage():
                 op = ScaleImage(image=self.values[entry.inputs["image"]], scale="c_in", out="x.scaled")
                 self.values[entry.name] = self.out.emit(op, self.image)
@@ -119,17 +120,6 @@ class _Lowering:
             case _:
                 assert_never(entry.node)
 
-    def _scales(self, entry: Entry) -> Value:
-        op = EdmScales(
-            sigma=self.values[entry.inputs["sigma"]],
-            c_skip="c_skip",
-            c_out="c_out",
-            c_in="c_in",
-            c_noise="c_noise",
-            sigma_data=self.shape.edm.sigma_data,
-        )
-        return self.out.emit(op, Scalar(), Scalar(), Scalar(), Scalar())
-
     def _condition(self, entry: Entry) -> Value:
         label = self.values[entry.inputs["label"]] if "label" in entry.inputs else None
         form = self.shape.label_form if label is not None else None
@@ -142,7 +132,7 @@ class _Lowering:
         below = entry.inputs.get("below")
         images = (self.values[entry.inputs["image"]],)
         if below is not None:
-            images = (self._carried(below, brick.id), *images)
+            images = (self._handed_on(below, brick.id), *images)
         index = window_index(self.out, brick) if self.train is not None else None
         network = lower_brick(
             self.out, brick, images, self.values[entry.inputs["condition"]], self.shape.coordinates, index
@@ -158,7 +148,7 @@ class _Lowering:
                 out=f"{brick.id}.mask",
             )
             self.masks[brick.id] = self.out.emit(op, Image(1, *brick.grid))
-        return network
+        return emit_prediction(self.out, brick, network, brick.id)
 
     def _estimate(self, entry: Entry, brick: BrickShape) -> Value:
         return self._precondition(self.values[entry.inputs["network"]], f"{brick.id}.estimate")
@@ -166,6 +156,13 @@ class _Lowering:
     def _precondition(self, network: Value, out: Value) -> Value:
         op = Precondition(image="x", network=network, c_skip="c_skip", c_out="c_out", out=out)
         return self.out.emit(op, self.image)
+
+    def _handed_on(self, below: str, reader: str) -> Value:
+        """What a brick reads of the one below: what that carries, an estimate within bounds."""
+        value = self._carried(below, reader)
+        if isinstance(self.graph[below].node, Estimate):
+            return emit_bounded(self.out, self.shape.diffusion, value, f"{reader}.bounded")
+        return value
 
     def _carried(self, below: str, reader: str) -> Value:
         """What the brick below hands on: filled in where it did not run, and cut off from the gradient if asked."""
@@ -187,7 +184,9 @@ class _Lowering:
             case "model":
                 condition = self.values[self.graph[brick_name(node.id)].inputs["condition"]]
                 index = f"{node.id}.windows"
-                network = lower_rest(self.out, self.shape.brick(node.id), condition, index)
+                brick = self.shape.brick(node.id)
+                network = lower_rest(self.out, brick, condition, index)
+                network = emit_prediction(self.out, brick, network, f"{node.id}.rest")
                 return network if isinstance(node, Brick) else self._precondition(network, f"{node.id}.rest.estimate")
             case "x0":
                 clean = self.out.input("clean", self.image)
@@ -203,9 +202,22 @@ class _Lowering:
     def _output(self, entry: Entry) -> None:
         source = entry.inputs["value"]
         if self.train is None:
-            self.out.output("estimate", self.values[source])
+            self.out.output("estimate", self._result(source))
             return
         id = entry.name.removeprefix(f"{OUTPUT}.")
         self.out.output(f"estimate.{id}", self.values[source])
         if id in self.masks:
             self.out.output(f"mask.{id}", self.masks[id])
+        if self.shape.variance_channels:
+            self.out.output(f"variance.{id}", emit_variance(self.out, self.shape.brick(id), self.networks[id]))
+
+    def _result(self, source: str) -> Value:
+        """The estimate of the brick that runs last, and after its channels those of its variance if it has one."""
+        if not self.shape.variance_channels:
+            return self.values[source]
+        # under `carry: raw` the estimate of a brick that is left out is made of the network below it
+        ran = self.graph[self.graph[source].inputs["network"]].node
+        assert isinstance(ran, Brick)
+        brick = self.shape.brick(ran.id)
+        variance = emit_variance(self.out, brick, self.networks[brick.id])
+        return emit_joined(self.out, brick, self.values[source], variance)

@@ -34,7 +34,7 @@ from legoc.review.changes import (
 from legoc.review.rules import RULES, Impact, Rule
 from legoc.review.tensors import TensorMove, TensorPlan
 from legoc.spec.resolved import StackSpec
-from legoc_runtime.contract.stack import DdpmConstants, StackShape
+from legoc_runtime.contract.stack import StackShape
 
 IMPACTS: tuple[Impact, ...] = ("cosmetic", "sampling", "training", "resumable", "meaning", "breaks")
 """The classes, from what matters least to what matters most."""
@@ -200,4 +200,4 @@ def _blocks_of(change: ValueChanged, moves: tuple[TensorMove, ...]) -> tuple[Ten
 
 
 def _learned(shape: StackShape) -> bool:
-    return isinstance(shape.diffusion, DdpmConstants) and shape.diffusion.variance == "learned_range"
+    return shape.variance_channels > 0

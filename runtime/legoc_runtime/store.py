@@ -16,10 +16,10 @@ from typing import Self, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from legoc_runtime.contract.stack import BrickShape, StackShape, weight_shapes
+from legoc_runtime.contract.stack import BrickShape, DdpmConstants, StackShape, weight_shapes
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.layers.adjacent import lay_out
-from legoc_runtime.layers.leaves import Attend, Conditioning, Coordinates, Decode, Embed, Mlp, Modulate
+from legoc_runtime.layers.leaves import Attend, Chain, Conditioning, Coordinates, Decode, Embed, Mlp, Modulate
 
 T = TypeVar("T")
 
@@ -95,6 +95,8 @@ class WeightStore(nn.Module):
             for id in self.bricks:
                 self.add_module(BRICK_PREFIX + id, BrickWeights(shape.brick(id)))
             self.coordinates = Coordinates(shape)
+            if isinstance(shape.diffusion, DdpmConstants):
+                self.chain = Chain(shape.diffusion)
         lay_out([layer for id in self.bricks for layer in self.adaln_layers(id)], device=device, dtype=dtype)
         found = {key_of(path): parameter for path, parameter in self.named_parameters()}
         self.weights: dict[str, nn.Parameter] = {}

@@ -12,6 +12,7 @@ from legoc.bench.plain import PlainStack
 from legoc.lower.program import lower_sampling
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.link.link import link
+from tests.lower.equivalence import with_ddpm
 from tests.stacks import batch, random_store, stack
 
 SHAPES = {
@@ -24,6 +25,7 @@ SHAPES = {
     "no coordinates": replace(
         stack(), coordinates="none", bricks=tuple(replace(brick, coordinates=0) for brick in stack().bricks)
     ),
+    "DDPM": with_ddpm(stack(), "learned_range"),
     "offsets": replace(stack(), bricks=tuple(replace(b, offset=(b.window[0] // 2, 1)) for b in stack().bricks)),
 }
 

@@ -1,4 +1,4 @@
-"""A DDPM spec is checked, priced and drawn; what cannot run it yet says so, and what works instead."""
+"""A DDPM spec is checked, priced, drawn, built and trained."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from legoc.__main__ import main
+from tests.image_sets import labelled_zip
 
 SPEC = """\
 legoc: 1
@@ -50,16 +51,15 @@ def test_timeline_draws_its_levels(spec: Path, capsys: pytest.CaptureFixture[str
     assert "diffusion of 1,000 timesteps" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [["build"], ["build", "--dry-run"], ["train", "--out", "run"]])
-def test_what_needs_a_build_refuses_and_says_what_works(
-    command: list[str], spec: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    name, *options = command
-    assert main([name, str(spec), *options]) == 2
-    error = capsys.readouterr().err
-    assert "`ddpm`" in error
-    assert "`legoc cost`" in error
-    assert sorted(path.name for path in spec.parent.iterdir()) == ["two.yaml"]
+def test_it_builds_and_trains(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", str(spec), "--dry-run"]) == 0
+    assert main(["build", str(spec)]) == 0
+    data = labelled_zip(spec.parent / "data.zip", count=6, classes=4)
+    options = ["--data", str(data), "--images", "8", "--batch", "4", "--backend", "eager", "-q"]
+    assert main(["train", *options]) == 0
+    (line,) = (spec.parent / "runs/two/metrics.jsonl").read_text().splitlines()
+    assert set(json.loads(line)["loss_by_brick"]) == {"low", "top"}
+    capsys.readouterr()
 
 
 def test_a_pretrained_brick_is_checked_and_not_built(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,10 +91,10 @@ def test_diffusions_are_told_apart_by_kind(diffusion: EdmConstants | DdpmConstan
         codec.decode(StackShape, data | {"diffusion": data["diffusion"] | {"foreign": 1}}, where="here")
 
 
-def test_only_edm_can_be_built() -> None:
+def test_only_edm_has_its_constants() -> None:
     shape = stack()
     assert shape.edm is shape.diffusion
     ddpm = StackShape(3, (32, 32), 5, "table", "row_column", 32, "x0", DdpmConstants(), shape.bricks)
     with pytest.raises(UsageError, match="`ddpm`") as refused:
         _ = ddpm.edm
-    assert "legoc cost" in str(refused.value.help)
+    assert "edm" in str(refused.value.help)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import combinations
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from legoc.lower.pipeline import Pipeline, choose, sampling_program, training_program
 from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.settings import TrainSettings
-from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.contract.stack import DdpmConstants, StackShape, Variance
 from legoc_runtime.link.link import link
 from tests.plain_stack import plain_estimate
 from tests.stacks import batch, random_store, stack
@@ -22,7 +23,12 @@ BOUND = 1e-12
 """Largest difference of values of order 1 in float64: rounding, nothing else."""
 
 
-def _small(*windows: int | tuple[int, int], grid=(8, 8), fields=(2, 4, 2, 2, 2), **more) -> StackShape:
+def _small(
+    *windows: int | tuple[int, int],
+    grid: tuple[int, int] = (8, 8),
+    fields: tuple[int, ...] = (2, 4, 2, 2, 2),
+    **more: Any,
+) -> StackShape:
     count = len(windows)
     fields, depths = fields[:count], ((1, 2) * count)[:count]
     ids = tuple("abcde"[:count])
@@ -41,6 +47,14 @@ def _without_coordinates(shape: StackShape) -> StackShape:
     return replace(shape, coordinates="none", bricks=bricks)
 
 
+def with_ddpm(shape: StackShape, variance: Variance = "fixed_small") -> StackShape:
+    """The stack on a short chain of DDPM; its noise levels lie between those of `batch`."""
+    diffusion = DdpmConstants(steps=300, variance=variance)
+    channels = replace(shape, diffusion=diffusion).variance_channels
+    bricks = tuple(replace(brick, variance_channels=channels) for brick in shape.bricks)
+    return replace(shape, diffusion=diffusion, bricks=bricks)
+
+
 STACKS: dict[str, StackShape] = {
     "PG": _small(2, 4, 8),
     "PR": _small(8, 4, 2, fields=(4, 2, 1)),
@@ -55,6 +69,9 @@ STACKS: dict[str, StackShape] = {
     "columns first": replace(_small(2, 8), coordinates="column_row", time_scale=1000.0),
     "one brick": _small(8),
     "no coordinates": _without_coordinates(_small(2, 4, 8)),
+    "DDPM": with_ddpm(_small(2, 8)),
+    "DDPM, variance": with_ddpm(_small(8, 4, fields=(4, 2)), "learned_range"),
+    "DDPM, raw": with_ddpm(_small(2, 8, carry="raw"), "learned_range"),
     "sizes that do not nest": _small((4, 6), (12, 4), (6, 12), grid=(12, 12), fields=(2, 4, 1), widths=(8, 8, 8)),
 }
 """One small stack of every form that programs may take."""
@@ -90,7 +107,7 @@ def plain(name: str, configuration: Configuration) -> Tensor:
     """What the paper's formulas give for a configuration."""
     x, sigma, *label = batch(STACKS[name], 2, dtype=torch.float64)
     with torch.no_grad():
-        weights = dict(store_of(name).weights)
+        weights: dict[str, Tensor] = {**store_of(name).weights}
         return plain_estimate(STACKS[name], weights, x, sigma, label[0] if label else None, configuration)
 
 
@@ -117,11 +134,12 @@ def training_results(name: str, train: TrainSettings, pipeline: Pipeline) -> dic
     for brick in shape.bricks:
         order = [torch.randperm(brick.windows, generator=generator) for _ in range(2)]
         given[f"{brick.id}.windows"] = torch.stack([o[: brick.windows_trained].sort().values for o in order])
-    outputs = link(program, store)(*(given[argument] for argument, _ in program.inputs))
-    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    results = dict(zip((result for result, _ in program.outputs), outputs, strict=True))
+    outputs: Any = link(program, store)(*(given[argument] for argument, _ in program.inputs))
+    values = cast("tuple[Tensor, ...]", outputs if isinstance(outputs, tuple) else (outputs,))
+    results = dict(zip((result for result, _ in program.outputs), values, strict=True))
     estimates = [value for result, value in results.items() if result.startswith("estimate.")]
-    sum(((i + 1) * estimate.sin().sum() for i, estimate in enumerate(estimates)), torch.zeros(())).backward()
+    loss = sum(((i + 1) * estimate.sin().sum() for i, estimate in enumerate(estimates)), torch.zeros(()))
+    loss.backward()  # pyright: ignore[reportUnknownMemberType]
     gradients = {f"gradient of {key}": weight.grad for key, weight in store.weights.items() if weight.grad is not None}
     return {key: value.detach() for key, value in {**results, **gradients}.items()}
 

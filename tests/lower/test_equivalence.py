@@ -27,7 +27,10 @@ TRAININGS = {
 }
 
 
-@pytest.mark.parametrize("name", ["PG", "U", "raw", "offsets", "rectangular", "no coordinates", "one brick"])
+TRAINED = ["PG", "U", "raw", "offsets", "rectangular", "no coordinates", "one brick", "DDPM, variance"]
+
+
+@pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("train", TRAININGS)
 def test_training_and_its_gradients_do_not_depend_on_passes(name: Any, train: Any):
     expected = training_results(name, TRAININGS[train], CHOICES["none"])

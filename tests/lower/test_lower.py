@@ -26,6 +26,7 @@ from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import Layout
 from legoc_runtime.contract.verify import INVARIANTS, verify_program
 from legoc_runtime.errors import RunError
+from tests.lower.equivalence import with_ddpm
 from tests.lower.passes.cases import applied
 from tests.stacks import stack
 
@@ -84,6 +85,7 @@ def test_every_operation_is_emitted_by_some_program():
         lower_sampling(shape, ("whole",)),
         DropAbsentEstimate().apply(lower_sampling(shape, ("whole",)), shape),
         sampling_program(shape, shape.ids, choose()),
+        lower_sampling(with_ddpm(shape, "learned_range"), ("whole",)),
     ]
     assert {op.name for program in programs for op in program.ops} == set(OPS)
 

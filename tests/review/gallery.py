@@ -165,10 +165,6 @@ GALLERY = (
     put("width of the conditioning", "breaks", "conditioning.width=64"),
     put("channels", "breaks", "grid.channels=4"),
     put("a learned variance", "breaks", "diffusion.variance=learned_range", base=DDPM),
-)
-
-FOREIGN = (
-    # what is checked and not built: its class is held against tensors on the meta device alone
     edit(
         "DDPM for EDM",
         "meaning",

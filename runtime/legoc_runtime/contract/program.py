@@ -3,7 +3,8 @@
 A program is data: the manifest carries it as JSON and the runtime links it, so that loading a build runs no code
 from it.
 Every value has one type (`contract/value_types.py`). Weights are named by key, never held. What lowering emits is
-defined here; what passes bring in besides, in `contract/pass_ops.py`.
+defined here, but for what DDPM alone needs (`contract/chain_ops.py`); what passes bring in besides, in
+`contract/pass_ops.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import ClassVar, TypeAlias, cast, get_args
 
+from legoc_runtime.contract.chain_ops import DdpmScales, JoinChannels, TakeChannels
 from legoc_runtime.contract.pass_ops import (
     Cast,
     EmbedChannels,
@@ -282,6 +284,9 @@ Op: TypeAlias = (
     | FillClean
     | Unprecondition
     | Detach
+    | DdpmScales
+    | TakeChannels
+    | JoinChannels
     | JoinEstimate
     | EmbedChannels
     | EmbedFolded
@@ -293,7 +298,8 @@ Op: TypeAlias = (
 OPS: dict[str, type[Op]] = {op.name: op for op in cast("tuple[type[Op], ...]", get_args(Op))}
 """Name -> operation, for every one that there is."""
 
-_OUTPUT_FIELDS = {"edm_scales": ("c_skip", "c_out", "c_in", "c_noise"), "split_modulations": ("outs",)}
+_SCALES = ("c_skip", "c_out", "c_in", "c_noise")
+_OUTPUT_FIELDS = {"edm_scales": _SCALES, "ddpm_scales": _SCALES, "split_modulations": ("outs",)}
 
 
 def output_fields(name: str) -> tuple[str, ...]:
@@ -304,7 +310,7 @@ def output_fields(name: str) -> tuple[str, ...]:
 def outputs_of(op: Op) -> tuple[Value, ...]:
     """The values that an operation defines."""
     match op:
-        case EdmScales():
+        case EdmScales() | DdpmScales():
             return op.c_skip, op.c_out, op.c_in, op.c_noise
         case SplitModulations():
             return op.outs
@@ -341,8 +347,9 @@ class Program:
         bricks: ids of the bricks that run, bottom to top.
         inputs: names and types of the arguments, in order.
         ops: the operations, in an order in which every value is defined before it is read.
-        outputs: result name -> value. A sampling program has one, `estimate`; a training program has `estimate.ID`
-            for each brick, and `mask.ID` for those that run a share of their windows.
+        outputs: result name -> value. A sampling program has one, `estimate`, which with a learned variance has the
+            channels of the variance after those of the image; a training program has `estimate.ID` for each brick,
+            `mask.ID` for those that run a share of their windows, and `variance.ID` with a learned variance.
         types: the type of every value.
     """
 

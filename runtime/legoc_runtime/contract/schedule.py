@@ -100,6 +100,22 @@ def alphas_cumprod(ddpm: DdpmConstants) -> tuple[float, ...]:
     return tuple(accumulate((1.0 - beta for beta in betas), mul))
 
 
+@lru_cache(maxsize=8)
+def chain_levels(ddpm: DdpmConstants) -> tuple[float, ...]:
+    """The noise level of every timestep, 0 first: sigma = sqrt((1 - abar) / abar).
+
+    Raises:
+        UsageError: betas that leave no signal at the last timestep.
+    """
+    signal = alphas_cumprod(ddpm)
+    if signal[-1] < MIN_SIGNAL:
+        raise UsageError(
+            f"nothing of the image is left after {ddpm.steps:,} timesteps with betas up to {ddpm.beta_end:g}",
+            help="lower `beta_end`, or the `steps` of the diffusion",
+        )
+    return tuple(math.sqrt((1.0 - abar) / abar) for abar in signal)
+
+
 def ddpm_timesteps(steps: int, ddpm: DdpmConstants) -> tuple[int, ...]:
     """The timesteps of a sampler with `steps` steps, descending from T-1 to 0, evenly spread.
 
@@ -120,19 +136,13 @@ def ddpm_timesteps(steps: int, ddpm: DdpmConstants) -> tuple[int, ...]:
 
 
 def ddpm_levels(steps: int, ddpm: DdpmConstants, *, guided: bool = False) -> tuple[Level, ...]:
-    """The noise levels of DDPM on `steps` of its timesteps: sigma = sqrt((1 - abar) / abar).
+    """The noise levels of DDPM on `steps` of its timesteps.
 
     Raises:
         UsageError: no such number of steps, or betas that leave no signal at the last timestep.
     """
-    timesteps, signal = ddpm_timesteps(steps, ddpm), alphas_cumprod(ddpm)
-    if signal[-1] < MIN_SIGNAL:
-        raise UsageError(
-            f"nothing of the image is left after {ddpm.steps:,} timesteps with betas up to {ddpm.beta_end:g}",
-            help="lower `beta_end`, or the `steps` of the diffusion",
-        )
-    sigmas = (math.sqrt((1.0 - signal[t]) / signal[t]) for t in timesteps)
-    return tuple(Level(i, steps, sigma, guided, t) for i, (t, sigma) in enumerate(zip(timesteps, sigmas, strict=True)))
+    sigmas = chain_levels(ddpm)
+    return tuple(Level(i, steps, sigmas[t], guided, t) for i, t in enumerate(ddpm_timesteps(steps, ddpm)))
 
 
 def noise_levels(steps: int, diffusion: Diffusion, *, guided: bool = False) -> tuple[Level, ...]:

@@ -165,6 +165,11 @@ class BrickShape:
         return self.in_channels * self.receptive_field**2
 
     @property
+    def out_channels(self) -> int:
+        """Channels that are decoded from tokens: the image's, then those of a learned variance."""
+        return self.channels + self.variance_channels
+
+    @property
     def modulation_features(self) -> int:
         """Numbers of all its modulations of one image: six vectors a block, two of the last layer."""
         return (6 * self.depth + 2) * self.width
@@ -172,7 +177,7 @@ class BrickShape:
     @property
     def out_features(self) -> int:
         """Numbers in one token after decoding, laid out (row, column, channel)."""
-        return (self.channels + self.variance_channels) * self.receptive_field**2
+        return self.out_channels * self.receptive_field**2
 
     @property
     def mlp_width(self) -> int:
@@ -212,6 +217,12 @@ class StackShape:
     time_scale: float = 1.0
 
     @property
+    def variance_channels(self) -> int:
+        """Channels of a learned variance: the image's for DDPM's `learned_range`, else none."""
+        learned = isinstance(self.diffusion, DdpmConstants) and self.diffusion.variance == "learned_range"
+        return self.channels if learned else 0
+
+    @property
     def edm(self) -> EdmConstants:
         """The constants of EDM, for what works with EDM alone.
 
@@ -221,10 +232,9 @@ class StackShape:
         if isinstance(self.diffusion, EdmConstants):
             return self.diffusion
         raise UsageError(
-            f"this stack's diffusion is `{self.diffusion.kind}`, which can be checked, priced and drawn, "
-            "but not built, trained or sampled by this version",
-            help="`legoc check`, `legoc cost` and `legoc timeline` work on it; to train and sample, "
-            "write `diffusion: edm`",
+            f"this stack's diffusion is `{self.diffusion.kind}`, which this version builds and trains, but does not "
+            "sample",
+            help="to sample as well, write `diffusion: edm`",
         )
 
     def brick(self, id: str) -> BrickShape:

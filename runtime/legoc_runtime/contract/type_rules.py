@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from legoc_runtime.contract.chain_ops import DdpmScales, JoinChannels, TakeChannels
 from legoc_runtime.contract.pass_ops import (
     Cast,
     EmbedChannels,
@@ -16,19 +17,33 @@ from legoc_runtime.contract.pass_ops import (
 from legoc_runtime.contract.program import (
     Embed,
     Image,
+    Merge,
     Op,
     OtherWindows,
+    Scalar,
     Tokens,
     ValueType,
     Vector,
     WindowIndex,
 )
-from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.contract.stack import DdpmConstants, StackShape
 
 
 def expected_types(op: Op, types: Mapping[str, ValueType], shape: StackShape) -> Iterator[tuple[str, ValueType | None]]:
     """Values with the types that they must have; None is a type that no value has."""
     match op:
+        case DdpmScales(sigma=sigma):
+            yield sigma, Scalar() if isinstance(shape.diffusion, DdpmConstants) else None
+        case Merge(brick=brick, out=out):
+            yield out, Image(shape.brick(brick).out_channels, *shape.grid)
+        case TakeChannels(image=image, first=first, count=count, out=out):
+            type = types[image]
+            within = isinstance(type, Image) and 0 <= first < first + count <= type.channels
+            yield image, type if within else None
+            yield out, Image(count, *shape.grid)
+        case JoinChannels(images=images, out=out):
+            parts = [type.channels for type in (types[image] for image in images) if isinstance(type, Image)]
+            yield out, Image(sum(parts), *shape.grid) if len(parts) == len(images) > 0 else None
         case JoinEstimate(brick=id, tokens=tokens, image=image, coordinates=coordinates, source=source, out=out):
             yield tokens, pixel_tokens(shape.channels, shape.grid, source)
             yield image, Image(shape.channels, *shape.grid)

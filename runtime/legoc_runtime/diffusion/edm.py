@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from legoc_runtime.contract.stack import EdmConstants
+from legoc_runtime.diffusion.masked import mean_where_run, where_run
 from legoc_runtime.errors import UsageError
 
 
@@ -41,15 +41,8 @@ def brick_loss(estimate: Tensor, clean: Tensor, sigma: Tensor, mask: Tensor | No
     Returns:
         [N]: lambda(sigma) times the mean squared error over the pixels that the brick ran.
     """
-    difference = estimate - clean
-    if mask is None:
-        mean = difference.square().mean(dim=(1, 2, 3))
-    else:
-        # where, not a product: what stands in a window that did not run must not count even if not finite
-        kept = torch.where(mask > 0, difference, 0.0)
-        pixels = (mask > 0).sum(dim=(1, 2, 3)) * difference.shape[1]
-        mean = kept.square().sum(dim=(1, 2, 3)) / pixels
-    return mean * loss_weight(sigma, sigma_data)
+    squared = where_run(estimate - clean, mask).square()
+    return mean_where_run(squared, mask) * loss_weight(sigma, sigma_data)
 
 
 def shares(weights: Sequence[float]) -> tuple[float, ...]:

@@ -11,10 +11,12 @@ from torch.nn.functional import layer_norm, linear, silu
 
 from legoc_runtime.contract.attention_rule import AttentionForm
 from legoc_runtime.contract.gelu_rule import GeluForm
-from legoc_runtime.contract.stack import BrickShape, StackShape
+from legoc_runtime.contract.schedule import chain_levels
+from legoc_runtime.contract.stack import BrickShape, DdpmConstants, StackShape
 from legoc_runtime.layers.activation import linear_gelu
 from legoc_runtime.layers.attention import attend_windows
 from legoc_runtime.layers.bias import bias_after
+from legoc_runtime.layers.scaling import ddpm_scales
 from legoc_runtime.layers.tables import coordinate_channels, position_table, time_frequencies
 
 LAYER_NORM_EPS = 1e-6
@@ -111,6 +113,21 @@ class Coordinates(nn.Module):
     def forward(self) -> Tensor:
         """The table."""
         return self.table
+
+
+class Chain(nn.Module):
+    """DDPM's chain: the noise level of every timestep, float32 at least; owns no weight."""
+
+    levels: Tensor
+
+    def __init__(self, ddpm: DdpmConstants) -> None:
+        super().__init__()
+        dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
+        self.register_buffer("levels", torch.tensor(chain_levels(ddpm), dtype=dtype), persistent=False)
+
+    def forward(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The scales of noise levels [N]: see `scaling.ddpm_scales`."""
+        return ddpm_scales(sigma, self.levels.to(sigma.dtype))
 
 
 class Modulate(Linear):

@@ -1,4 +1,7 @@
-"""Preconditioning: what the network is fed, and what its output means. EDM, Karras et al. 2022, Table 1 and Eq. 7."""
+"""Preconditioning: what the network is fed, and what its output means.
+
+EDM: Karras et al. 2022, Table 1 and Eq. 7. DDPM: noise prediction in the same form (`contract/chain_ops.py`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,30 @@ def edm_scales(sigma: Tensor, sigma_data: float) -> tuple[Tensor, Tensor, Tensor
     """c_skip, c_out, c_in and c_noise = ln(sigma)/4, each [N]."""
     variance = sigma**2 + sigma_data**2
     return sigma_data**2 / variance, sigma * sigma_data / variance.sqrt(), variance.rsqrt(), sigma.log() / 4
+
+
+def ddpm_scales(sigma: Tensor, levels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """c_skip = 1, c_out = -sigma, c_in = 1/sqrt(1 + sigma^2) and c_noise, the timestep of sigma, each [N].
+
+    Args:
+        sigma: noise levels [N].
+        levels: the noise level of every timestep of the chain, ascending [T].
+    """
+    below = (torch.searchsorted(levels, sigma.contiguous(), right=True) - 1).clamp(0, len(levels) - 2)
+    low, high = levels[below], levels[below + 1]
+    # linear between two timesteps, so that a level of the chain is its timestep exactly, and never one beside it
+    timestep = below + ((sigma - low) / (high - low)).clamp(0, 1)
+    return torch.ones_like(sigma), -sigma, (1 + sigma**2).rsqrt(), timestep.to(sigma)
+
+
+def take_channels(image: Tensor, first: int, count: int) -> Tensor:
+    """Channels of an image [N, C, H, W]: [N, count, H, W]."""
+    return image[:, first : first + count]
+
+
+def join_channels(images: list[Tensor]) -> Tensor:
+    """Images one after another along channels."""
+    return torch.cat(images, dim=1)
 
 
 def scale_image(image: Tensor, scale: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from typing import Any, assert_never
 import torch
 from torch import fx, nn
 
+from legoc_runtime.contract.chain_ops import DdpmScales, JoinChannels, TakeChannels
 from legoc_runtime.contract.gradient import without_gradient
 from legoc_runtime.contract.pass_ops import (
     Cast,
@@ -118,7 +119,10 @@ class _Linker:
     def emit(self, op: Op) -> None:
         match op:
             case EdmScales(sigma=sigma, sigma_data=sigma_data):
-                self._scales(op, sigma, sigma_data)
+                arguments = (self.values[sigma], sigma_data)
+                self._scales(op, self._node("call_function", scaling.edm_scales, arguments, "scales", op))
+            case DdpmScales(sigma=sigma):
+                self._scales(op, self._node("call_module", "chain", (self.values[sigma],), "scales", op))
             case ScaleImage(image=image, scale=scale):
                 self._call(op, scaling.scale_image, (self.values[image], self.values[scale]))
             case Condition(time=time, label=label, time_scale=time_scale):
@@ -160,6 +164,10 @@ class _Linker:
                 self._call(op, scaling.unprecondition, self._read(clean, image, c_skip, c_out))
             case Detach(image=image):
                 self._call(op, scaling.detach, (self.values[image],))
+            case TakeChannels(image=image, first=first, count=count):
+                self._call(op, scaling.take_channels, (self.values[image], first, count))
+            case JoinChannels(images=images):
+                self._call(op, scaling.join_channels, ([*self._read(*images)],))
             case JoinEstimate():
                 self._join_estimate(op)
             case EmbedChannels(brick=brick, first=first, count=count, tokens=tokens):
@@ -185,8 +193,7 @@ class _Linker:
     def _read(self, *values: Value) -> Arguments:
         return tuple(self.values[value] for value in values)
 
-    def _scales(self, op: EdmScales, sigma: Value, sigma_data: float) -> None:
-        scales = self._node("call_function", scaling.edm_scales, (self.values[sigma], sigma_data), "scales", op)
+    def _scales(self, op: EdmScales | DdpmScales, scales: fx.Node) -> None:
         for i, value in enumerate((op.c_skip, op.c_out, op.c_in, op.c_noise)):
             self.values[value] = self._node("call_function", operator.getitem, (scales, i), value, op)
 
@@ -256,7 +263,7 @@ class _Linker:
 
 
 def _out(op: Op) -> Value:
-    assert not isinstance(op, EdmScales | SplitModulations)
+    assert not isinstance(op, EdmScales | DdpmScales | SplitModulations)
     return op.out
 
 

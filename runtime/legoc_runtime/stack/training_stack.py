@@ -28,12 +28,14 @@ class BrickEstimate:
         loss_weight: weight of its loss.
         estimate: its estimate of the clean image [N, C, H, W].
         mask: [N, 1, H, W], 1 in the windows that it ran; None when it ran them all.
+        variance: its learned variance [N, C, H, W], from -1 to 1; None when the stack learns none.
     """
 
     id: str
     loss_weight: float
     estimate: Tensor
     mask: Tensor | None
+    variance: Tensor | None = None
 
 
 class TrainingStack:
@@ -87,7 +89,13 @@ class TrainingStack:
         values = (results,) if isinstance(results, Tensor) else cast("tuple[Tensor, ...]", results)
         named = dict(zip((name for name, _ in self.program.outputs), values, strict=True))
         return tuple(
-            BrickEstimate(brick.id, brick.loss_weight, named[f"estimate.{brick.id}"], named.get(f"mask.{brick.id}"))
+            BrickEstimate(
+                brick.id,
+                brick.loss_weight,
+                named[f"estimate.{brick.id}"],
+                named.get(f"mask.{brick.id}"),
+                named.get(f"variance.{brick.id}"),
+            )
             for brick in self.manifest.shape.bricks
         )
 

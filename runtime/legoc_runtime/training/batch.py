@@ -20,7 +20,7 @@ from legoc_runtime.contract.settings import Patches
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.data.dataset import ImageDataset
 from legoc_runtime.data.order import index_of
-from legoc_runtime.diffusion import edm
+from legoc_runtime.diffusion.objective import objective_of
 from legoc_runtime.randomness import Purpose, normal, stream
 from legoc_runtime.training.windows import draw_windows
 
@@ -111,7 +111,9 @@ class BatchMaker:
         positions = range(start, start + size)
         indices = [index_of(self.seed, position, len(self.dataset)) for position in positions]
         clean = self._clean(indices, positions)
-        sigma = np.array([self._sigma(position) for position in positions], dtype=np.float32)
+        objective = objective_of(self.shape.diffusion)
+        levels = [objective.noise_level(self.seed, position) for position in positions]
+        sigma = np.array(levels, dtype=np.float32)
         noise = np.stack([normal(self.seed, Purpose.NOISE, clean.shape[1:], position) for position in positions])
         noisy = (clean + sigma[:, None, None, None] * noise).astype(np.float32, copy=False)
         labels = self._labels(indices, positions)
@@ -134,10 +136,6 @@ class BatchMaker:
                 if stream(self.seed, Purpose.FLIP, position).random() < 0.5:
                     clean[row] = clean[row, :, :, ::-1].copy()
         return clean
-
-    def _sigma(self, position: int) -> float:
-        drawn = stream(self.seed, Purpose.NOISE_LEVEL, position).standard_normal()
-        return edm.noise_level(float(drawn), self.shape.edm)
 
     def _labels(self, indices: Sequence[int], positions: range) -> NDArray[np.int64] | None:
         if self.shape.classes is None:

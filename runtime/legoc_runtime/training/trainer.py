@@ -8,7 +8,8 @@ from torch import Tensor
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.data.dataset import ImageDataset
-from legoc_runtime.diffusion.edm import brick_loss, joint_loss, shares
+from legoc_runtime.diffusion.edm import joint_loss, shares
+from legoc_runtime.diffusion.objective import objective_of
 from legoc_runtime.errors import RunError
 from legoc_runtime.stack import TrainingStack
 from legoc_runtime.training.batch import Batch, BatchMaker
@@ -51,7 +52,7 @@ class Trainer:
             dataset, manifest.shape, settings.seed, manifest.label_dropout, settings.flip, settings.patches
         )
         self._stack = stack
-        self._sigma_data = manifest.shape.edm.sigma_data
+        self._objective = objective_of(manifest.shape.diffusion)
         self._bricks = manifest.shape.ids
         weights = shares([brick.loss_weight for brick in manifest.shape.bricks])
         self._shares = torch.tensor(weights, device=state.store.device)
@@ -109,7 +110,7 @@ class Trainer:
         with autocast(self.settings.precision, self.state.store.device):
             estimates = self._stack(batch.noisy, batch.sigma, batch.labels, clean=batch.clean, windows=batch.windows)
         return torch.stack(
-            [brick_loss(e.estimate, batch.clean, batch.sigma, e.mask, self._sigma_data) for e in estimates]
+            [self._objective.loss(e.estimate, batch.clean, batch.sigma, e.mask, e.variance) for e in estimates]
         )
 
     def _explain(self, batch: Batch) -> str:
