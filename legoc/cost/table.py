@@ -96,12 +96,17 @@ def _training(cost: Cost) -> str:
     )
 
 
-def _policies(cost: Cost) -> str:
+def schedule_words(cost: Cost) -> str:
+    """`Heun over 18 noise levels, 35 evaluations, two rows each (guidance)`."""
     rows = "two rows each (guidance)" if cost.guided else "one row each"
-    if 0 < cost.guided_evaluations < cost.evaluations:
+    if cost.guided and cost.guided_evaluations < cost.evaluations:
         rows = f"two rows at {cost.guided_evaluations} of them (guidance), one at the others"
     sampler = SAMPLERS[cost.sampler].title
-    title = f"sampling: {sampler} over {cost.steps} noise levels, {cost.evaluations} evaluations, {rows}"
+    return f"{sampler} over {cost.steps} noise levels, {cost.evaluations} evaluations, {rows}"
+
+
+def _policies(cost: Cost) -> str:
+    title = f"sampling: {schedule_words(cost)}"
     peer = () if cost.peer is None else (f"vs {cost.peer.name}",)
     body = [row for policy in cost.policies for row in _policy_rows(policy, cost.steps)]
     lines = [title, _align(("policy", "MACs", "saving", *peer, "left out"), body, left=1, last_left=True)]

@@ -8,7 +8,7 @@ from typing import cast
 from legoc.cost.counts import FLOPS_PER_MAC
 from legoc.cost.memory import BYTES
 from legoc.cost.report import BrickCost, Cost, PolicyCost
-from legoc.cost.table import FOOTNOTE, byte_count, left_out, parameter_count, quantity
+from legoc.cost.table import FOOTNOTE, byte_count, left_out, parameter_count, quantity, schedule_words
 from legoc.render.lines import counted
 from legoc.report.drawings import graph_figure, timeline_figure
 from legoc.report.html import Html, joined, tag
@@ -102,13 +102,10 @@ def _training(cost: Cost) -> Html:
 
 
 def _policies(cost: Cost) -> Html:
-    rows = "two rows each (guidance)" if cost.guided else "one row each"
-    sampler = SAMPLERS[cost.sampler].title
-    caption = f"{sampler} over {cost.steps} noise levels, {cost.evaluations} evaluations, {rows}"
     peer = () if cost.peer is None else (Column(f"saving against {cost.peer.name}", figures=True),)
     columns = (Column("policy"), Column("MACs an image", True), Column("saving", True), *peer, Column("left out"))
     body = [_policy(policy, cost) for policy in cost.policies]
-    return table(caption, columns, body)
+    return table(schedule_words(cost), columns, body)
 
 
 def _policy(policy: PolicyCost, cost: Cost) -> tuple[str, ...]:

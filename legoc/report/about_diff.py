@@ -22,6 +22,9 @@ from legoc.review.sides import Side
 MAX_PICTURED = 12
 """Specs that are drawn before and after, the worst first; the others are counted."""
 
+MAX_LISTED = 8
+"""Specs that the list of contents leads to; of more, the overview does."""
+
 OPEN_TIMELINES = 2
 """Policies whose timelines are shown at once; those of further ones are folded."""
 
@@ -77,7 +80,7 @@ def diff_sections(report: Report, *, migrate: bool) -> Iterator[Section]:
         head = Html() if _is_alone(report) else _head(review)
         body = _review(review, migrate=migrate, pictures=number <= MAX_PICTURED)
         title = "What changed" if _is_alone(report) else _name(review)
-        yield Section(_place(review, number), title, joined([head, *body]))
+        yield Section(_place(review, number), title, joined([head, *body]), len(reviews) <= MAX_LISTED)
     for side, costs in report.added_costs:
         yield Section(anchor(f"new-{side.path}"), f"New: {side.path}", joined(_added(side, costs)))
     if report.removed:

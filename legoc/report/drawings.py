@@ -13,7 +13,7 @@ from legoc.report.html import Html
 from legoc.report.parts import picture
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.policy import tabulate
-from legoc_runtime.contract.schedule import evaluations, noise_levels
+from legoc_runtime.contract.schedule import evaluations, sampling_levels
 
 
 def graph_figure(spec: StackSpec, caption: str | None = None, marks: Mapping[str, Mark] | None = None) -> Html:
@@ -31,7 +31,7 @@ def graph_figure(spec: StackSpec, caption: str | None = None, marks: Mapping[str
 def timeline_figure(spec: StackSpec, policy: str, caption: str | None = None) -> Html:
     """Which brick runs at which step of the spec's schedule under a policy."""
     manifest, _ = describe_spec(spec)
-    levels = noise_levels(spec.sample.steps, spec.shape.diffusion, guided=spec.sample.guidance != 1)
+    levels = sampling_levels(spec.sample, spec.shape.diffusion)
     table = tabulate(manifest.policy(policy), spec.shape.ids, levels)
     calls = evaluations(spec.sample.sampler, spec.sample.steps)
     return picture(timeline_svg(make_timeline(spec.name, spec.shape, table, calls)), caption)

@@ -72,7 +72,8 @@ def _policy(style: str) -> str:
 
 
 def _contents(page: Page) -> Html:
-    links = [tag("li", tag("a", section.title, href=f"#{section.anchor}")) for section in page.sections]
+    listed = [section for section in page.sections if section.is_listed]
+    links = [tag("li", tag("a", section.title, href=f"#{section.anchor}")) for section in listed]
     return tag("nav", tag("ol", *links), aria_label="Contents") if len(links) > 1 else Html()
 
 

@@ -17,11 +17,19 @@ BAR_WIDTH, BAR_HEIGHT = 72, 8
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page with a heading, which the list of contents leads to."""
+    """A part of a page.
+
+    Attributes:
+        anchor: its place in the page.
+        title: its heading.
+        body: what follows.
+        is_listed: whether the list of contents leads to it.
+    """
 
     anchor: str
     title: str
     body: Html
+    is_listed: bool = True
 
 
 @dataclass(frozen=True)

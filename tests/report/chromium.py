@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 from functools import cache
@@ -23,6 +24,7 @@ FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+PATIENCE_SECONDS = 60
 READ, WRITE = 3, 4
 """Where the browser reads commands and writes answers, as its documentation has it."""
 
@@ -52,7 +54,7 @@ class Browser:
             self._process = subprocess.Popen(command, pass_fds=(read, write), stdout=log, stderr=log)
         os.close(read)
         os.close(write)
-        self._answers = os.fdopen(answers, "rb")
+        self._answers, self._read = answers, bytearray()
         self._number, self.events = 0, list[dict[str, Any]]()
         self._session: str | None = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -71,7 +73,7 @@ class Browser:
         finally:
             self._process.kill()
             self._process.wait()
-            self._answers.close()
+            os.close(self._answers)
             os.close(self._write)
 
     def call(self, method: str, **parameters: object) -> dict[str, Any]:
@@ -109,11 +111,14 @@ class Browser:
         return self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"]
 
     def _next(self) -> dict[str, Any]:
-        message = bytearray()
-        while (character := self._answers.read(1)) != b"\0":
-            assert character, "the browser ended"
-            message += character
-        found: dict[str, Any] = json.loads(message)
+        while (end := self._read.find(b"\0")) < 0:
+            ready, _, _ = select.select([self._answers], [], [], PATIENCE_SECONDS)
+            assert ready, f"the browser said nothing for {PATIENCE_SECONDS} seconds"
+            told = os.read(self._answers, 2**16)
+            assert told, "the browser ended"
+            self._read += told
+        found: dict[str, Any] = json.loads(self._read[:end])
+        del self._read[: end + 1]
         if "method" in found:
             self.events.append(found)
         return found

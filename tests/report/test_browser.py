@@ -96,18 +96,21 @@ def test_dark_and_light_pages_differ_in_ground_text_and_pictures(browser: Browse
     assert light != dark
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_pictures_follow_the_theme_of_the_page(browser: Browser, folder: Path, theme: Theme) -> None:
-    browser.open(folder / "spec.html", width=1000, theme=theme)
-    # a picture that is an image of its own is asked for the colour of its page
+def drawn_ground(browser: Browser) -> str:
+    """The colour at the edge of the first picture, which is an image of its own and is asked for its page's theme."""
     pixel = browser.value(
         """(() => { const image = document.querySelector('.drawing img'), canvas = document.createElement('canvas')
         canvas.width = image.width; canvas.height = image.height
         const context = canvas.getContext('2d'); context.drawImage(image, 0, 0)
         return [...context.getImageData(8, image.height / 2 | 0, 1, 1).data].slice(0, 3).join(', ') })()"""
     )
-    surface = colour(browser, ".lead", "backgroundColor")
-    assert f"rgb({pixel})" == surface
+    return f"rgb({pixel})"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pictures_follow_the_theme_of_the_page(browser: Browser, folder: Path, theme: Theme) -> None:
+    browser.open(folder / "spec.html", width=1000, theme=theme)
+    assert drawn_ground(browser) == colour(browser, ".lead", "backgroundColor")
 
 
 def test_what_a_spec_says_runs_nothing(browser: Browser, folder: Path) -> None:
@@ -132,6 +135,14 @@ def test_a_printed_page_shows_everything_that_scrolls_on_a_screen(browser: Brows
     browser.open(folder / "run.html", width=700, theme="light", medium="print")
     assert browser.value("[...document.querySelectorAll('.source')].every(e => e.scrollHeight <= e.clientHeight + 1)")
     assert colour(browser, "nav", "display") == "none"
+
+
+def test_paper_is_white_whatever_the_screen_is(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "spec.html", width=700, theme="dark", medium="print")
+    white = "rgb(255, 255, 255)"
+    assert colour(browser, "body", "backgroundColor") == colour(browser, ".card", "backgroundColor") == white
+    assert brightness(colour(browser, ".card .value", "color")) < 60
+    assert drawn_ground(browser) == white
 
 
 def brightness(rgb: str) -> float:

@@ -116,6 +116,7 @@ def test_revisions_have_an_overview_and_what_is_new_and_gone(tmp_path: Path, mon
     assert "13 specs changed (1 breaks weights, 12 resumable)" in page.text
     rows = [given["href"] for given in page.all("a") if (given["href"] or "").startswith("#spec-")]
     assert rows[0] == "#spec-1-specs-s03-yaml"  # the worst first
+    assert [given["href"] for given in page.all("a")][1:4] == ["#overview", "#new-specs-new-yaml", "#gone"]
     assert page.page.count("Its pictures are left out") == 1
     assert "New: specs/new.yaml" in page.text
     assert "Gone specs/old.yaml" in page.text

@@ -13,6 +13,7 @@ from legoc.report.page import render
 from legoc.report.request import report_request
 from legoc_runtime.errors import UsageError
 from tests.report.reading import page_of
+from tests.spec.test_pretrained import spec_text, unet
 
 ROOT = Path(__file__).parents[2]
 TINY = (ROOT / "examples" / "tiny.yaml").read_text(encoding="utf-8")
@@ -125,3 +126,26 @@ def test_comments_and_names_of_files_are_text_too() -> None:
     assert [name for name, _ in hostile.elements] == [name for name, _ in plain.elements]
     assert hostile.all("title") == [{}]
     assert "<img src=x>&.yaml:" in hostile.text
+
+
+def test_a_spec_without_figures_says_why_and_shows_its_values(tmp_path: Path) -> None:
+    text = spec_text(unet(tmp_path / "unet"))
+    page = page_of(written(text, "example.yaml"))
+    assert "No figures and no pictures: brick base of example is a pretrained model" in page.text
+    assert page.all("img") == []
+    assert "kind diffusers_unet example.yaml:7:" in page.text
+
+
+def test_a_ddpm_stack_is_priced_and_drawn() -> None:
+    page = page_of(written(TINY), overrides=("diffusion=ddpm", "sample.sampler=ddpm", "sample.steps=50"))
+    assert "DDPM, 50 levels, 50 evaluations" in page.text
+    assert len(pictures(page.page)) == 3
+
+
+def test_timelines_and_tables_follow_an_interval_of_guidance() -> None:
+    text = TINY.replace("sigma < 0.3", "not guided").replace("guidance: 2", "guidance: 2, guidance_interval: [0.3, 5]")
+    page = page_of(written(text))
+    assert "two rows at 4 of them (guidance), one at the others" in page.text
+    (skipped,) = re.findall(r"late [\d.]+ M [\d.]+% [\d.]+% image in (\d) of 8", page.text)
+    alt = next(image["alt"] or "" for image in page.all("img") if "policy late" in (image["alt"] or ""))
+    assert f"runs at {8 - int(skipped)} steps" in alt

@@ -39,10 +39,13 @@ def graphs(review: Review) -> Iterator[str]:
 
 
 def timelines(review: Review) -> Iterator[str]:
-    """The timeline of the spec's own sampling before and after; nothing where no policy changed."""
-    if not review.costs.shifts:
+    """A policy that leaves bricks out at other steps, before and after: the spec's own if it is one of them."""
+    shifted = [shift.policy for shift in review.costs.shifts]
+    if not shifted:
         return
-    texts = [_timeline(side.spec) for side in (review.before, review.after)]
+    own = review.after.spec.sample.skip_policy
+    policy = own if own in shifted else shifted[0]
+    texts = [_timeline(side.spec, policy) for side in (review.before, review.after)]
     if texts[0] != texts[1]:
         yield (
             "<details><summary>Which bricks run at which step, before and after</summary>\n\n"
@@ -76,9 +79,9 @@ def _graph(spec: StackSpec, outlined: Mapping[str, Mark]) -> str:
     return "```mermaid\n" + graph_mermaid(picture) + "".join(f"{line}\n" for line in lines) + "```"
 
 
-def _timeline(spec: StackSpec) -> str:
+def _timeline(spec: StackSpec, policy: str) -> str:
     manifest, _ = describe_spec(spec)
     levels = sampling_levels(spec.sample, spec.shape.diffusion)
-    table = tabulate(manifest.policy(None), spec.shape.ids, levels)
+    table = tabulate(manifest.policy(policy), spec.shape.ids, levels)
     calls = evaluations(spec.sample.sampler, spec.sample.steps)
     return timeline_text(make_timeline(spec.name, spec.shape, table, calls), width=TIMELINE_COLUMNS)
