@@ -63,6 +63,13 @@ def no_browser() -> str | None:
     return None if executable() else "there is no Chromium or Chrome on PATH, and $CHROMIUM names none"
 
 
+@cache
+def no_pre_commit() -> str | None:
+    """Why the hooks cannot be tried in pre-commit here, or None."""
+    lacks = [name for name in ("pre_commit", "hatchling", "editables") if find_spec(name) is None]
+    return f"not installed: {', '.join(lacks)} (the extra `[dev]` brings them)" if lacks else None
+
+
 LACKS = {
     "browser": no_browser,
     "compiler": no_compiler,
@@ -70,6 +77,7 @@ LACKS = {
     "triton": no_triton,
     "graphviz": no_graphviz,
     "peers": no_diffusers,
+    "pre_commit": no_pre_commit,
     "yaml_language_server": no_yaml_language_server,
 }
 

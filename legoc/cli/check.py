@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from legoc.cli.options import STDIN, STDIN_NAME, Overrides, read_spec
+from legoc.cli.options import STDIN, STDIN_NAME, Overrides, read_spec, spec_paths
 from legoc.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ FORMAT_HELP = "full: with the source; concise: a line each; json; github: annota
 
 
 def command(
-    specs: Annotated[list[Path], Argument(metavar="SPEC", help="Spec files; - is standard input.", show_default=False)],
+    specs: Annotated[
+        list[Path],
+        Argument(metavar="SPEC", help="Specs, or folders of specs; - is standard input.", show_default=False),
+    ],
     format: Annotated[Format, Option(help=FORMAT_HELP)] = Format.full,
     fix: Annotated[bool, Option("--fix", help="Mend what is certain to be a slip, in place.")] = False,
     diff: Annotated[bool, Option("--diff", help="With --fix: print what would change, write nothing.")] = False,
@@ -52,7 +55,7 @@ def command(
         raise UsageError("--fix mends files, and --set changes what they say", help="leave one of them out")
     if fix and STDIN in specs:
         raise UsageError("--fix mends files, and - is standard input", help="name a file")
-    paths = list(dict.fromkeys(specs))
+    paths = spec_paths(specs)
     findings: list[Diagnostic] = []
     changed = False
     for path in paths:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from legoc.cli.options import STDIN, read_spec
+from legoc.cli.options import STDIN, read_spec, spec_paths
 from legoc.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 def command(
     specs: Annotated[
         list[Path],
-        Argument(metavar="SPEC", help="Spec files; - reads standard input and writes to stdout.", show_default=False),
+        Argument(
+            metavar="SPEC",
+            help="Specs, or folders of specs; - reads standard input and writes to stdout.",
+            show_default=False,
+        ),
     ],
     check: Annotated[bool, Option("--check", help="Write nothing; exit code 1 if a file would change.")] = False,
     diff: Annotated[bool, Option("--diff", help="Like --check, and print what would change.")] = False,
@@ -34,7 +38,7 @@ def command(
 
     findings: list[Diagnostic] = []
     changed = 0
-    paths = list(dict.fromkeys(specs))
+    paths = spec_paths(specs)
     for path in paths:
         source = read_spec(path)
         if not isinstance(source, SourceFile):

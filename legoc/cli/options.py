@@ -136,6 +136,22 @@ def refuse_stdin(path: Path | None, command: str) -> None:
         )
 
 
+def spec_paths(given: Sequence[Path]) -> list[Path]:
+    """The specs that a command line names, each once: files as they are, and the whole specs in folders.
+
+    A folder without any stays, so that reading it says what it is.
+    """
+    import os
+
+    from legoc.spec.find import specs_in
+
+    found: list[Path] = []
+    for path in given:
+        inside = specs_in(path) if path != STDIN and os.path.isdir(path) else []
+        found += inside or [path]
+    return list(dict.fromkeys(found))
+
+
 def resolved_spec(path: Path, overrides: Sequence[str]) -> StackSpec:
     """The resolved spec of a file, or of standard input for `-`.
 

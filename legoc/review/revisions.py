@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -19,13 +18,11 @@ from legoc.review.git import LINK_MODE, REGULAR_MODES, Repository
 from legoc.review.sides import Side, Unreadable, refused, side_of
 from legoc.source import SourceFile, Span
 from legoc.spec.files import DISK, Files
+from legoc.spec.find import SUFFIXES, is_whole
 from legoc.spec.read import MAX_BYTES, read_source, source_of
 from legoc_runtime.errors import UsageError
 
 MAX_LINKS = 8
-_SUFFIXES = (".yaml", ".yml")
-_IS_SPEC = re.compile(r"""^[\s{"']*legoc["']?[ \t]*:""", re.MULTILINE)
-"""A whole spec says the version of the language; what others extend does not."""
 
 
 class Tree(Files, Protocol):
@@ -109,7 +106,7 @@ class Commit:
         return sorted(
             posixpath.basename(other)
             for other in self._entries
-            if posixpath.dirname(other) == folder and other.endswith(_SUFFIXES)
+            if posixpath.dirname(other) == folder and other.endswith(SUFFIXES)
         )
 
 
@@ -286,7 +283,7 @@ def _specs(tree: Tree, tops: Sequence[str]) -> list[str]:
     """Paths of the specs among the named files; a file that is named itself counts, whatever it says."""
 
     def counts(path: str) -> bool:
-        is_inside = path.endswith(_SUFFIXES) and (not tops or any(_is_named(path, top) for top in tops))
+        is_inside = path.endswith(SUFFIXES) and (not tops or any(_is_named(path, top) for top in tops))
         return path in tops or (is_inside and _is_spec(tree, path))
 
     return [path for path in tree.paths() if counts(path)]
@@ -294,7 +291,7 @@ def _specs(tree: Tree, tops: Sequence[str]) -> list[str]:
 
 def _is_spec(tree: Tree, path: str) -> bool:
     source = tree.read(path)
-    return isinstance(source, SourceFile) and _IS_SPEC.search(source.text) is not None
+    return isinstance(source, SourceFile) and is_whole(source.text)
 
 
 def _is_named(path: str, top: str) -> bool:

@@ -98,9 +98,9 @@ def test_equal_specs_are_not_checked_twice(made: Made, monkeypatch: pytest.Monke
     checked: list[str] = []
     from legoc.review import sides
 
-    def counted(text: str, name: str, **more: object) -> object:
+    def counted(text: str, name: str, *rest: object, **more: object) -> object:
         checked.append(name)
-        return original(text, name, **more)  # type: ignore[arg-type]
+        return original(text, name, *rest, **more)  # type: ignore[arg-type]
 
     original = sides.check_text
     monkeypatch.setattr(sides, "check_text", counted)
