@@ -34,6 +34,7 @@ COMMANDS: dict[str, Command] = {
         Command("explain", "Explain a diagnostic code such as LG201; without one, list them all."),
         Command("show", "Show a spec resolved, where each of its values comes from, or its hashes."),
         Command("diff", "Compare specs, builds, checkpoints or revisions: what a change does to weights and pictures."),
+        Command("migrate", "Carry a checkpoint over to a changed spec, and prove that it computes what it did."),
         Command("report", "Write one HTML page on a spec, a run or a comparison: origins, costs, curves, samples."),
         Command("github", "In a GitHub workflow: check, compare with the base, annotate, summarise and comment."),
         Command("cost", "Parameters and multiply-accumulates of a spec, brick by brick and policy by policy."),

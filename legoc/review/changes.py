@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TypeAlias, assert_never
 
 from legoc.describe import declared_policies
@@ -18,6 +19,9 @@ from legoc.review.values import (
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.policy import Policy
 from legoc_runtime.contract.stack import BrickShape, brick_weights
+
+NO_RENAMES: Mapping[str, str] = MappingProxyType({})
+"""Nothing is said about which brick is which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +129,15 @@ class Changes:
     matched: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def compare_specs(before: StackSpec, after: StackSpec) -> Changes:
-    """What changed from one resolved spec to the other; empty for equal ones."""
-    matched = match_bricks(before, after)
+def compare_specs(before: StackSpec, after: StackSpec, renames: Mapping[str, str] = NO_RENAMES) -> Changes:
+    """What changed from one resolved spec to the other; empty for equal ones.
+
+    Args:
+        before: the spec that was.
+        after: the spec that is.
+        renames: id before -> id after, for bricks that are said to be one brick, whatever they have in common.
+    """
+    matched = match_bricks(before, after, renames)
     found: list[Change] = [*_values(before, after), *_bricks(before, after, matched)]
     return Changes((*found, *_policies(before, after, matched)), matched)
 
@@ -183,15 +193,18 @@ def inverse(change: Change) -> Change:
             assert_never(change)
 
 
-def match_bricks(before: StackSpec, after: StackSpec) -> dict[str, str]:
+def match_bricks(before: StackSpec, after: StackSpec, renames: Mapping[str, str] = NO_RENAMES) -> dict[str, str]:
     """Id before -> id after. Bricks of one id are one brick; so are a lost and a new one of equal place and tensors.
 
     Places are equal where the same known brick, or none, is next below; several in one place are paired in order.
+    What `renames` says goes before both.
     """
-    matched = {id: id for id in before.ids if id in after.ids and (id in before.pretrained) == (id in after.pretrained)}
-    lost, new = _gaps(before.ids, set(matched)), _gaps(after.ids, set(matched))
+    same = {id: id for id in before.ids if id in after.ids and (id in before.pretrained) == (id in after.pretrained)}
+    taken = set(renames.values())
+    matched = dict(renames) | {id: id for id in same if id not in renames and id not in taken}
+    lost, new = _gaps(before.ids, set(matched)), _gaps(after.ids, set(matched.values()))
     for below, ids in lost.items():
-        left = list(new.get(below, ()))
+        left = list(new.get(None if below is None else matched[below], ()))
         for id in ids:
             twin = next((other for other in left if _is_twin(before, id, after, other)), None)
             if twin is not None:

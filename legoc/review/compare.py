@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from legoc.review.changes import TextChanged, compare_specs
+from legoc.review.changes import NO_RENAMES, TextChanged, compare_specs
 from legoc.review.classify import IMPACTS, Case, Verdict, classify, rank
 from legoc.review.costs import Costs, compare_costs
 from legoc.review.rules import Impact
@@ -112,9 +112,15 @@ class Report:
         return IMPACTS[max(rank(review.impact) for review in self.reviews)] if self.reviews else None
 
 
-def review(before: Side, after: Side) -> Review | None:
-    """What changed between two specs; None where nothing did, not even the text."""
-    found = compare_specs(before.spec, after.spec)
+def review(before: Side, after: Side, renames: Mapping[str, str] = NO_RENAMES) -> Review | None:
+    """What changed between two specs; None where nothing did, not even the text.
+
+    Args:
+        before: the spec that was.
+        after: the spec that is.
+        renames: id before -> id after, for bricks that are said to be one brick.
+    """
+    found = compare_specs(before.spec, after.spec, renames)
     plan = plan_tensors(before.spec.shape, after.spec.shape, found.matched)
     case = Case(before.spec, after.spec, found.matched, plan)
     verdicts = [classify(change, case) for change in found.changes]

@@ -33,6 +33,7 @@ LINES: dict[str, list[list[str]]] = {
     "fmt": [["a b.yaml", "é.yaml", "--check"]],
     "cost": [["a.yaml", "--policy", "halfway", "--skip-policy", "none", "--batch", "4", "--guidance", "1.5", "--json"]],
     "estimate": [["--gpu", "h100", "a.yaml", "--images", "10k", "--batch=3"]],
+    "migrate": [["run", "a.yaml", "-o", "x", "--rename", "a=b", "--rename=c=d", "--check-only", "-q", "--json"]],
     "inspect": [["runs"], ["runs", "--no-checksums"], ["--no-checksums", "--checksums", "runs"]],
     "build": [["a.yaml", "-o", "build/x", "--policy", "halfway:0.4", "--steps", "18", "--dry-run"]],
     "train": [
@@ -60,6 +61,7 @@ LEFT_TO_TYPER: dict[str, list[list[str]]] = {
     "explain": [["LG201", "LG202"]],
     "init": [["-ofile.yaml"], ["-o=file.yaml"]],
     "cost": [["a.yaml", "--batch", "0"], ["a.yaml", "--batch", "1.5"], ["a.yaml", "--guidance", "1_0"]],
+    "migrate": [["run"], ["run", "a.yaml", "--rename"]],
     "estimate": [["a.yaml"], ["a.yaml", "--gpu", "H100"]],
     "train": [["--seed", "-1"], ["-qq"]],
 }
@@ -101,7 +103,7 @@ def test_the_plain_reader_and_typer_agree(name: str, arguments: list[str]) -> No
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_defaults_are_what_typer_gives(name: str) -> None:
-    needed = {"estimate": ["a.yaml", "--gpu", "cpu"], "bench": ["a.yaml"]}
+    needed = {"estimate": ["a.yaml", "--gpu", "cpu"], "bench": ["a.yaml"], "migrate": ["run", "a.yaml"]}
     found = parameters(command_of(name))
     takes_one = any(isinstance(p.declared, Argument) and p.default is ... for p in found)
     arguments = needed.get(name, ["a.yaml"] if takes_one else [])
@@ -199,6 +201,7 @@ TEXTS = {
     "overrides": "grid.height=x",
     "configuration": "nobody",
     "print_after": "nothing",
+    "rename": "nothing",
 }
 """Flags whose values are text with a form of its own: a wrong one."""
 
@@ -230,8 +233,12 @@ def test_a_wrong_value_is_named_in_our_words(
     monkeypatch.chdir(tmp_path)
     root = Path(__file__).parents[2]
     takes_one = any(isinstance(found.declared, Argument) for found in parameters(command_of(name)))
-    path = [str(run if name == "sample" else root / "specs/emoji_32.yaml")] if takes_one else []
-    more = {"train": ["--data", str(root / "examples/data/noto-emoji-32.zip")], "estimate": ["--gpu", "cpu"]}
+    path = [str(run if name in ("sample", "migrate") else root / "specs/emoji_32.yaml")] if takes_one else []
+    more = {
+        "migrate": [str(root / "specs/emoji_32.yaml")],
+        "train": ["--data", str(root / "examples/data/noto-emoji-32.zip")],
+        "estimate": ["--gpu", "cpu"],
+    }
     code = main([name, *path, *more.get(name, []), flag, value])
     said = capsys.readouterr()
     assert code == (1 if name == "check" and flag == "--set" else 2)

@@ -74,6 +74,8 @@ activations of training, an image      1.19 MB      1.53 MB   +27.7%
 `halfway` now skips image at 5 of 9 steps, was 4 of 8
 `late` now skips image at 3 of 9 steps, was 3 of 8
 
+carry a checkpoint over with `legoc migrate CHECKPOINT b.yaml`
+
 1 spec changed (1 resumable)
 """
     )

@@ -46,7 +46,7 @@ def _review(review: Review) -> dict[str, Any]:
         "after": _side(review.after),
         "impact": review.impact,
         "loading": review.loading,
-        "changes": [_verdict(verdict) for verdict in review.verdicts],
+        "changes": [verdict_data(verdict) for verdict in review.verdicts],
         "tensors": dict(sorted(counts.items())),
         "costs": _costs(review.costs),
     }
@@ -62,7 +62,8 @@ def _side(side: Side) -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def verdict_data(verdict: Verdict) -> dict[str, Any]:
+    """A change, as `changes` lists it."""
     before, after = values_of(verdict.change)
     return {
         "kind": type(verdict.change).__name__,

@@ -48,6 +48,16 @@ def render_text(report: Report, *, colour: bool = False, migrate: bool = False) 
     return "\n\n".join([*parts, summary(report)]) + "\n"
 
 
+def render_breaks(review: Review, *, colour: bool = False) -> str:
+    """Why a checkpoint cannot be carried over: the changes that break it alone, each with all of its tensors."""
+    painter = _Painter(colour, migrate=False)
+    lines = [painter.style(visible(file_name(review)), _BOLD), painter.style(headline(review), _COLOURS["breaks"])]
+    for verdict in review.verdicts:
+        if verdict.impact == "breaks":
+            lines += ["", *painter.verdict(review, verdict, most=len(verdict.tensors))]
+    return "\n".join(lines) + "\n"
+
+
 class _Painter:
     def __init__(self, colour: bool, migrate: bool) -> None:
         self.colour, self.migrate = colour, migrate
@@ -72,14 +82,14 @@ class _Painter:
             yield ""
             yield f"carry a checkpoint over with `legoc migrate CHECKPOINT {review.after.path}`"
 
-    def verdict(self, review: Review, verdict: Verdict) -> Iterator[str]:
+    def verdict(self, review: Review, verdict: Verdict, most: int = SHOWN_TENSORS) -> Iterator[str]:
         mark = self.style(f"{symbol(verdict.change)} {verdict.impact:<9}", _COLOURS[verdict.impact])
         yield f"{mark}  {self.style(visible(described(verdict.change)), _BOLD)}"
         if labels := _labels(review, verdict):
             yield from render_places(labels, colour=self.colour)
         yield f"  = {verdict.reason}"
         if verdict.impact in ("breaks", "meaning"):
-            yield from (f"    {line}" for line in tensor_lines(verdict.tensors, SHOWN_TENSORS))
+            yield from (f"    {line}" for line in tensor_lines(verdict.tensors, most))
 
 
 def _labels(review: Review, verdict: Verdict) -> list[Label]:

@@ -41,19 +41,23 @@ class Header:
         spec_text: the resolved spec.
         spec_hash: its SHA-256.
         images: images trained on.
+        migrated_from: JSON about what the tensors were carried over from; empty where they were trained as they are.
     """
 
     spec_text: str
     spec_hash: str
     images: int
+    migrated_from: str = ""
 
     def metadata(self, kind: str) -> dict[str, str]:
         """The header of a file that holds `kind`."""
+        origin = {"legoc.migrated_from": self.migrated_from} if self.migrated_from else {}
         return {
             "legoc.spec": self.spec_text,
             "legoc.spec_hash": self.spec_hash,
             "legoc.images": str(self.images),
             "legoc.kind": kind,
+            **origin,
         }
 
 

@@ -91,6 +91,12 @@ def _given(run: Path, own: tuple[Path, ...], checkpoint: Path) -> Start:
 
 def record(manifest: Manifest, settings: TrainSettings, dataset: ImageDataset) -> dict[str, Any]:
     """What `state.json` keeps about a run so that it can be continued exactly, or not at all."""
+    data = {"images": len(dataset), "sha256": dataset.fingerprint}
+    return {**stack_record(manifest, settings), "data": data}
+
+
+def stack_record(manifest: Manifest, settings: TrainSettings) -> dict[str, Any]:
+    """The part of it that no image set is needed for."""
     return {
         "name": manifest.name,
         "legoc_version": manifest.legoc_version,
@@ -98,7 +104,6 @@ def record(manifest: Manifest, settings: TrainSettings, dataset: ImageDataset) -
         "shape": codec.encode_fields(manifest.shape),
         "label_dropout": manifest.label_dropout,
         "settings": codec.encode_fields(settings),
-        "data": {"images": len(dataset), "sha256": dataset.fingerprint},
         "versions": {"torch": torch.__version__, "numpy": np.__version__},
     }
 
@@ -125,6 +130,10 @@ def check_continues(start: Start, now: Mapping[str, Any]) -> tuple[str, ...]:
             help="set them back, or train into another --out",
         )
     before, after = then["data"], now["data"]
+    notes: list[str] = []
+    if before is None:
+        before = after
+        notes.append("migrated to other data than it was trained on: going on with these images")
     if before["images"] != after["images"]:
         raise UsageError(
             f"{start.checkpoint} was trained on {before['images']:,} images, the data has {after['images']:,}",
@@ -135,7 +144,6 @@ def check_continues(start: Start, now: Mapping[str, Any]) -> tuple[str, ...]:
             f"{start.checkpoint} was trained on images of other names or labels",
             help="give the same --data, or train into another --out",
         )
-    notes: list[str] = []
     if then["spec_hash"] != now["spec_hash"]:
         notes.append("the spec has changed since, in nothing that acts on training")
     if parts := _differences("train", _rounding(settings), _rounding(now["settings"])):
