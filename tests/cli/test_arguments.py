@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from functools import update_wrapper
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,8 @@ def read_by_typer(name: str, arguments: list[str]) -> dict[str, Any]:
         assert not args
         seen.update(values)
 
-    record.__annotations__ = function.__annotations__
-    record.__wrapped__ = function  # signature and annotations are the command's
+    # signature and annotations are the command's
+    update_wrapper(record, function, assigned=("__annotations__",), updated=())
     with pytest.raises(SystemExit) as end:
         run_with_typer(name, "help", record, arguments)
     assert end.value.code in (0, None)
@@ -122,7 +123,11 @@ def test_of_a_file_that_cannot_be_read_the_command_speaks(
 ) -> None:
     path = tmp_path / "a.yaml"
     path.touch()
-    monkeypatch.setattr("os.access", lambda *_: False)
+
+    def no_access(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr("os.access", no_access)
 
     def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied", str(path))
@@ -180,8 +185,7 @@ def test_an_exit_code_passes_both_readers(monkeypatch: pytest.MonkeyPatch) -> No
     def command(code: Any = None) -> None:
         sys.exit(3)
 
-    command.__annotations__ = command_of("explain").__annotations__
-    command.__wrapped__ = command_of("explain")
+    update_wrapper(command, command_of("explain"), assigned=("__annotations__",), updated=())
     monkeypatch.setattr("legoc.cli.explain.command", command)
     for arguments in (["LG201"], ["--", "LG201"]):
         assert main(["explain", *arguments]) == 3
