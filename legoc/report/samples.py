@@ -68,7 +68,7 @@ def mapping(data: object) -> Mapping[str, Any]:
 def trained_images(run: Path) -> list[int]:
     """Images that the checkpoints of a run were trained on, in order."""
     states = (_json(path) for path in sorted(run.glob(f"{CHECKPOINTS}/*/{STATE_NAME}")))
-    return sorted(images for state in states if isinstance(images := state.get("images"), int))
+    return sorted(images for state in states if isinstance(images := state.get("images"), int) and 0 <= images < 2**53)
 
 
 def find_samples(run: Path, spec_hash: str) -> list[SampleSet]:

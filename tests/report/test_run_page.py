@@ -101,6 +101,17 @@ def test_a_grid_that_cannot_be_shown_is_said(run: Path, grid: bytes | None, word
     assert "data:image/png" not in page.page
 
 
+def test_a_damaged_state_and_odd_records_stop_nothing(run: Path) -> None:
+    for name, text in (("1", "{"), ("2", '{"images": 1' + "0" * 4000 + "}"), ("3", '{"images": -1, "files": [1]}')):
+        (run / "checkpoints" / name).mkdir()
+        (run / "checkpoints" / name / "state.json").write_text(text, encoding="utf-8")
+    skipped, timing = {"skipped": {"windows": "x"}}, {"macs_saved": "much"}
+    write_samples(run / "samples" / "odd", run, request=[], source=None, policy=skipped, timing=timing)
+    text = page_of(run).text
+    assert "Images trained on 1,200 of 2,000" in text
+    assert "odd" in text
+
+
 def test_incomplete_and_damaged_sets_are_said(run: Path) -> None:
     write_samples(run / "samples" / "late", run, complete=False)
     write_samples(run / "samples" / "broken", run)
