@@ -77,6 +77,7 @@ CODES: dict[str, Code] = {
         Code("LG211", "a pretrained model that cannot be read"),
         Code("LG212", "a pretrained model that does not fit"),
         Code("LG213", "windows that do not nest"),
+        Code("LG214", "stages of training that cannot be"),
         Code("LG301", "a predicate does not parse"),
         Code("LG302", "an unknown name in a predicate"),
         Code("LG303", "numbers and truth values mixed up in a predicate"),

@@ -25,6 +25,7 @@ from legoc.source import Span
 from legoc.spec import check_text, load_spec
 from legoc.spec.resolved import StackSpec
 from legoc.version import __version__
+from legoc_runtime.contract.curriculum import variants
 from legoc_runtime.contract.manifest import SPEC_NAME, TRAINING, Manifest, read_manifest
 from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.program import Program
@@ -70,7 +71,11 @@ def compile_spec(
         for configuration in reachable(manifest, policies, steps)
     ]
     programs.append(training_program(spec.shape, spec.train, pipeline, spans, observe))
-    return replace(manifest, passes=pipeline.names, programs=tuple(programs)), spec_text
+    further = tuple(
+        training_program(spec.shape, spec.train, pipeline, spans, observe, variant)
+        for variant in variants(spec.shape.ids, spec.train)
+    )
+    return replace(manifest, passes=pipeline.names, programs=tuple(programs), variants=further), spec_text
 
 
 def lower_configuration(manifest: Manifest, configuration: Configuration) -> Program:
@@ -212,6 +217,12 @@ def build_faults(manifest: Manifest, spec: StackSpec, directory: Path) -> list[s
             expected = sampling_program(fresh.shape, ids, pipeline) if ids else None
         if program != expected:
             faults.append(f"{directory}: program `{program.name}` is not what the spec compiles to")
+    expected = tuple(
+        training_program(fresh.shape, fresh.train, pipeline, variant=variant)
+        for variant in variants(fresh.shape.ids, fresh.train)
+    )
+    if manifest.variants != expected:
+        faults.append(f"{directory}: the programs of its stages are not what the spec compiles to")
     return faults
 
 

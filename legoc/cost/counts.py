@@ -8,9 +8,10 @@ computed once an image, never once a window.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 
+from legoc_runtime.contract.curriculum import Variant, images_by_variant
 from legoc_runtime.contract.policy import Configuration, TruthTable
 from legoc_runtime.contract.schedule import Evaluation
 from legoc_runtime.contract.settings import TrainSettings
@@ -109,24 +110,44 @@ def macs(shape: StackShape, configuration: Configuration | None = None) -> int:
 def training_macs(shape: StackShape, train: TrainSettings | None = None) -> int:
     """MACs of one training image: `TRAINING_OVER_FORWARD` forward passes over the windows it trains on.
 
-    Under `fill: model`, one forward pass over the others besides (`rest_macs`).
+    Under `fill: model`, one forward pass over the others besides (`rest_macs`). With stages the mean over the images
+    of a run, in which a brick that is frozen takes one forward pass over all its windows.
 
     Args:
         shape: the stack.
         train: the `train:` section; None is the defaults.
     """
-    bricks = sum(brick.windows_trained * window_macs(brick) + adaln_macs(brick) for brick in shape.bricks)
-    return TRAINING_OVER_FORWARD * (conditioning_macs(shape) + bricks) + rest_macs(shape, train or TrainSettings())
+    train = train or TrainSettings()
+
+    def of(variant: Variant) -> int:
+        learning, frozen = ([shape.brick(id) for id in ids] for ids in (variant.learning, variant.frozen))
+        trained = sum(brick.windows_trained * window_macs(brick) + adaln_macs(brick) for brick in learning)
+        embedders = conditioning_macs(shape) * (1 if frozen else TRAINING_OVER_FORWARD)
+        return (
+            embedders
+            + TRAINING_OVER_FORWARD * trained
+            + sum(map(brick_macs, frozen))
+            + rest_macs(shape, train, variant)
+        )
+
+    return mean_over_images(shape, train, of)
 
 
-def rest_macs(shape: StackShape, train: TrainSettings) -> int:
+def mean_over_images(shape: StackShape, train: TrainSettings, of: Callable[[Variant], int]) -> int:
+    """The mean of a number of each variant over the images of a run, rounded down."""
+    images = images_by_variant(shape.ids, train)
+    return sum(count * of(variant) for variant, count in images.items() if count) // sum(images.values())
+
+
+def rest_macs(shape: StackShape, train: TrainSettings, variant: Variant) -> int:
     """MACs of the forward passes that give `fill: model` the estimates of windows not trained on, for one image.
 
     Nothing reads those of the top brick.
     """
     if train.fill != "model":
         return 0
-    return sum((brick.windows - brick.windows_trained) * window_macs(brick) for brick in shape.bricks[:-1])
+    read = [shape.brick(id) for id in variant.bricks[:-1] if id in variant.learning]
+    return sum((brick.windows - brick.windows_trained) * window_macs(brick) for brick in read)
 
 
 def policy_macs(shape: StackShape, table: TruthTable, evaluations: Sequence[Evaluation]) -> int:

@@ -6,16 +6,20 @@ that is not there, nor the coordinates of a brick whose constant is folded.
 
 from __future__ import annotations
 
+from functools import partial
+
 from legoc.cost.counts import (
     TRAINING_OVER_FORWARD,
     adaln_macs,
     conditioning_macs,
     label_macs,
     macs,
+    mean_over_images,
     rest_macs,
     window_macs,
 )
 from legoc.lower.passes.fold_constants import FoldConstants, constant_bytes
+from legoc_runtime.contract.curriculum import Variant
 from legoc_runtime.contract.pass_ops import EmbedChannels, EmbedFolded, ModulateTogether
 from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.program import Attend, Condition, Decode, Embed, Mlp, Modulate, Op, Program, Value
@@ -50,22 +54,34 @@ def executed_training_macs(shape: StackShape, train: TrainSettings | None = None
     Against `training_macs`: a label is looked up, coordinates of bricks that run all their windows are folded into a
     constant once a step, and no gradient is formed for what needs none: the noise level, and the pixels of a brick that
     reads no estimate or a detached one (`train: {gradient}`). Attention is counted as four products backward; kernels
-    that recompute it run a fifth one.
+    that recompute it run a fifth one. With stages the mean over the images of a run.
 
     Args:
         shape: the stack.
         train: the `train:` section; None is the defaults.
     """
     train = train or TrainSettings()
-    forward = conditioning_macs(shape) - label_macs(shape)
-    unneeded = 2 * TIME_FREQUENCIES * shape.condition_width
-    for brick in shape.bricks:
-        folded = _folded(brick) if brick.windows_trained == brick.windows else 0
-        forward += brick.windows_trained * window_macs(brick) + adaln_macs(brick) - channel_macs(brick, folded)
-        if not brick.takes_estimate or train.gradient == "detached":
-            share = brick.in_channels - folded
-            unneeded += channel_macs(brick, share) * brick.windows_trained // brick.windows
-    return TRAINING_OVER_FORWARD * forward - unneeded + rest_macs(shape, train)
+    return mean_over_images(shape, train, partial(_executed_of, shape, train))
+
+
+def _executed_of(shape: StackShape, train: TrainSettings, variant: Variant) -> int:
+    """MACs of one image in a step of a variant."""
+    total = conditioning_macs(shape) - label_macs(shape)
+    if not variant.frozen:
+        total = TRAINING_OVER_FORWARD * total - 2 * TIME_FREQUENCIES * shape.condition_width
+    below: str | None = None
+    for brick in map(shape.brick, variant.bricks):
+        learns = brick.id in variant.learning
+        windows = brick.windows_trained if learns else brick.windows
+        folded = _folded(brick) if windows == brick.windows else 0
+        forward = windows * window_macs(brick) + adaln_macs(brick) - channel_macs(brick, folded)
+        total += TRAINING_OVER_FORWARD * forward if learns else forward
+        if learns and variant.frozen:
+            total -= adaln_macs(brick)  # the embedders are frozen: no gradient of the conditioning
+        if learns and (below not in variant.learning or train.gradient == "detached"):
+            total -= channel_macs(brick, brick.in_channels - folded) * windows // brick.windows
+        below = brick.id
+    return total + rest_macs(shape, train, variant)
 
 
 def channel_macs(brick: BrickShape, channels: int) -> int:

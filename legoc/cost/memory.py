@@ -22,6 +22,7 @@ from math import prod
 from typing import Literal
 
 from legoc.cost.counts import parameters
+from legoc_runtime.contract.curriculum import Variant, images_by_variant
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import BrickShape, StackShape
 
@@ -78,24 +79,33 @@ def training_numbers(shape: StackShape, train: TrainSettings | None = None) -> i
     """Numbers held for the backward pass of one image; a brick that trains on a share of its windows holds that.
 
     Under `fill: model` also what runs once without gradient: nothing of it is kept, but at its peak it stands beside
-    what is (an upper bound: all of that is not there yet where a brick below the top runs).
+    what is (an upper bound: all of that is not there yet where a brick below the top runs). With stages it is that of
+    the one which holds most.
 
     Args:
         shape: the stack.
         train: the `train:` section; None is the defaults.
     """
+    train = train or TrainSettings()
+    reached = [variant for variant, images in images_by_variant(shape.ids, train).items() if images]
+    return max(_held(shape, train, variant) for variant in reached)
+
+
+def _held(shape: StackShape, train: TrainSettings, variant: Variant) -> int:
     grid = prod(shape.grid) * shape.channels
-    modulation = sum((6 * brick.depth + 2) * brick.width for brick in shape.bricks)
-    inside = [_trained(brick) for brick in shape.bricks]
+    bricks = [shape.brick(id) for id in variant.bricks]
+    modulation = sum((6 * brick.depth + 2) * brick.width for brick in bricks)
+    learning = [shape.brick(id) for id in variant.learning]
+    inside = [_trained(brick) for brick in learning]
     networks = sum(inside)
-    if train is not None and train.checkpoint_activations == "bricks":
+    if train.checkpoint_activations == "bricks":
         # a brick keeps what goes in, and what is inside one at a time
-        networks = max(inside) + sum(b.windows_trained * b.tokens * b.in_features for b in shape.bricks)
-    held = networks + IMAGES_HELD * grid * len(shape.bricks) + modulation
-    if train is None or train.fill != "model":
-        return held
-    rest = [(brick, brick.windows - brick.windows_trained) for brick in shape.bricks[:-1]]
-    return held + max((_run(brick, windows) for brick, windows in rest if windows), default=0)
+        networks = max(inside) + sum(b.windows_trained * b.tokens * b.in_features for b in learning)
+    held = networks + IMAGES_HELD * grid * len(bricks) + modulation
+    passing = {brick: brick.windows for brick in bricks if brick.id in variant.frozen}
+    if train.fill == "model":
+        passing |= {b: b.windows - b.windows_trained for b in learning if b is not bricks[-1]}
+    return held + max((_run(brick, windows) for brick, windows in passing.items() if windows), default=0)
 
 
 def _trained(brick: BrickShape) -> int:

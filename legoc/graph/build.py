@@ -15,7 +15,7 @@ from legoc.graph.nodes import (
     ScaledImage,
 )
 from legoc.source import Span
-from legoc_runtime.contract.policy import configuration_name
+from legoc_runtime.contract.policy import Configuration, configuration_name
 from legoc_runtime.contract.stack import StackShape
 
 OUTPUT = "output"
@@ -49,10 +49,12 @@ def sampling_graph(shape: StackShape, spans: dict[str, Span] | None = None) -> B
     return BrickGraph(shape, configuration_name(shape.ids), entries)
 
 
-def training_graph(shape: StackShape, spans: dict[str, Span] | None = None) -> BrickGraph:
-    """The graph that returns every brick's estimate, bottom to top."""
+def training_graph(
+    shape: StackShape, spans: dict[str, Span] | None = None, learning: Configuration | None = None
+) -> BrickGraph:
+    """The graph that returns the estimate of every brick that trains, bottom to top; None is all of them."""
     entries = _stack_entries(shape, spans or {})
-    for id in shape.ids:
+    for id in shape.ids if learning is None else learning:
         entries[f"{OUTPUT}.{id}"] = Entry(f"{OUTPUT}.{id}", Output(), {"value": estimate_name(id)})
     return BrickGraph(shape, "training", entries)
 

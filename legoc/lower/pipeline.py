@@ -18,6 +18,7 @@ from legoc.passes.base import GraphPass, graph_violations, run_passes
 from legoc.passes.catalog import NEEDED, sampling_passes, training_passes
 from legoc.passes.runner import Journal, Observer, run_step
 from legoc.source import Span
+from legoc_runtime.contract.curriculum import Variant
 from legoc_runtime.contract.manifest import TRAINING
 from legoc_runtime.contract.policy import Configuration, configuration_name
 from legoc_runtime.contract.program import Program
@@ -120,23 +121,33 @@ def training_program(
     pipeline: Pipeline,
     spans: dict[str, Span] | None = None,
     observe: Observer | None = None,
+    variant: Variant | None = None,
 ) -> Program:
     """The training program: every brick's estimate from one forward, on a share of its windows if the spec says so.
+
+    With a variant, that of a stage: the estimates of the bricks that train, from those that run.
 
     Raises:
         SpecError: a pass failed; the diagnostic names it, those that ran before it, and the user's line.
     """
-    journal = Journal(TRAINING, observe)
-    graph = run_passes(training_graph(shape, spans), training_passes(), journal)
-    program = _lowered(graph, train, spans or {}, journal)
+    journal = Journal(variant.name(shape.ids) if variant else TRAINING, observe)
+    graph = training_graph(shape, spans, variant.learning if variant else None)
+    graph = run_passes(graph, training_passes(variant.bricks if variant else None), journal)
+    program = _lowered(graph, train, spans or {}, journal, variant)
     return run_program_passes(program, shape, pipeline.training, spans, journal)
 
 
-def _lowered(graph: BrickGraph, train: TrainSettings | None, spans: Mapping[str, Span], journal: Journal) -> Program:
+def _lowered(
+    graph: BrickGraph,
+    train: TrainSettings | None,
+    spans: Mapping[str, Span],
+    journal: Journal,
+    variant: Variant | None = None,
+) -> Program:
     return run_step(
         LOWER,
         graph,
-        partial(lower, train=train),
+        partial(lower, train=train, variant=variant),
         verify=partial(check_program, graph.shape),
         blame=partial(_lowering_violations, graph, spans),
         journal=journal,

@@ -25,6 +25,7 @@ from legoc.lower.diffusion import emit_bounded, emit_joined, emit_prediction, em
 from legoc.lower.emitter import Emitter
 from legoc.passes.base import run_passes
 from legoc.passes.catalog import sampling_passes, training_passes
+from legoc_runtime.contract.curriculum import Variant
 from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.program import (
     Condition,
@@ -56,13 +57,13 @@ def lower_training(shape: StackShape, train: TrainSettings) -> Program:
     return lower(run_passes(training_graph(shape), training_passes()), train)
 
 
-def lower(graph: BrickGraph, train: TrainSettings | None = None) -> Program:
-    """Lower a graph without bypasses; with `train`, to the training program."""
-    lowering = _Lowering(graph, train)
+def lower(graph: BrickGraph, train: TrainSettings | None = None, variant: Variant | None = None) -> Program:
+    """Lower a graph without bypasses; with `train`, to the training program, of a variant of the stack if given."""
+    lowering = _Lowering(graph, train, frozenset(variant.frozen if variant else ()))
     for entry in graph.in_order():
         lowering.lower(entry)
     bricks = tuple(id for id in graph.shape.ids if id in lowering.networks)
-    return lowering.out.program(graph.name, bricks)
+    return lowering.out.program(variant.name(graph.shape.ids) if variant else graph.name, bricks)
 
 
 @dataclass
@@ -71,11 +72,13 @@ class _Lowering:
 
     Attributes:
         values: graph node -> value that its readers take.
+        frozen: bricks that run and do not train: all their windows, without gradient.
         networks: brick -> its raw network output, zero where windows were not run, channels of a variance included.
     """
 
     graph: BrickGraph
     train: TrainSettings | None
+    frozen: frozenset[str] = frozenset()
     out: Emitter = field(default_factory=Emitter)
     values: dict[str, Value] = field(default_factory=dict[str, Value])
     networks: dict[str, Value] = field(default_factory=dict[str, Value])
@@ -123,17 +126,19 @@ class _Lowering:
     def _condition(self, entry: Entry) -> Value:
         label = self.values[entry.inputs["label"]] if "label" in entry.inputs else None
         form = self.shape.label_form if label is not None else None
-        return self.out.emit(
-            Condition(time="c_noise", label=label, form=form, time_scale=self.shape.time_scale, out="condition"),
-            Vector(self.shape.condition_width),
-        )
+        type = Vector(self.shape.condition_width)
+        op = Condition(time="c_noise", label=label, form=form, time_scale=self.shape.time_scale, out="condition")
+        condition = self.out.emit(op, type)
+        # every brick reads it: a brick that is frozen gives what it gave only if the embedders are frozen as well
+        return self.out.emit(Detach(image=condition, out="condition.frozen"), type) if self.frozen else condition
 
     def _brick(self, entry: Entry, brick: BrickShape) -> Value:
         below = entry.inputs.get("below")
         images = (self.values[entry.inputs["image"]],)
         if below is not None:
             images = (self._handed_on(below, brick.id), *images)
-        index = window_index(self.out, brick) if self.train is not None else None
+        trains = self.train is not None and brick.id not in self.frozen
+        index = window_index(self.out, brick) if trains else None
         network = lower_brick(
             self.out, brick, images, self.values[entry.inputs["condition"]], self.shape.coordinates, index
         )
@@ -174,7 +179,7 @@ class _Lowering:
             clean = self._stand_in(node, self.train.fill)
             fill = FillClean(estimate=value, clean=clean, mask=self.masks[node.id], out=f"{node.id}.filled")
             value = self.out.emit(fill, self.image)
-        if self.train.gradient == "detached":
+        if self.train.gradient == "detached" or node.id in self.frozen:
             value = self.out.emit(Detach(image=value, out=f"{reader}.below"), self.image)
         return value
 

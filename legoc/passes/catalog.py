@@ -15,9 +15,11 @@ def sampling_passes(configuration: Configuration) -> tuple[GraphPass, ...]:
     return (InferShapes(), SpecialiseSkips(configuration), EliminateDead(), RerouteEstimates())
 
 
-def training_passes() -> tuple[GraphPass, ...]:
-    """The passes of the training graph, in which every brick runs."""
-    return (InferShapes(), EliminateDead())
+def training_passes(configuration: Configuration | None = None) -> tuple[GraphPass, ...]:
+    """The passes of the training graph, in which every brick runs, or those of a configuration."""
+    if configuration is None:
+        return (InferShapes(), EliminateDead())
+    return sampling_passes(configuration)
 
 
 NEEDED: dict[str, str] = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from typing import cast
 
 from legoc.source import Span
 from legoc.spec.canonical import quoted
@@ -14,6 +15,7 @@ from legoc.spec.origins import written_at
 from legoc.spec.resolved import Path, StackSpec
 from legoc_runtime.contract import predicate
 from legoc_runtime.contract.policy import Policy
+from legoc_runtime.contract.settings import Stage
 from legoc_runtime.contract.stack import BrickShape
 
 Scalar = str | int | float | bool | tuple[object, ...] | None
@@ -153,7 +155,15 @@ def _stack_texts(spec: StackSpec) -> Iterator[tuple[str, str]]:
 
 def _field_texts(section: object) -> Iterator[tuple[str, str]]:
     for entry in fields(section):  # pyright: ignore[reportArgumentType]
-        yield entry.name, shown(getattr(section, entry.name))
+        yield entry.name, _text(getattr(section, entry.name))
+
+
+def _text(value: Scalar | tuple[Stage, ...]) -> str:
+    """A value of a section; stages as `coarse for 2000000, coarse+detail`."""
+    if isinstance(value, tuple) and value and isinstance(value[0], Stage):
+        stages = cast("tuple[Stage, ...]", value)
+        return ", ".join("+".join(s.train) + (f" for {s.images}" if s.images else "") for s in stages)
+    return shown(cast("Scalar", value))
 
 
 def _brick_text(brick: BrickShape, name: str) -> str:

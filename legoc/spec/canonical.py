@@ -104,6 +104,10 @@ def _train(spec: StackSpec) -> Iterator[str]:
     yield from (f"  {line}" for line in optimizer)
     yield from _entries(warmup_images=train.warmup_images, schedule=train.schedule, decay_images=train.decay_images)
     yield from _entries(clip_norm=train.clip_norm, ema=train.ema)
+    yield "  stages:" + ("" if train.stages else " []")
+    for stage in train.stages:
+        images = "" if stage.images is None else f", images: {stage.images}"
+        yield f"    - {{train: [{', '.join(map(_scalar, stage.train))}]{images}}}"
     yield from _entries(patches=train.patches, fill=train.fill, gradient=train.gradient)
     yield from _entries(flip=train.flip, seed=train.seed)
     yield from _entries(snapshot_images=train.snapshot_images, log_images=train.log_images)

@@ -11,7 +11,7 @@ from legoc.spec.policies import Predicates
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.policy import Policy
 from legoc_runtime.contract.samplers import samplers_of
-from legoc_runtime.contract.settings import PretrainedSettings, SampleSettings, TrainSettings
+from legoc_runtime.contract.settings import PretrainedSettings, SampleSettings, Stage, TrainSettings
 from legoc_runtime.contract.stack import BrickShape, DdpmConstants, StackShape
 
 if TYPE_CHECKING:
@@ -32,10 +32,12 @@ def resolve_sample(loaded: Loaded) -> SampleSettings:
 def resolve_train(loaded: Loaded) -> TrainSettings:
     """The `train:` section."""
     written = loaded.written.train
-    chosen = _chosen(written, leave_out=("optimizer",))
+    chosen = _chosen(written, leave_out=("optimizer", "stages"))
     optimizer = _chosen(written.optimizer if written else None, leave_out=("name",))
     if "lr" in optimizer:
         optimizer["learning_rate"] = optimizer.pop("lr")
+    if written is not None and written.stages:
+        chosen["stages"] = tuple(Stage(**_chosen(stage)) for stage in written.stages)
     return TrainSettings(**chosen, **optimizer)
 
 

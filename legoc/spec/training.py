@@ -1,22 +1,30 @@
-"""Rules about how a spec trains: parts of a step, a schedule with what it needs, windows that nest."""
+"""Rules about how a spec trains: parts of a step, a schedule with what it needs, windows that nest, stages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
+from typing import TYPE_CHECKING
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Label
 from legoc.spec.drafts import Draft, grid_of
 from legoc.spec.load import Loaded
 from legoc.spec.resolve import resolve_train
+from legoc.spec.suggest import close
 from legoc_runtime.contract.nesting import first_that_does_not_nest
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import Layout
 
+if TYPE_CHECKING:
+    from legoc.spec.written import Stage
+
 
 def check_training(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
-    """LG213: windows that are to be drawn one inside the other, and do not lie so. LG108 for all that contradicts."""
+    """LG213: windows that are to be drawn one inside the other, and do not lie so. LG214: stages that cannot be.
+
+    LG108 for all that contradicts.
+    """
     train = loaded.written.train
     if train is None:
         return
@@ -27,6 +35,8 @@ def check_training(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
         yield from _schedule(loaded, settings)
     if train.patches == "nested":
         yield from _nested(loaded, drafts)
+    for index, stage in enumerate(train.stages or []):
+        yield from _stage(loaded, drafts, index, stage)
 
 
 def _parts(loaded: Loaded, settings: TrainSettings) -> Iterator[Diagnostic]:
@@ -80,3 +90,40 @@ def _nested(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
         ]
         help = "write `patches: independent`, or give bricks sizes that divide each other, with offsets that do as well"
         yield report("LG213", message, loaded.span("train", "patches"), secondary=places, help=help)
+
+
+def _stage(loaded: Loaded, drafts: list[Draft], index: int, stage: Stage) -> Iterator[Diagnostic]:
+    """One stage: bricks that there are, each once, one of them with a loss; and images that it comes to."""
+    place = ("train", "stages", index)
+    weights = {draft.id: draft.loss_weight for draft in drafts if draft.id is not None and not draft.is_pretrained}
+    named = stage.train or []
+    for i, id in enumerate(named):
+        span = loaded.span(*place, "train", i)
+        if id in named[:i]:
+            yield report("LG214", f"the stage names the brick `{id}` twice", span, help="remove one of them")
+        elif id not in weights and not loaded.is_broken("bricks"):
+            guess = close(id, list(weights))
+            help = f"did you mean `{guess}`?" if guess else f"the bricks are {', '.join(weights)}"
+            yield report("LG214", f"the stage trains the brick `{id}`, which the stack does not have", span, help=help)
+    if named and not any(weights.get(id, 1) for id in named):
+        message = "every brick that the stage trains has a `loss_weight` of 0: nothing would train"
+        help = "let it train a brick with a loss, or give one of them a `loss_weight` above 0"
+        yield report("LG214", message, loaded.span(*place, "train"), help=help)
+    yield from _images(loaded, index, stage)
+
+
+def _images(loaded: Loaded, index: int, stage: Stage) -> Iterator[Diagnostic]:
+    train = loaded.written.train
+    stages = (train.stages if train is not None else None) or []
+    place = ("train", "stages", index)
+    if stage.images is None and index < len(stages) - 1 and not loaded.is_broken(*place, "images"):
+        help = "say how many: `images: 2M`; only the last stage takes all that are left"
+        yield report("LG214", "a stage before the last one must say its `images`", loaded.tree.head(place), help=help)
+    counts = [each.images for each in stages[:index]]
+    total = (train.images if train is not None else None) or TrainSettings().images
+    before = sum(count for count in counts if count is not None)
+    if index and before >= total and None not in counts and not loaded.is_broken("train", "images"):
+        message = f"the stage never begins: the stages before it have {before:,} images, and the run has {total:,}"
+        written = [Label(loaded.span("train", "images"), "images of the run")] if train and train.images else []
+        help = "raise `train: {images: ...}`, or shorten the stages before it"
+        yield report("LG214", message, loaded.tree.head(place), secondary=written, help=help)

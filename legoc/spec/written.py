@@ -234,6 +234,20 @@ class Optimizer(Section):
     weight_decay: NotNegative | None = Field(None, description="decoupled weight decay (0)", examples=[0.01])
 
 
+class Stage(Section):
+    """A stretch of a training run in which some bricks train."""
+
+    required = frozenset({"train"})
+    train: Annotated[list[BrickId], Field(min_length=1, max_length=64)] | None = Field(
+        None,
+        description="ids of the bricks that train; others below the highest of them run frozen, those above do not run",
+        examples=[["coarse"], ["coarse", "detail"]],
+    )
+    images: PositiveCount | None = Field(
+        None, description="images of the stage (the last one: all that are left)", examples=["2M"]
+    )
+
+
 class Train(Section):
     """Training. Flags of `legoc train` override it."""
 
@@ -276,6 +290,11 @@ class Train(Section):
         description="whether bricks draw the windows that they train on independently, or one inside the other "
         "(independent)",
         examples=["nested"],
+    )
+    stages: Annotated[list[Stage], Field(max_length=64)] | None = Field(
+        None,
+        description="which bricks train when, stage after stage (all of them, all the time)",
+        examples=[[{"train": ["coarse"], "images": "2M"}, {"train": ["coarse", "detail"]}]],
     )
     fill: Literal["noisy", "x0", "zeros", "model"] | None = Field(
         None, description="what stands for windows that did not run (noisy)", examples=["noisy"]

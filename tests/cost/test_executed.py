@@ -14,9 +14,10 @@ from legoc.cost import constant_macs, executed_macs, executed_training_macs, mac
 from legoc.cost.counts import adaln_macs
 from legoc.lower.pipeline import choose, sampling_program, training_program
 from legoc.lower.program import lower_sampling
+from legoc_runtime.contract.curriculum import variants
 from legoc_runtime.contract.pass_ops import EmbedFolded
 from legoc_runtime.contract.program import WindowIndex
-from legoc_runtime.contract.settings import TrainSettings
+from legoc_runtime.contract.settings import Stage, TrainSettings
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.link.link import link
 from legoc_runtime.link.split import split
@@ -121,6 +122,45 @@ def test_a_training_step_is_what_torch_counts(gradient: Any, fill: Any) -> None:
     assert once == 2 * 256 * 2 * 4 * 48
     assert counted(step) == 2 * executed_training_macs(shape, train) + once
     assert executed_training_macs(shape, train) < training_macs(shape, train)
+
+
+STAGES = {
+    "bottom alone": Stage(("windows",)),
+    "middle over a frozen one": Stage(("parts",)),
+    "top over two that train and do not": Stage(("windows", "whole")),
+}
+
+
+@pytest.mark.parametrize("fill", ["noisy", "model"])
+@pytest.mark.parametrize("name", STAGES)
+def test_a_step_of_a_stage_is_what_torch_counts(name: str, fill: Any) -> None:
+    bricks = tuple(replace(brick, coordinates=0) for brick in wide().bricks)
+    shape, train = replace(wide(), bricks=bricks, coordinates="none"), TrainSettings(fill=fill, stages=(STAGES[name],))
+    (variant,) = variants(shape.ids, train)
+    program = training_program(shape, train, choose(), variant=variant)
+    module: Any = link(program, WeightStore(shape, device="meta"))
+    x, sigma, labels = arguments(shape)
+    given = {"x": x, "sigma": sigma, "label": labels}
+    for argument, kind in program.inputs:
+        if isinstance(kind, WindowIndex):
+            given[argument] = torch.zeros(2, kind.taken, dtype=torch.int64, device="meta")
+
+    def step() -> None:
+        found = module(*(given[argument] for argument, _ in program.inputs))
+        estimates: tuple[torch.Tensor, ...] = (found,) if isinstance(found, torch.Tensor) else found
+        loss = torch.stack([estimate.sum() for estimate in estimates if estimate.requires_grad]).sum()
+        loss.backward()  # pyright: ignore[reportUnknownMemberType]
+
+    assert counted(step) == 2 * executed_training_macs(shape, train)
+
+
+def test_stages_are_counted_by_their_images() -> None:
+    shape = wide()
+    each = [TrainSettings(stages=(stage,)) for stage in STAGES.values()]
+    first, second, third = (training_macs(shape, train) for train in each)
+    stages = tuple(replace(stage, images=count) for stage, count in zip(STAGES.values(), (100, 200, None), strict=True))
+    assert training_macs(shape, TrainSettings(images=500, stages=stages)) == (first + 2 * second + 2 * third) // 5
+    assert training_macs(shape, TrainSettings(images=300, stages=stages)) == (first + 2 * second) // 3
 
 
 def test_the_plain_stack_multiplies_as_much() -> None:

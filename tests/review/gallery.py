@@ -125,6 +125,11 @@ GALLERY = (
     put("loss weight", "training", "bricks.single.loss_weight=0.5"),
     put("data", "training", "data.path=elsewhere"),
     put("fill", "training", "train.fill=x0"),
+    edit(
+        "stages",
+        "training",
+        ("images: 1000}", "images: 1000, stages: [{train: [windows], images: 9}, {train: [whole]}]}"),
+    ),
     put("nested patches", "training", "train.patches=nested"),
     put("precision", "training", "train.precision=bf16"),
     put("learning rate that falls", "training", "train.schedule=cosine", "train.warmup_images=0"),

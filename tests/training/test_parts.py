@@ -83,9 +83,8 @@ def test_line_is_the_mean_over_images_by_brick_and_by_noise() -> None:
     sigma = torch.tensor([0.03, 0.031, 2.0])  # a range holds its upper border
     meter.add(torch.tensor([[1.0, 2.0, 3.0], [10.0, 20.0, 60.0]]), sigma, torch.tensor(4.0))
     meter.add(torch.tensor([[5.0], [30.0]]), torch.tensor([2.5]), torch.tensor(6.0))
-    line = meter.line(
-        images=4, step=2, shares=torch.tensor([0.5, 0.5]), learning_rate=0.1, loss_scale=None, elapsed=2.0, seconds=9.0
-    )
+    line = partial(meter.line, images=4, step=2, trained=4, shares=torch.tensor([0.5, 0.5]), loss_scale=None)
+    line = line(learning_rate=0.1, elapsed=2.0, seconds=9.0)
     assert line.loss_by_brick == {"a": 2.75, "b": 30.0}
     assert line.loss == 16.375
     assert line.loss_by_noise == {
@@ -101,11 +100,34 @@ def test_line_is_the_mean_over_images_by_brick_and_by_noise() -> None:
 
 def test_steps_that_were_left_out_count_in_no_norm() -> None:
     meter = Meter(("a",), torch.device("cpu"))
-    line = partial(meter.line, images=1, step=1, shares=torch.ones(1), learning_rate=0.1, loss_scale=8.0)
+    line = partial(meter.line, images=1, step=1, trained=1, shares=torch.ones(1), learning_rate=0.1, loss_scale=8.0)
     meter.add(torch.tensor([[1.0]]), torch.tensor([1.0]), torch.tensor(math.inf))
     assert line(elapsed=1.0, seconds=1.0).grad_norm is None
     meter.add(torch.tensor([[1.0]]), torch.tensor([1.0]), torch.tensor(3.0))
     assert line(elapsed=1.0, seconds=1.0).grad_norm == 3.0
+
+
+def test_line_is_of_the_bricks_that_trained() -> None:
+    """A brick that trained in one step of two has the mean of that one; one that never did has none."""
+    meter = Meter(("a", "b", "c"), torch.device("cpu"))
+    sigma = torch.tensor([0.2, 2.0])
+    meter.add(torch.tensor([[1.0, 3.0], [5.0, 7.0]]), sigma, torch.tensor(1.0), torch.tensor([0, 1]))
+    meter.add(torch.tensor([[9.0, 11.0]]), sigma, torch.tensor(1.0), torch.tensor([0]))
+    shares = torch.tensor([0.25, 0.25, 0.5])
+    line = meter.line(
+        images=4, step=2, trained=4, shares=shares, learning_rate=0.1, loss_scale=None, elapsed=1.0, seconds=1.0
+    )
+    assert line.loss_by_brick == {"a": 6.0, "b": 6.0, "c": None}
+    assert line.loss == 6.0
+    assert line.loss_by_noise["1 < sigma <= 3"] == (7.0 + 7.0) / 2
+    assert line.loss_by_noise["sigma > 3"] is None
+
+
+def test_a_meter_takes_the_counts_of_versions_before() -> None:
+    meter = Meter(("a", "b"), torch.device("cpu"))
+    counts = torch.arange(len(NOISE_RANGES), dtype=torch.float64)
+    meter.load({**meter.tensors(), "counts": counts})
+    assert torch.equal(meter.counts, torch.stack([counts, counts]))
 
 
 def test_ranges_named_to_people_are_those_counted() -> None:

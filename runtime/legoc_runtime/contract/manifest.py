@@ -48,6 +48,7 @@ class Manifest:
         sample: sampling settings.
         passes: names of the passes over programs that made them, in order; empty for programs as lowering made them.
         programs: one sampling program a configuration, and `training`.
+        variants: a training program for each stage that does not train the whole stack (`contract/curriculum.py`).
     """
 
     name: str
@@ -62,6 +63,7 @@ class Manifest:
     sample: SampleSettings
     passes: tuple[str, ...]
     programs: tuple[Program, ...]
+    variants: tuple[Program, ...] = ()
 
     def program(self, configuration: Configuration) -> Program | None:
         """The sampling program of a configuration, or None when the build does not hold it."""
@@ -124,8 +126,11 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
 
 
 def _with_later_settings(body: Mapping[str, object]) -> dict[str, object]:
-    """A manifest with the keys of `train` and `sample` that came after it; their defaults are what it did without."""
-    found = dict(body)
+    """A manifest with the keys of `train` and `sample` that came after it, whose defaults are what it did without.
+
+    And with no stages, before there were any.
+    """
+    found: dict[str, object] = {"variants": [], **body}
     for name, defaults in (("train", TrainSettings()), ("sample", SampleSettings())):
         section = body.get(name)
         if isinstance(section, dict):

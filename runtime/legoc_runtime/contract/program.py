@@ -254,7 +254,7 @@ class Unprecondition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detach:
-    """The same image; no gradient flows through it (`gradient: detached`, `fill: model`).
+    """The same value; no gradient flows through it (`gradient: detached`, `fill: model`, bricks that are frozen).
 
     What is read through this alone is computed without gradient: no activation of it is kept.
     """

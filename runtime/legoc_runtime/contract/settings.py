@@ -15,6 +15,19 @@ PretrainedKind = Literal["stack", "dit", "diffusers_unet", "diffusers_dit"]
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """A stretch of a training run in which some bricks train (`train: {stages}`).
+
+    Attributes:
+        train: ids of the bricks that train. The others up to the highest of them run as they are; those above do not.
+        images: how many images the stage has; None is all that are left, of the last stage alone.
+    """
+
+    train: tuple[str, ...]
+    images: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TrainSettings:
     """The `train:` section.
 
@@ -41,6 +54,7 @@ class TrainSettings:
         snapshot_images: a checkpoint every so many images.
         log_images: a line of metrics every so many images.
         patches: whether bricks draw the windows that they train on independently, or nested (`training/windows.py`).
+        stages: which bricks train when; empty trains all of them all the time.
     """
 
     batch: int = 128
@@ -63,6 +77,7 @@ class TrainSettings:
     snapshot_images: int = 100_000
     log_images: int = 1_000
     patches: Patches = "independent"
+    stages: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

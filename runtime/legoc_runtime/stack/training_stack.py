@@ -12,7 +12,8 @@ from torch.utils import checkpoint
 
 from legoc_runtime.backends.base import Backend, Module, choose_backend
 from legoc_runtime.backends.regions import replace_bricks
-from legoc_runtime.contract.manifest import Manifest
+from legoc_runtime.contract.manifest import TRAINING, Manifest
+from legoc_runtime.contract.program import Program
 from legoc_runtime.link.link import link
 from legoc_runtime.store import WeightStore
 
@@ -62,16 +63,36 @@ class TrainingStack:
         self.backend: Backend = choose_backend(backend).backend if isinstance(backend, str) else backend
         self.program = manifest.training
         self.graph = link(self.program, store)
-        graph = replace_bricks(self.graph, self._checkpointed) if checkpoint_bricks else self.graph
-        self._run = self.backend.compile(graph, training=True)
+        self._checkpoints = checkpoint_bricks
+        self._variants = {program.name: program for program in manifest.variants}
+        self._compiled = {TRAINING: self._compile(self.graph)}
+
+    def _compile(self, graph: fx.GraphModule) -> Module:
+        if self._checkpoints:
+            graph = replace_bricks(graph, self._checkpointed)
+        return self.backend.compile(graph, training=True)
 
     def _checkpointed(self, _: str, inner: fx.GraphModule) -> nn.Module:
         return Checkpointed(self.backend.compile(inner, training=True))
 
+    def _module(self, name: str) -> tuple[Program, Module]:
+        """A training program and its module; that of a stage is linked and compiled when it is first asked for."""
+        program = self.program if name == TRAINING else self._variants[name]
+        if name not in self._compiled:
+            self._compiled[name] = self._compile(link(program, self.store))
+        return program, self._compiled[name]
+
     def __call__(
-        self, x: Tensor, sigma: Tensor, labels: Tensor | None, *, clean: Tensor, windows: Mapping[str, Tensor]
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        labels: Tensor | None,
+        *,
+        clean: Tensor,
+        windows: Mapping[str, Tensor],
+        program: str = TRAINING,
     ) -> tuple[BrickEstimate, ...]:
-        """Every brick's estimate, bottom to top.
+        """The estimate of every brick that trains, bottom to top.
 
         Args:
             x: noisy images [N, C, H, W].
@@ -80,14 +101,16 @@ class TrainingStack:
             clean: the clean images [N, C, H, W]; read only under `fill: x0`.
             windows: brick id -> the windows to run [N, windows_trained], int64, ascending, for each brick that
                 trains a share of its windows.
+            program: name of the training program, one of the manifest's `variants` or `training`.
         """
+        chosen, run = self._module(program)
         given: dict[str, Tensor | None] = {"x": x, "sigma": sigma, "label": labels, "clean": clean}
         given.update({f"{id}.windows": index for id, index in windows.items()})
         # parts of the module run unrecorded: should one fail, recording is as it was (`layers.recording`)
         with torch.set_grad_enabled(torch.is_grad_enabled()):
-            results = self._run(*(given[name] for name, _ in self.program.inputs))
+            results = run(*(given[name] for name, _ in chosen.inputs))
         values = (results,) if isinstance(results, Tensor) else cast("tuple[Tensor, ...]", results)
-        named = dict(zip((name for name, _ in self.program.outputs), values, strict=True))
+        named = dict(zip((name for name, _ in chosen.outputs), values, strict=True))
         return tuple(
             BrickEstimate(
                 brick.id,
@@ -97,6 +120,7 @@ class TrainingStack:
                 named.get(f"variance.{brick.id}"),
             )
             for brick in self.manifest.shape.bricks
+            if f"estimate.{brick.id}" in named
         )
 
 

@@ -4,8 +4,8 @@
 |---|---|
 | `images` | images trained on so far |
 | `step` | optimizer steps so far |
-| `loss` | training loss (paper, Eq. 12), mean over the images since the last line |
-| `loss_by_brick` | brick id -> its own loss, mean likewise |
+| `loss` | training loss (paper, Eq. 12), mean over the images since the last line; of the bricks that trained |
+| `loss_by_brick` | brick id -> its own loss, mean likewise, or null where it did not train |
 | `loss_by_noise` | range of sigma -> training loss of the images in it, or null where there was none |
 | `learning_rate` | rate of the last step |
 | `grad_norm` | norm of the gradient before clipping, mean over steps that count; null where none did |
@@ -54,7 +54,7 @@ class Metrics:
     images: int
     step: int
     loss: float
-    loss_by_brick: dict[str, float]
+    loss_by_brick: dict[str, float | None]
     loss_by_noise: dict[str, float | None]
     learning_rate: float
     grad_norm: float | None
@@ -68,7 +68,7 @@ class Meter:
 
     Attributes:
         losses: sum of the losses of a brick in a range of sigma, float64 [bricks, ranges].
-        counts: images in a range, float64 [ranges].
+        counts: images of a brick in a range, float64 [bricks, ranges].
         norms: sum of finite gradient norms and their number, float64 [2].
     """
 
@@ -78,17 +78,29 @@ class Meter:
         self._edges = torch.tensor(NOISE_EDGES, device=device)
         self._ranges = torch.arange(ranges, device=device)
         self.losses = torch.zeros(len(bricks), ranges, dtype=torch.float64, device=device)
-        self.counts = torch.zeros(ranges, dtype=torch.float64, device=device)
+        self.counts = torch.zeros(len(bricks), ranges, dtype=torch.float64, device=device)
         self.norms = torch.zeros(2, dtype=torch.float64, device=device)
 
     @torch.no_grad()
-    def add(self, losses: Tensor, sigma: Tensor, norm: Tensor) -> None:
-        """Count one step: losses [bricks, N], noise levels [N], norm of the gradient."""
+    def add(self, losses: Tensor, sigma: Tensor, norm: Tensor, trained: Tensor | None = None) -> None:
+        """Count one step.
+
+        Args:
+            losses: of the bricks that trained, [k, N].
+            sigma: noise levels, [N].
+            norm: norm of the gradient.
+            trained: those bricks by their place, bottom to top, int64 [k]; None is all of them.
+        """
         ranges = torch.bucketize(sigma, self._edges)
         # a product with one-hot rows: index_add_ adds in no fixed order on a GPU
         one_hot = (ranges[:, None] == self._ranges).to(torch.float64)
-        self.losses += losses.detach().to(torch.float64) @ one_hot
-        self.counts += one_hot.sum(dim=0)
+        sums, counts = losses.detach().to(torch.float64) @ one_hot, one_hot.sum(dim=0)
+        if trained is None:
+            self.losses += sums
+            self.counts += counts
+        else:
+            self.losses[trained] += sums
+            self.counts[trained] += counts
         finite = torch.isfinite(norm)
         self.norms[0] += torch.where(finite, norm, 0.0)
         self.norms[1] += finite
@@ -98,6 +110,7 @@ class Meter:
         *,
         images: int,
         step: int,
+        trained: int,
         shares: Tensor,
         learning_rate: float,
         loss_scale: float | None,
@@ -109,28 +122,27 @@ class Meter:
         Args:
             images: images trained on so far.
             step: steps so far.
+            trained: images since the last line.
             shares: share of every brick in the training loss, [bricks].
             learning_rate: rate of the last step.
             loss_scale: factor of the loss in float16.
             elapsed: seconds spent training since the last line.
             seconds: seconds spent training in all.
         """
-        losses, counts = self.losses.cpu(), self.counts.cpu()
-        weighted = (losses * shares.cpu().to(torch.float64)[:, None]).sum(dim=0)
-        total = float(counts.sum())
-        by_brick = _floats(losses.sum(dim=1) / total)
-        by_noise = [float(loss / count) if count > 0 else None for loss, count in zip(weighted, counts, strict=True)]
+        losses, counts, share = self.losses.cpu(), self.counts.cpu(), shares.cpu().to(torch.float64)
+        by_brick = _means(losses.sum(dim=1), counts.sum(dim=1))
+        by_noise = [_joint(losses[:, i], counts[:, i], share) for i in range(counts.shape[1])]
         norm, steps = _floats(self.norms)
         return Metrics(
             images=images,
             step=step,
-            loss=float(weighted.sum()) / total,
+            loss=_joint(losses.sum(dim=1), counts.sum(dim=1), share) or 0.0,
             loss_by_brick=dict(zip(self._bricks, by_brick, strict=True)),
             loss_by_noise=dict(zip(NOISE_RANGES, by_noise, strict=True)),
             learning_rate=learning_rate,
             grad_norm=norm / steps if steps else None,
             loss_scale=loss_scale,
-            images_per_second=total / max(elapsed, 1e-9),
+            images_per_second=trained / max(elapsed, 1e-9),
             seconds=seconds,
         )
 
@@ -144,9 +156,9 @@ class Meter:
         return {"losses": self.losses, "counts": self.counts, "norms": self.norms}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take the sums from a checkpoint."""
+        """Take the sums from a checkpoint; one that counted images once for all bricks counts them for each."""
         for name, total in self.tensors().items():
-            total.copy_(tensors[name])
+            total.copy_(tensors[name].expand_as(total))
 
 
 class MetricsFile:
@@ -193,6 +205,18 @@ class MetricsFile:
             f"{self.path} cannot be written: {error.strerror or error}",
             help="make room on the disk, then continue with --resume auto",
         )
+
+
+def _means(sums: Tensor, counts: Tensor) -> list[float | None]:
+    return [sum / count if count else None for sum, count in zip(_floats(sums), _floats(counts), strict=True)]
+
+
+def _joint(losses: Tensor, counts: Tensor, shares: Tensor) -> float | None:
+    """The mean losses of the bricks that trained, [bricks], by their shares; None where none did."""
+    means = _means(losses, counts)
+    weighed = [(mean, share) for mean, share in zip(means, _floats(shares), strict=True) if mean is not None]
+    total = sum(share for _, share in weighed)
+    return sum(mean * share for mean, share in weighed) / total if total else None
 
 
 def _floats(vector: Tensor) -> list[float]:

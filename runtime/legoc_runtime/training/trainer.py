@@ -8,11 +8,12 @@ from torch import Tensor
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.data.dataset import ImageDataset
-from legoc_runtime.diffusion.edm import joint_loss, shares
+from legoc_runtime.diffusion.edm import joint_loss
 from legoc_runtime.diffusion.objective import objective_of
 from legoc_runtime.errors import RunError
 from legoc_runtime.stack import TrainingStack
 from legoc_runtime.training.batch import Batch, BatchMaker
+from legoc_runtime.training.curriculum import Curriculum, Lesson
 from legoc_runtime.training.metrics import Metrics, noise_range
 from legoc_runtime.training.optimizer import learning_rate
 from legoc_runtime.training.precision import autocast
@@ -53,25 +54,24 @@ class Trainer:
         )
         self._stack = stack
         self._objective = objective_of(manifest.shape.diffusion)
-        self._bricks = manifest.shape.ids
-        weights = shares([brick.loss_weight for brick in manifest.shape.bricks])
-        self._shares = torch.tensor(weights, device=state.store.device)
+        self._curriculum = Curriculum(manifest, settings, state.store.device)
 
     def step(self, batch: Batch) -> None:
         """Train on a batch."""
-        state, parts = self.state, batch.split(self.settings.accumulate)
+        state, lesson = self.state, self._curriculum.at(batch.start)
+        parts = batch.split(self.settings.accumulate)
         losses: list[Tensor] = []
         loss = torch.zeros((), device=state.store.device)
         for part in parts:
-            losses.append(self._losses(part))
+            losses.append(self._losses(part, lesson))
             # the mean over the step is the mean of the parts' means, since they are of equal size
-            share = joint_loss(losses[-1], self._shares) / len(parts)
+            share = joint_loss(losses[-1], lesson.shares) / len(parts)
             state.optimizer.backward(share)
             losses[-1], loss = losses[-1].detach(), loss + share.detach()
         images = state.images + len(batch.sigma)
         norm = state.optimizer.apply(loss, start=batch.start, images=images)
         state.ema.update(state.step)
-        state.meter.add(torch.cat(losses, dim=1), batch.sigma, norm)
+        state.meter.add(torch.cat(losses, dim=1), batch.sigma, norm, lesson.places)
         state.images = images
         state.step += 1
 
@@ -81,7 +81,8 @@ class Trainer:
         return state.meter.line(
             images=state.images,
             step=state.step,
-            shares=self._shares,
+            trained=state.images - state.logged_images,
+            shares=self._curriculum.whole.shares,
             learning_rate=learning_rate(state.images, self.settings),
             loss_scale=None if state.optimizer.scale is None else float(state.optimizer.scale.scale),
             elapsed=state.seconds - state.logged_seconds,
@@ -105,37 +106,44 @@ class Trainer:
             "the run stands at its last checkpoint",
         )
 
-    def _losses(self, batch: Batch) -> Tensor:
-        """Losses of bricks, image by image, [bricks, N]."""
+    def _losses(self, batch: Batch, lesson: Lesson) -> Tensor:
+        """Losses of the bricks that train, image by image, [k, N]."""
         with autocast(self.settings.precision, self.state.store.device):
-            estimates = self._stack(batch.noisy, batch.sigma, batch.labels, clean=batch.clean, windows=batch.windows)
+            estimates = self._stack(
+                batch.noisy,
+                batch.sigma,
+                batch.labels,
+                clean=batch.clean,
+                windows=batch.windows,
+                program=lesson.program,
+            )
         return torch.stack(
             [self._objective.loss(e.estimate, batch.clean, batch.sigma, e.mask, e.variance) for e in estimates]
         )
 
     def _explain(self, batch: Batch) -> str:
         """Which brick is not finite, and at which noise level; from the bottom, since the others read from it."""
-        parts = batch.split(self.settings.accumulate)
+        lesson, parts = self._curriculum.at(batch.start), batch.split(self.settings.accumulate)
         with torch.no_grad():
-            losses = torch.cat([self._losses(part) for part in parts], dim=1)
-        for brick, loss in zip(self._bricks, losses, strict=True):
+            losses = torch.cat([self._losses(part, lesson) for part in parts], dim=1)
+        for brick, loss in zip(lesson.bricks, losses, strict=True):
             bad = ~torch.isfinite(loss)
             if bad.any():
                 return f"the loss of brick `{brick}` is not finite at {_level(batch.sigma[bad][0])}"
         for part in parts:
-            self.state.optimizer.backward(joint_loss(self._losses(part), self._shares))
+            self.state.optimizer.backward(joint_loss(self._losses(part, lesson), lesson.shares))
         for key, weight in self.state.store.weights.items():
             if weight.grad is not None and not torch.isfinite(weight.grad).all():
                 worst = losses
                 if key.startswith("bricks."):
-                    worst = worst[self._bricks.index(key.split(".")[1])]
+                    worst = worst[lesson.bricks.index(key.split(".")[1])]
                 image = int(worst.reshape(-1, len(batch.sigma)).sum(dim=0).argmax())
                 level = _level(batch.sigma[image])
                 return f"the gradient of {key} is not finite; its loss is largest at {level}"
         brick, image = divmod(int(losses.argmax()), len(batch.sigma))
         return (
             "the norm of the gradient is not finite; "
-            f"the loss is largest in brick `{self._bricks[brick]}` at {_level(batch.sigma[image])}"
+            f"the loss is largest in brick `{lesson.bricks[brick]}` at {_level(batch.sigma[image])}"
         )
 
 

@@ -1,0 +1,79 @@
+"""What a training step runs, and which steps run what: stages of training, as data that both sides read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from legoc_runtime.contract.policy import Configuration
+from legoc_runtime.contract.settings import Stage, TrainSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What one training step runs.
+
+    Attributes:
+        bricks: ids of the bricks that run, bottom to top.
+        learning: those of them that train. The others run all their windows, without gradient; as the embedders of
+            noise level and label belong to all bricks, these train only where all that run do.
+    """
+
+    bricks: Configuration
+    learning: Configuration
+
+    @property
+    def frozen(self) -> Configuration:
+        """The bricks that run and do not train."""
+        return tuple(id for id in self.bricks if id not in self.learning)
+
+    def name(self, ids: Sequence[str]) -> str:
+        """The name of its program, in a stack of the bricks `ids`: `training` where all of them train."""
+        if tuple(ids) == self.learning:
+            return "training"
+        return "training." + "+".join(id if id in self.learning else f"{id}-frozen" for id in self.bricks)
+
+
+def variants(ids: Sequence[str], train: TrainSettings) -> tuple[Variant, ...]:
+    """Every variant that the steps of a run may be of, beside the whole stack in training."""
+    found = dict.fromkeys(variant_of(ids, stage) for stage in train.stages)
+    return tuple(variant for variant in found if variant != whole(ids))
+
+
+def whole(ids: Sequence[str]) -> Variant:
+    """The whole stack in training."""
+    return Variant(tuple(ids), tuple(ids))
+
+
+def variant_of(ids: Sequence[str], stage: Stage) -> Variant:
+    """What a stage runs: the bricks up to the highest that trains."""
+    highest = max(ids.index(id) for id in stage.train)
+    learning = tuple(id for id in ids if id in stage.train)
+    return Variant(tuple(ids[: highest + 1]), learning)
+
+
+def stage_at(stages: Sequence[Stage], position: int) -> Stage:
+    """The stage of the step whose first image has this position; there is at least one, and the last has no end."""
+    end = 0
+    for stage in stages:
+        if stage.images is None:
+            return stage
+        end += stage.images
+        if position < end:
+            return stage
+    return stages[-1]
+
+
+def images_by_variant(ids: Sequence[str], train: TrainSettings) -> dict[Variant, int]:
+    """How many of a run's images train which variant (a step belongs to the stage of its first image)."""
+    if not train.stages:
+        return {whole(ids): train.images}
+    found: dict[Variant, int] = {}
+    begun = 0
+    for stage in train.stages:
+        left = max(0, train.images - begun)
+        count = left if stage.images is None else min(left, stage.images)
+        variant = variant_of(ids, stage)
+        found[variant] = found.get(variant, 0) + count
+        begun += count
+    return found
