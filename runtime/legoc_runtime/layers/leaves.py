@@ -5,6 +5,8 @@ Weights are allocated, not initialised: the store initialises or loads them.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear, silu
@@ -182,7 +184,9 @@ class Embed(nn.Module):
         """
         wide = torch.promote_types(self.weight.dtype, torch.float32)
         columns = self.weight[:, self.weight.shape[1] - coordinates.shape[2] :]
-        with torch.autocast(self.weight.device.type, enabled=False):
+        device = self.weight.device.type
+        # the meta device, where programs are counted, has no autocast to switch off
+        with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
             product = linear(coordinates.to(wide), columns.to(wide), self.bias.to(wide))
         return (product + self.position.to(wide)).to(self.weight.dtype)
 
