@@ -55,8 +55,8 @@ def _scales(shape: StackShape, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, T
 
 
 def handed_on(shape: StackShape, estimate: Tensor, scale: Tensor) -> Tensor:
-    """An estimate as the next brick reads it: DDPM's in the scale of x_t."""
-    return estimate if isinstance(shape.diffusion, EdmConstants) else scale * estimate
+    """An estimate as the next brick reads it: DDPM's drawn to 0 by abar."""
+    return estimate if isinstance(shape.diffusion, EdmConstants) else scale**2 * estimate
 
 
 def _linear(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ class PlainStack:
 
     def _handed_on(self, estimate: Tensor, c_in: Tensor) -> Tensor:
         """An estimate as the next brick reads it: within bounds under DDPM too."""
-        return estimate if isinstance(self.shape.diffusion, EdmConstants) else c_in * estimate
+        return estimate if isinstance(self.shape.diffusion, EdmConstants) else c_in**2 * estimate
 
     def _linear(self, name: str, x: Tensor) -> Tensor:
         return linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])

@@ -46,7 +46,8 @@ def command(
         ),
     ] = None,
     sampler: Annotated[
-        str | None, Option(help=f"heun, euler, or dpmpp_2m; ddpm for DDPM stacks. {FROM_SPEC}", show_default=False)
+        str | None,
+        Option(help=f"heun, euler, or dpmpp_2m; ddpm or ddim for DDPM stacks. {FROM_SPEC}", show_default=False),
     ] = None,
     guidance: Annotated[
         float | None,
@@ -76,6 +77,7 @@ def command(
         Option(help=f"S_max: churn acts up to this sigma. {FROM_SPEC}", show_default=False),
     ] = None,
     churn_noise: Annotated[float | None, Option(help=f"S_noise of EDM. {FROM_SPEC}", show_default=False)] = None,
+    eta: Annotated[float | None, Option(help=f"DDIM's share of noise, 0 to 1. {FROM_SPEC}", show_default=False)] = None,
     batch: Annotated[int | None, Option(help=f"Pictures at once. {FROM_SPEC}", min=1, show_default=False)] = None,
     out: Annotated[
         Path | None,
@@ -118,7 +120,7 @@ def command(
     refuse_stdin(path, "sample")
     flags = {"sampler": known_sampler(sampler), "guidance": guidance, "steps": steps, "churn": churn}
     flags |= {"guidance_channels": guidance_channels, "guidance_interval": as_interval(guidance_interval)}
-    flags |= {"churn_min": churn_min, "churn_max": churn_max, "churn_noise": churn_noise}
+    flags |= {"churn_min": churn_min, "churn_max": churn_max, "churn_noise": churn_noise, "eta": eta}
     flags |= {"skip_policy": skip_policy, "seeds": seeds, "classes": classes, "batch": batch, "ema": _as_in_specs(ema)}
     say = _Talk(quiet)
     source = _find(path, ema, say)

@@ -32,6 +32,8 @@ def plan_lines(plan: Plan, macs_saved: float) -> list[str]:
         lines[0] += f" from sigma {low} to {high} (at {guided} of {len(table.levels)} levels)"
     if settings.churn:
         lines[0] += f", churn {settings.churn:g} from sigma {settings.churn_min:g} to {settings.churn_max:g}"
+    if settings.eta:
+        lines[0] += f", eta {settings.eta:g}"
     if plan.skips_nothing:
         lines.append(f"policy `{table.policy}` skips nothing on this schedule: every brick runs at every step")
         return lines

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from legoc.lower.emitter import Emitter
 from legoc_runtime.contract.chain_ops import DdpmScales, JoinChannels, TakeChannels
-from legoc_runtime.contract.program import EdmScales, Image, Scalar, ScaleImage, Value
+from legoc_runtime.contract.program import EdmScales, Image, Scalar, ScaleImage, Value, outputs_of
 from legoc_runtime.contract.stack import BrickShape, DdpmConstants, Diffusion, EdmConstants
 
 
@@ -18,10 +18,12 @@ def emit_scales(out: Emitter, diffusion: Diffusion, sigma: Value) -> Value:
                 sigma=sigma, c_skip="c_skip", c_out="c_out", c_in="c_in", c_noise="c_noise", sigma_data=sigma_data
             )
         case DdpmConstants():
-            op = DdpmScales(sigma=sigma, c_skip="c_skip", c_out="c_out", c_in="c_in", c_noise="c_noise")
+            op = DdpmScales(
+                sigma=sigma, c_skip="c_skip", c_out="c_out", c_in="c_in", c_noise="c_noise", c_below="c_below"
+            )
         case _:
             assert_never(diffusion)
-    return out.emit(op, Scalar(), Scalar(), Scalar(), Scalar())
+    return out.emit(op, *(Scalar() for _ in outputs_of(op)))
 
 
 def emit_prediction(out: Emitter, brick: BrickShape, network: Value, name: str) -> Value:
@@ -35,13 +37,13 @@ def emit_prediction(out: Emitter, brick: BrickShape, network: Value, name: str) 
 def emit_bounded(out: Emitter, diffusion: Diffusion, estimate: Value, name: Value) -> Value:
     """Emit an estimate as a brick hands it on; a network's error of 1 is one of sigma in DDPM's, up to 157 at t = 999.
 
-    EDM's estimates are bounded as they are. DDPM's are scaled by sqrt(abar) = c_in.
+    EDM's estimates are bounded as they are. DDPM's are drawn to 0 by `c_below`, as c_skip draws EDM's x_t.
     """
     match diffusion:
         case EdmConstants():
             return estimate
         case DdpmConstants():
-            return out.emit(ScaleImage(image=estimate, scale="c_in", out=name), out.type(estimate))
+            return out.emit(ScaleImage(image=estimate, scale="c_below", out=name), out.type(estimate))
         case _:
             assert_never(diffusion)
 

@@ -104,6 +104,7 @@ RULES: Mapping[str, Rule] = {
     "sample.churn_min": _SAMPLING,
     "sample.churn_max": _SAMPLING,
     "sample.churn_noise": _SAMPLING,
+    "sample.eta": _SAMPLING,
     "sample.skip_policy": Rule("sampling", "which skip policy pictures are made with"),
     "sample.seeds": Rule("sampling", "which pictures are made"),
     "sample.classes": Rule("sampling", "which pictures are made"),

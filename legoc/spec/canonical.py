@@ -64,6 +64,8 @@ def _lines(spec: StackSpec) -> Iterator[str]:
     if SAMPLERS[sample.sampler].churns:
         yield from _entries(churn=sample.churn, churn_min=sample.churn_min, churn_max=sample.churn_max)
         yield from _entries(churn_noise=sample.churn_noise)
+    if SAMPLERS[sample.sampler].takes_eta:
+        yield from _entries(eta=sample.eta)
     yield from _entries(skip_policy=sample.skip_policy)
     # their forms (0-63, 0,3,5, 0.999, words) need no quotes
     yield from (f"  {key}: {getattr(sample, key)}" for key in ("seeds", "classes", "batch", "ema"))

@@ -90,6 +90,11 @@ def _foreign_sampling(loaded: Loaded, kind: DiffusionKind) -> Iterator[Diagnosti
         message = f"the sampler `{sample.sampler}` belongs to {_OTHER[kind]}; the diffusion is {kind}"
         help = f"write `sampler: {own[0]}`, or remove it"
         yield _foreign(loaded, ("sample", "sampler"), message, help)
+    chosen = sample.sampler if sample.sampler in own else own[0]
+    if loaded.tree.has(("sample", "eta")) and not SAMPLERS[chosen].takes_eta and not loaded.is_broken("sample", "eta"):
+        span = loaded.tree.key(("sample", "eta")) or loaded.span("sample", "eta")
+        help = "remove it, or write `sampler: ddim`" if kind == "ddpm" else "remove it: only `diffusion: ddpm` has ddim"
+        yield report("LG111", f"`eta` belongs to the sampler ddim; the sampler is {chosen}", span, help=help)
     for key in _CHURN:
         path = ("sample", key)
         if not loaded.tree.has(path) or loaded.is_broken(*path):

@@ -319,7 +319,7 @@ class Sample(Section):
 
     sampler: Sampler | None = Field(
         None,
-        description="which sampler: heun, euler or dpmpp_2m for edm, ddpm for ddpm (heun, ddpm)",
+        description="which sampler: heun, euler or dpmpp_2m for edm, ddpm or ddim for ddpm (heun, ddpm)",
         examples=["heun", "dpmpp_2m"],
     )
     steps: Annotated[int, Field(ge=2, le=MAX_STEPS)] | None = Field(
@@ -350,6 +350,9 @@ class Sample(Section):
     )
     churn_noise: Positive | None = Field(
         None, description="S_noise: how much the noise that churn adds is inflated (1)", examples=[1.003]
+    )
+    eta: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="DDIM's share of noise: 0 draws none, 1 as much as DDPM (0)", examples=[0.5]
     )
     skip_policy: Text | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""A DDPM spec is checked, priced, drawn, built and trained."""
+"""A DDPM spec is checked, priced, drawn, built, trained and sampled."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_timeline_draws_its_levels(spec: Path, capsys: pytest.CaptureFixture[str
     assert "diffusion of 1,000 timesteps" in capsys.readouterr().err
 
 
-def test_it_builds_and_trains(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_builds_trains_and_samples(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", str(spec), "--dry-run"]) == 0
     assert main(["build", str(spec)]) == 0
     data = labelled_zip(spec.parent / "data.zip", count=6, classes=4)
@@ -60,6 +60,19 @@ def test_it_builds_and_trains(spec: Path, capsys: pytest.CaptureFixture[str]) ->
     (line,) = (spec.parent / "runs/two/metrics.jsonl").read_text().splitlines()
     assert set(json.loads(line)["loss_by_brick"]) == {"low", "top"}
     capsys.readouterr()
+    assert main(["sample", "--seeds", "0-2", "--backend", "eager"]) == 0
+    said = capsys.readouterr()
+    assert "DDPM: 10 steps, 10 evaluations, guidance 2" in said.err
+    assert "taking `default`" in said.err
+    record = json.loads((Path(said.out.strip()) / "samples.json").read_text(encoding="utf-8"))
+    assert record["request"]["schedule"]["variance"] == "learned_range"
+    assert record["trace"]["runs"] == [[0, 7, "low+top"], [7, 3, "low"]]
+    assert len(list(Path(said.out.strip()).glob("0*.png"))) == 3
+    assert main(["sample", "--seeds", "0", "--sampler", "ddim", "--eta", "0.5", "--backend", "eager", "-q"]) == 0
+    record = json.loads((Path(capsys.readouterr().out.strip()) / "samples.json").read_text(encoding="utf-8"))
+    assert record["request"]["settings"]["eta"] == 0.5
+    assert main(["sample", "--sampler", "heun"]) == 2
+    assert "belongs to edm" in capsys.readouterr().err
 
 
 def test_a_pretrained_brick_is_checked_and_not_built(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,12 +103,13 @@ def test_timesteps_are_drawn_alike_by_position() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_level_of_the_chain_is_its_timestep_exactly_and_others_lie_between(dtype: torch.dtype) -> None:
     levels = torch.tensor(chain_levels(DDPM), dtype=dtype)
-    skip, out, scale, t = ddpm_scales(levels, levels)
+    skip, out, scale, t, below = ddpm_scales(levels, levels)
     assert torch.equal(t, torch.arange(1000, dtype=dtype))
     assert torch.equal(skip, torch.ones_like(levels))
     assert torch.equal(out, -levels)
     tolerance = 1e-6 if dtype == torch.float32 else 1e-12
-    torch.testing.assert_close(scale**2, STORED["base1000/alphas_cumprod"].to(dtype), rtol=tolerance, atol=0)
+    for signal in (scale**2, below):
+        torch.testing.assert_close(signal, STORED["base1000/alphas_cumprod"].to(dtype), rtol=tolerance, atol=0)
     middle = (levels[400] + levels[401]) / 2
     assert ddpm_scales(middle[None], levels)[3].item() == pytest.approx(400.5, abs=1e-3)
     beyond = torch.tensor([1e-4, 1e4], dtype=dtype)

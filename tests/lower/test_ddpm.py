@@ -29,13 +29,13 @@ def lines(program: Program, *words: str) -> list[str]:
 
 def test_noise_is_predicted_beside_a_variance_and_estimates_are_handed_on_within_bounds() -> None:
     assert lines(PROGRAM, "scales", "scaled:", "network:", "prediction", "estimate", "variance", "bounded") == [
-        "%c_skip: scalar, %c_out: scalar, %c_in: scalar, %c_noise: scalar = ddpm_scales(%sigma)",
+        "%c_skip: scalar, %c_out: scalar, %c_in: scalar, %c_noise: scalar, %c_below: scalar = ddpm_scales(%sigma)",
         "%x.scaled: image[3x32x32] = scale_image(%x, %c_in)",
         "%parts.network: image[6x32x32] = merge(%parts.decoded) "
         "{brick=parts, grid=32x32, window=16x16, receptive_field=8}",
         "%parts.prediction: image[3x32x32] = take_channels(%parts.network) {first=0, count=3}",
         "%parts.estimate: image[3x32x32] = precondition(%x, %parts.prediction, %c_skip, %c_out)",
-        "%whole.bounded: image[3x32x32] = scale_image(%parts.estimate, %c_in)",
+        "%whole.bounded: image[3x32x32] = scale_image(%parts.estimate, %c_below)",
         "%whole.pixels: tokens[1x16x512] = partition(%whole.bounded, %x.scaled) "
         "{brick=whole, coordinates=row_column, window=32x32, receptive_field=8}",
         "%whole.network: image[6x32x32] = merge(%whole.decoded) "
@@ -56,10 +56,10 @@ def test_training_gives_every_brick_its_variance_and_fills_before_it_bounds() ->
         *("estimate.parts", "mask.parts", "variance.parts"),
         *("estimate.whole", "variance.whole"),
     ]
-    assert lines(program, "filled", "below") == [
+    assert lines(program, "filled:", "%whole.below:", "bounded:") == [
         "%parts.filled: image[3x32x32] = fill_clean(%parts.estimate, %clean, %parts.mask)",
         "%whole.below: image[3x32x32] = detach(%parts.filled)",
-        "%whole.bounded: image[3x32x32] = scale_image(%whole.below, %c_in)",
+        "%whole.bounded: image[3x32x32] = scale_image(%whole.below, %c_below)",
     ]
 
 

@@ -117,6 +117,7 @@ GALLERY = (
     put("a policy", "sampling", "skip_policies.late.single=sigma > 4"),
     put("a new policy", "sampling", "skip_policies.early.whole=sigma > 20"),
     edit("a policy gone", "sampling", ('skip_policies:\n  late: {single: "sigma > 8"}\n', "")),
+    put("DDIM instead", "sampling", "sample.sampler=ddim", "sample.eta=0.5", base=DDPM),
     put("DDPM's fixed variance", "sampling", "diffusion.variance=fixed_large", base=DDPM),
     put("learning rate", "training", "train.optimizer.lr=1e-3"),
     put("label dropout", "training", "conditioning.label_dropout=0.2"),

@@ -40,11 +40,11 @@ FOLDERS = {
 INTRODUCTION = """\
 # Presets
 
-Each is a spec: `legoc check`, `legoc cost` and `legoc timeline` take it as it is, and so does `legoc build` where the
-diffusion is EDM. `legoc train` takes those on pixels, three channels; a grid of four channels is one of latents, which
-this version builds and prices but cannot train yet, since its data is images. Every file opens with its source, its
-cost (what `legoc cost` counts) and where paper, released code and count disagree; this page is made from those lines,
-and a test holds it to them. [docs/paper.md](../docs/paper.md) has the same disagreements in full.
+Each is a spec: `legoc check`, `legoc cost`, `legoc timeline` and `legoc build` take it as it is. `legoc train` takes
+those on pixels, three channels; a grid of four channels is one of latents, which this version builds and prices but
+cannot train yet, since its data is images. Every file opens with its source, its cost (what `legoc cost` counts) and
+where paper, released code and count disagree; this page is made from those lines, and a test holds it to them.
+[docs/paper.md](../docs/paper.md) has the same disagreements in full.
 
 Bricks are written bottom to top as windows:token x depth, so that `4:2 x 4` is a brick of 4x4 windows cut into tokens
 of 2x2, 4 blocks deep, and `all:2 x 14` an image-brick. MACs are those of one forward pass at batch 1, conditioning

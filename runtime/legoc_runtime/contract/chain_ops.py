@@ -18,7 +18,8 @@ class DdpmScales:
 
     c_skip = 1 and c_out = -sigma, so that c_skip x + c_out eps is the clean image (paper, Eq. 6, times sqrt(abar));
     c_in = 1 / sqrt(1 + sigma^2) = sqrt(abar), so that c_in x is x_t; c_noise is the timestep whose noise level is
-    sigma, between two of them in proportion, and the first or last one beyond them.
+    sigma, between two of them in proportion, and the first or last one beyond them. c_below = abar is what an estimate
+    is multiplied by where it is handed on.
     """
 
     name: ClassVar[str] = "ddpm_scales"
@@ -27,6 +28,7 @@ class DdpmScales:
     c_out: Value
     c_in: Value
     c_noise: Value
+    c_below: Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

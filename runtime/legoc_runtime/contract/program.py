@@ -299,7 +299,7 @@ OPS: dict[str, type[Op]] = {op.name: op for op in cast("tuple[type[Op], ...]", g
 """Name -> operation, for every one that there is."""
 
 _SCALES = ("c_skip", "c_out", "c_in", "c_noise")
-_OUTPUT_FIELDS = {"edm_scales": _SCALES, "ddpm_scales": _SCALES, "split_modulations": ("outs",)}
+_OUTPUT_FIELDS = {"edm_scales": _SCALES, "ddpm_scales": (*_SCALES, "c_below"), "split_modulations": ("outs",)}
 
 
 def output_fields(name: str) -> tuple[str, ...]:
@@ -310,8 +310,10 @@ def output_fields(name: str) -> tuple[str, ...]:
 def outputs_of(op: Op) -> tuple[Value, ...]:
     """The values that an operation defines."""
     match op:
-        case EdmScales() | DdpmScales():
+        case EdmScales():
             return op.c_skip, op.c_out, op.c_in, op.c_noise
+        case DdpmScales():
+            return op.c_skip, op.c_out, op.c_in, op.c_noise, op.c_below
         case SplitModulations():
             return op.outs
         case _:

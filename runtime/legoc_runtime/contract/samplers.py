@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Sampler = Literal["heun", "euler", "dpmpp_2m", "ddpm"]
+Sampler = Literal["heun", "euler", "dpmpp_2m", "ddpm", "ddim"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,14 @@ class SamplerFacts:
         diffusion: the diffusion whose noise levels it walks down.
         corrects: whether every step but the last calls the stack a second time, at the level that it arrives at.
         churns: whether it takes EDM's churn (`churn`, `churn_min`, `churn_max`, `churn_noise`).
+        takes_eta: whether it takes `eta`, its share of noise.
     """
 
     title: str
     diffusion: Literal["edm", "ddpm"]
     corrects: bool = False
     churns: bool = False
+    takes_eta: bool = False
 
 
 SAMPLERS: Mapping[Sampler, SamplerFacts] = {
@@ -34,6 +36,7 @@ SAMPLERS: Mapping[Sampler, SamplerFacts] = {
     "euler": SamplerFacts("Euler", "edm", churns=True),
     "dpmpp_2m": SamplerFacts("DPM-Solver++(2M)", "edm"),
     "ddpm": SamplerFacts("DDPM", "ddpm"),
+    "ddim": SamplerFacts("DDIM", "ddpm", takes_eta=True),
 }
 """Every sampler, those of a diffusion with its default first."""
 

@@ -86,14 +86,15 @@ class SampleSettings:
 
     Attributes:
         sampler: `heun`: EDM's Algorithm 2, deterministic when `churn` is 0; `euler`: the same without corrections;
-            `dpmpp_2m`: DPM-Solver++(2M), for few steps; `ddpm`: ancestral sampling (Ho et al. 2020, Algorithm 2), the
-            one of a DDPM stack.
+            `dpmpp_2m`: DPM-Solver++(2M), for few steps; `ddpm`: ancestral sampling (Ho et al. 2020, Algorithm 2) and
+            `ddim` (Song et al. 2021), those of a DDPM stack.
         steps: noise levels N, 2 or more.
         guidance: scale of classifier-free guidance; 1 is none.
         churn: S_churn.
         churn_min: S_min; churn acts at noise levels from here ...
         churn_max: S_max; ... to here.
         churn_noise: S_noise.
+        eta: of `ddim`: 0 draws no noise, 1 as much as DDPM's posterior has.
         skip_policy: name of the skip policy.
         seeds: one picture each, as `request.parse_seeds` reads them.
         classes: which class a seed's picture shows, as `request.parse_classes` reads it.
@@ -110,6 +111,7 @@ class SampleSettings:
     churn_min: float = 0.0
     churn_max: float = 1e9
     churn_noise: float = 1.0
+    eta: float = 0.0
     skip_policy: str = "none"
     seeds: str = "0-63"
     classes: str = "random"

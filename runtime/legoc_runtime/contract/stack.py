@@ -232,9 +232,8 @@ class StackShape:
         if isinstance(self.diffusion, EdmConstants):
             return self.diffusion
         raise UsageError(
-            f"this stack's diffusion is `{self.diffusion.kind}`, which this version builds and trains, but does not "
-            "sample",
-            help="to sample as well, write `diffusion: edm`",
+            f"this stack's diffusion is `{self.diffusion.kind}`, and what was asked for works with edm alone",
+            help="take a stack of `diffusion: edm`",
         )
 
     def brick(self, id: str) -> BrickShape:

@@ -127,7 +127,7 @@ class Chain(nn.Module):
         dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
         self.register_buffer("levels", torch.tensor(chain_levels(ddpm), dtype=dtype), persistent=False)
 
-    def forward(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, sigma: Tensor) -> tuple[Tensor, ...]:
         """The scales of noise levels [N]: see `scaling.ddpm_scales`."""
         return ddpm_scales(sigma, self.levels.to(sigma.dtype))
 

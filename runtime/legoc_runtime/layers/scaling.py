@@ -15,8 +15,8 @@ def edm_scales(sigma: Tensor, sigma_data: float) -> tuple[Tensor, Tensor, Tensor
     return sigma_data**2 / variance, sigma * sigma_data / variance.sqrt(), variance.rsqrt(), sigma.log() / 4
 
 
-def ddpm_scales(sigma: Tensor, levels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """c_skip = 1, c_out = -sigma, c_in = 1/sqrt(1 + sigma^2) and c_noise, the timestep of sigma, each [N].
+def ddpm_scales(sigma: Tensor, levels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """c_skip = 1, c_out = -sigma, c_in = sqrt(abar), c_noise, the timestep of sigma, and c_below = abar, each [N].
 
     Args:
         sigma: noise levels [N].
@@ -26,7 +26,8 @@ def ddpm_scales(sigma: Tensor, levels: Tensor) -> tuple[Tensor, Tensor, Tensor, 
     low, high = levels[below], levels[below + 1]
     # linear between two timesteps, so that a level of the chain is its timestep exactly, and never one beside it
     timestep = below + ((sigma - low) / (high - low)).clamp(0, 1)
-    return torch.ones_like(sigma), -sigma, (1 + sigma**2).rsqrt(), timestep.to(sigma)
+    signal = 1 / (1 + sigma**2)
+    return torch.ones_like(sigma), -sigma, signal.sqrt(), timestep.to(sigma), signal
 
 
 def take_channels(image: Tensor, first: int, count: int) -> Tensor:

@@ -49,6 +49,7 @@ from legoc_runtime.contract.program import (
     Unprecondition,
     Value,
     WindowMask,
+    outputs_of,
 )
 from legoc_runtime.contract.stack import CoordinateOrder, Layout
 from legoc_runtime.contract.verify import verify_program
@@ -194,7 +195,7 @@ class _Linker:
         return tuple(self.values[value] for value in values)
 
     def _scales(self, op: EdmScales | DdpmScales, scales: fx.Node) -> None:
-        for i, value in enumerate((op.c_skip, op.c_out, op.c_in, op.c_noise)):
+        for i, value in enumerate(outputs_of(op)):
             self.values[value] = self._node("call_function", operator.getitem, (scales, i), value, op)
 
     def _partition(self, op: Partition) -> None:

@@ -74,13 +74,13 @@ def make_plan(
 
     Raises:
         UsageError: a setting out of range, guidance or classes for an unconditional stack, a policy that does
-            not fit the stack or leaves no brick, a diffusion that has no sampler here.
+            not fit the stack or leaves no brick, a sampler of another diffusion.
     """
     check_settings(settings, shape.classes)
     check_channels(settings, shape.channels)
     check_sampler(settings, shape)
     labels = labels_of(classes or RandomClass(), seeds, shape.classes)
-    levels = sampling_levels(settings, shape.edm)
+    levels = sampling_levels(settings, shape.diffusion)
     table = tabulate(policy, shape.ids, levels)
     return Plan(shape, policy, settings, tuple(seeds), labels, table, evaluations(settings.sampler, settings.steps))
 
@@ -102,6 +102,11 @@ def check_sampler(settings: SampleSettings, shape: StackShape) -> None:
         raise UsageError(
             f"the sampler `{settings.sampler}` adds no noise, and churn is {settings.churn:g}",
             help="pass --churn 0, or --sampler heun",
+        )
+    if settings.eta and not facts.takes_eta:
+        raise UsageError(
+            f"the sampler `{settings.sampler}` takes no eta, and eta is {settings.eta:g}",
+            help="pass --eta 0, or --sampler ddim" if "ddim" in own else "pass --eta 0",
         )
 
 
@@ -139,6 +144,8 @@ def check_settings(settings: SampleSettings, classes: int | None) -> None:
     ):
         if not (value >= 0 and math.isfinite(value)):
             raise UsageError(f"--{name} must be 0 or more, got {value:g}", help="as `sample:` in the spec takes it")
+    if not 0 <= settings.eta <= 1:
+        raise UsageError(f"--eta must be 0 to 1, got {settings.eta:g}", help="0 is deterministic, 1 is DDPM's noise")
     if not (settings.churn_noise > 0 and math.isfinite(settings.churn_noise)):
         raise UsageError(
             f"--churn-noise must be more than 0, got {settings.churn_noise:g}", help="1 is EDM's own; 1.003 is usual"

@@ -13,7 +13,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, assert_never, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ import torch
 from legoc_runtime.contract.policy import TruthTable, configuration_name
 from legoc_runtime.contract.predicate import text
 from legoc_runtime.contract.request import seeds_text
+from legoc_runtime.contract.samplers import SAMPLERS
+from legoc_runtime.contract.settings import SampleSettings
+from legoc_runtime.contract.stack import DdpmConstants, Diffusion, EdmConstants
 from legoc_runtime.errors import RunError
 from legoc_runtime.sampling.pictures import write_whole
 from legoc_runtime.sampling.plan import Plan
@@ -72,8 +75,8 @@ def request_record(plan: Plan, source: Source) -> dict[str, Any]:
         "shape": list(plan.image_shape),
         "seeds": seeds_text(plan.seeds),
         "classes": None if plan.labels is None else list(plan.labels),
-        "schedule": {name: getattr(plan.shape.edm, name) for name in ("sigma_min", "sigma_max", "rho")},
-        "settings": {name: getattr(plan.settings, name) for name in _ACTING},
+        "schedule": _schedule(plan.shape.diffusion),
+        "settings": _settings(plan.settings),
         "policy": {
             "name": plan.policy.name,
             "skips": {brick: text(expr) for brick, expr in plan.policy.skips},
@@ -81,6 +84,23 @@ def request_record(plan: Plan, source: Source) -> dict[str, Any]:
     }
     # 16 bits move a picture by more than rounding; float32 goes without saying, as in older sets
     return record if source.dtype == "float32" else {**record, "dtype": source.dtype}
+
+
+def _schedule(diffusion: Diffusion) -> dict[str, Any]:
+    """The constants that noise levels, and the noise of DDPM's steps, depend on."""
+    match diffusion:
+        case EdmConstants():
+            return {name: getattr(diffusion, name) for name in ("sigma_min", "sigma_max", "rho")}
+        case DdpmConstants():
+            return asdict(diffusion)
+        case _:
+            assert_never(diffusion)
+
+
+def _settings(settings: SampleSettings) -> dict[str, Any]:
+    """Settings that pictures depend on; `eta` where the sampler takes one."""
+    acting = (*_ACTING, "eta") if SAMPLERS[settings.sampler].takes_eta else _ACTING
+    return {name: getattr(settings, name) for name in acting}
 
 
 def request_hash(plan: Plan, source: Source) -> str:

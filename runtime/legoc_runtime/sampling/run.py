@@ -19,9 +19,12 @@ from torch import Tensor
 from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.request import parse_channels
 from legoc_runtime.contract.schedule import Evaluation
+from legoc_runtime.contract.stack import DdpmConstants
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.sampling.ahead import Ahead
 from legoc_runtime.sampling.churn import Churn
+from legoc_runtime.sampling.ddim import Ddim
+from legoc_runtime.sampling.ddpm import Ancestral
 from legoc_runtime.sampling.dpmpp_2m import Dpmpp2M
 from legoc_runtime.sampling.guidance import Guided
 from legoc_runtime.sampling.heun import Heun
@@ -88,9 +91,6 @@ class SamplingRun:
             plan: what to sample.
             device: where the stack's weights live.
             table_bytes: how much conditioning may be held at a time; 0 computes it in every call.
-
-        Raises:
-            UsageError: there is no such sampler.
         """
         self.plan = plan
         self.trace = Trace(plan)
@@ -102,8 +102,11 @@ class SamplingRun:
         if isinstance(stack, BrickStack) and table_bytes > 0:
             self.ahead = Ahead(stack, plan, self._sampler, table_bytes)
         self._recorder = Recorder(self.ahead or stack, plan.table.bricks)
+        # a learned variance comes after the image's channels: it is never guided, and DDPM's sampler alone reads it
+        image = plan.shape.channels if plan.shape.variance_channels else None
+        self._kept = None if plan.settings.sampler == "ddpm" else image
         scale, channels = plan.settings.guidance, parse_channels(plan.settings.guidance_channels)
-        self._guided = Guided(self._recorder, scale, plan.shape.classes, channels=channels)
+        self._guided = Guided(self._recorder, scale, plan.shape.classes, channels=channels or image)
 
     def batches(self, batch: int, *, on_call: OnCall | None = None, on_state: OnState | None = None) -> Iterator[Batch]:
         """Sample the plan's seeds in order, `batch` at a time.
@@ -143,7 +146,7 @@ class SamplingRun:
             estimate = self._evaluate(x, sigma, rows, evaluation)
             if on_call is not None:
                 on_call(len(seeds))
-            return estimate
+            return estimate[:, : self._kept]
 
         def noise(step: int) -> Tensor:
             return churn_noise(seeds, self.plan.image_shape, step).to(self._device)
@@ -175,11 +178,7 @@ class SamplingRun:
 
 
 def sampler_of(plan: Plan) -> Sampler:
-    """The sampler that a plan asks for.
-
-    Raises:
-        UsageError: there is none for it yet (DDPM).
-    """
+    """The sampler that a plan asks for."""
     levels, calls = plan.table.levels, plan.evaluations
     match plan.settings.sampler:
         case "heun" | "euler":
@@ -187,7 +186,10 @@ def sampler_of(plan: Plan) -> Sampler:
         case "dpmpp_2m":
             return Dpmpp2M(levels, calls)
         case "ddpm":
-            raise UsageError("this version has no DDPM sampler", help="sample a stack of `diffusion: edm`")
+            assert isinstance(plan.shape.diffusion, DdpmConstants)
+            return Ancestral(levels, calls, plan.shape.diffusion)
+        case "ddim":
+            return Ddim(levels, calls, plan.settings.eta)
 
 
 def _check_finite(pictures: Tensor, seeds: Sequence[int]) -> None:

@@ -38,7 +38,10 @@ class Denoiser(Protocol):
     """D(x; sigma) of the sampler's paper, and which call of the run it is."""
 
     def __call__(self, x: Tensor, sigma: float, evaluation: Evaluation) -> Tensor:
-        """The estimate of the clean image, float64 [N,C,H,W], at noise level `sigma`."""
+        """The estimate of the clean image, float64 [N,C,H,W], at noise level `sigma`.
+
+        For DDPM's sampler on a stack that learns its variance [N,2C,H,W]: then the channels of the variance.
+        """
         ...
 
 

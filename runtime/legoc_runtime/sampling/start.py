@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -21,3 +23,19 @@ def exploding(noise: Tensor, level: Level, image: Tensor | None = None) -> Tenso
     """
     noised = noise.to(torch.float64) * level.sigma
     return noised if image is None else image.to(torch.float64) + noised
+
+
+def preserving(noise: Tensor, level: Level, image: Tensor | None = None) -> Tensor:
+    """DDPM's state as x = x_t / sqrt(abar): that of a standard normal x_t, or of an image noised to the level.
+
+    Args:
+        noise: standard normal n [N,C,H,W].
+        level: where the sampler begins.
+        image: x0 [N,C,H,W] in [-1, 1], or None.
+
+    Returns:
+        float64 [N,C,H,W].
+    """
+    if image is not None:
+        return exploding(noise, level, image)
+    return noise.to(torch.float64) * math.sqrt(1 + level.sigma**2)

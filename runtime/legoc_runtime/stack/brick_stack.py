@@ -163,7 +163,7 @@ class BrickStack:
         """The estimate of the clean image.
 
         Args:
-            x: noisy images [N, C, H, W]; taken in `state_dtype`.
+            x: noisy images x0 + sigma eps [N, C, H, W], for DDPM too; taken in `state_dtype`.
             sigma: noise levels [N] or one number []. With a table keep them on the CPU: it looks their values up.
             labels: class labels [N], int64; None means null labels.
             configuration: the bricks to run, bottom to top; None runs all.
@@ -171,7 +171,8 @@ class BrickStack:
                 `table.use.direct`.
 
         Returns:
-            [N, C, H, W], in `state_dtype`.
+            [N, C, H, W], in `state_dtype`; where DDPM learns its variance [N, 2C, H, W], the estimate and then v, which
+            is -1 for the posterior's variance and 1 for beta.
 
         Raises:
             UsageError: the stack has no such configuration, or not its weights; it has no classes but got labels; a
@@ -212,7 +213,7 @@ class BrickStack:
             table: conditioning computed ahead; used where it is held whole.
 
         Returns:
-            [N, C, H, W], in `state_dtype`, in the order of `x`.
+            What a call of the stack gives, in the order of `x`.
 
         Raises:
             UsageError: a level is none of the schedule's, the number of configurations is not that of the images, or
@@ -226,7 +227,8 @@ class BrickStack:
         if len(runs) != x.shape[0]:
             raise UsageError(f"{len(runs)} configurations for {x.shape[0]} images", help="name one for every image")
         labels = labels if labels is not None else self.null_labels(x.shape[0])
-        result = torch.empty(x.shape, dtype=self.state_dtype, device=x.device)
+        channels = self.shape.channels + self.shape.variance_channels
+        result = torch.empty((len(x), channels, *self.shape.grid), dtype=self.state_dtype, device=x.device)
         for configuration, rows in grouped(runs).items():
             module = self._module(configuration)
             here = torch.tensor(rows, device=x.device)
