@@ -37,6 +37,7 @@ COMMANDS: dict[str, Command] = {
         Command("migrate", "Carry a checkpoint over to a changed spec, and prove that it computes what it did."),
         Command("report", "Write one HTML page on a spec, a run or a comparison: origins, costs, curves, samples."),
         Command("github", "In a GitHub workflow: check, compare with the base, annotate, summarise and comment."),
+        Command("git", "Let git diff, log and show tell what changed specs and weights mean: install, uninstall."),
         Command("cost", "Parameters and multiply-accumulates of a spec, brick by brick and policy by policy."),
         Command("estimate", "Estimate training: hours, memory and the largest batch on a given GPU or this CPU."),
         Command("timeline", "Draw which bricks run at which noise levels under a skip policy."),

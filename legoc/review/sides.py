@@ -137,7 +137,7 @@ def _located(diagnostic: Diagnostic, revision: str | None) -> Diagnostic:
 def _read(path: Path, label: str) -> Side | Unreadable:
     if path.is_dir():
         return _directory(path, label)
-    if path.is_file() and (path.suffix.lower() == SUFFIX or _is_safetensors(path)):
+    if path.is_file() and (path.suffix.lower() == SUFFIX or is_safetensors(path)):
         return _weights(path, label)
     return side_of(label, "spec", read_source(path))
 
@@ -161,7 +161,7 @@ def _checkpoint(path: Path, label: str) -> Side | Unreadable:
 
 def _weights(path: Path, label: str) -> Side | Unreadable:
     """A file of weights by its header: the spec in it, which its tensors must fit."""
-    header = _header(path)
+    header, _ = safetensors_header(path)
     metadata = _mapping(header.pop("__metadata__", {}))
     text = metadata.get("legoc.spec")
     if not isinstance(text, str):
@@ -185,8 +185,8 @@ def _shape(entry: object) -> tuple[object, ...] | None:
     return tuple(cast("list[object]", shape)) if isinstance(shape, list) else None
 
 
-def _header(path: Path) -> dict[str, Any]:
-    """The header of a safetensors file: its length in eight bytes, then JSON.
+def safetensors_header(path: Path) -> tuple[dict[str, Any], int]:
+    """The header of a safetensors file, and where its tensors begin: a length in eight bytes, JSON, tensors.
 
     Raises:
         ValueError: it is damaged, or none.
@@ -197,7 +197,7 @@ def _header(path: Path) -> dict[str, Any]:
             raise ValueError(f"damaged, or no {SUFFIX} file")
         data = file.read(length)
     try:
-        return dict(_mapping(json.loads(data)))
+        return dict(_mapping(json.loads(data))), 8 + length
     except (ValueError, RecursionError) as error:
         raise ValueError(f"damaged, or no {SUFFIX} file") from error
 
@@ -206,7 +206,8 @@ def _mapping(data: object) -> Mapping[str, Any]:
     return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
 
 
-def _is_safetensors(path: Path) -> bool:
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors does: the length of the header, then a JSON object."""
     with path.open("rb") as file:
         begin = file.read(9)
     return begin[8:] == b"{" and 2 <= int.from_bytes(begin[:8], "little") <= path.stat().st_size - 8

@@ -35,6 +35,7 @@ LINES: dict[str, list[list[str]]] = {
     "cost": [["a.yaml", "--policy", "halfway", "--skip-policy", "none", "--batch", "4", "--guidance", "1.5", "--json"]],
     "estimate": [["--gpu", "h100", "a.yaml", "--images", "10k", "--batch=3"]],
     "migrate": [["run", "a.yaml", "-o", "x", "--rename", "a=b", "--rename=c=d", "--check-only", "-q", "--json"]],
+    "git": [["install", "--global", "--specs", "a/*.yaml", "--dry-run"], ["patch", "a", "b"], ["uninstall", "--local"]],
     "inspect": [["runs"], ["runs", "--no-checksums"], ["--no-checksums", "--checksums", "runs"]],
     "build": [["a.yaml", "-o", "build/x", "--policy", "halfway:0.4", "--steps", "18", "--dry-run"]],
     "train": [
@@ -104,7 +105,12 @@ def test_the_plain_reader_and_typer_agree(name: str, arguments: list[str]) -> No
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_defaults_are_what_typer_gives(name: str) -> None:
-    needed = {"estimate": ["a.yaml", "--gpu", "cpu"], "bench": ["a.yaml"], "migrate": ["run", "a.yaml"]}
+    needed = {
+        "estimate": ["a.yaml", "--gpu", "cpu"],
+        "bench": ["a.yaml"],
+        "migrate": ["run", "a.yaml"],
+        "git": ["install"],
+    }
     found = parameters(command_of(name))
     takes_one = any(isinstance(p.declared, Argument) and p.default is ... for p in found)
     arguments = needed.get(name, ["a.yaml"] if takes_one else [])
