@@ -149,7 +149,7 @@ def test_of_a_file_that_cannot_be_read_the_command_speaks(
     [
         ("check", ["missing argument `SPEC`", "`legoc check --help` says what it takes"]),
         ("check a --forma json", ["no such option: --forma", "did you mean `--format`? `legoc check --help` says"]),
-        ("sample --set a=b", ["no such option: --set\nhelp: `legoc sample --help`"]),  # nothing there is near it
+        ("sample --xyz a=b", ["no such option: --xyz\nhelp: `legoc sample --help`"]),  # nothing there is near it
         ("check a --format xml", ["invalid value for `--format`: `xml` is not one of `full`, `concise`, "]),
         ("estimate a", ["missing option `--gpu`. Choose from: h100, a100, cpu\nhelp: "]),
         ("cost a b", ["got unexpected extra argument(s) (b)"]),
