@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from os import environ
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from legoc.cli.options import as_interval, known_sampler, overridden, refuse_idle_guidance, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
+from legoc.cli.sample_run import Machine, Place, Talk, sample
 
 if TYPE_CHECKING:
     from legoc.cli.sample_source import StackSource
-    from legoc_runtime.backends.base import Choice
     from legoc_runtime.contract.manifest import Manifest
     from legoc_runtime.sampling.plan import Plan
-    from legoc_runtime.sampling.record import Source
 
 FROM_SPEC = "[default: the spec's]"
 
@@ -84,6 +83,12 @@ def command(
         Option("-o", "--out", help="Where they go. [default: RUN/samples/POLICY-...]", show_default=False),
     ] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace samples of another request.")] = False,
+    resume: Annotated[
+        bool, Option("--resume", help="Keep the pictures in --out that were made with the same settings.")
+    ] = False,
+    npz: Annotated[
+        bool, Option("--npz", help="Write ADM's samples_NxHxWxC.npz too: 8-bit pictures and classes in one file.")
+    ] = False,
     ema: Annotated[
         str | None,
         Option(help=f"Rate of the EMA to sample, `first` of the run's, or `none`. {FROM_SPEC}", show_default=False),
@@ -115,20 +120,28 @@ def command(
     The noise of a seed is the same whatever the batch, device and policy, so sets of several policies can
     be laid side by side. There is no --set: what a run was trained with is fixed, and flags change the rest.
     Every call of the stack is held against the policy; samples.json keeps the trace.
-    The directory is printed on stdout.
+    torchrun -m legoc sample ... shares the seeds out among processes. The directory is printed on stdout.
     """
     refuse_stdin(path, "sample")
     flags = {"sampler": known_sampler(sampler), "guidance": guidance, "steps": steps, "churn": churn}
     flags |= {"guidance_channels": guidance_channels, "guidance_interval": as_interval(guidance_interval)}
     flags |= {"churn_min": churn_min, "churn_max": churn_max, "churn_noise": churn_noise, "eta": eta}
     flags |= {"skip_policy": skip_policy, "seeds": seeds, "classes": classes, "batch": batch, "ema": _as_in_specs(ema)}
-    say = _Talk(quiet)
+    place = Place(out, overwrite, resume, npz)
+    say = Talk(quiet or follows_another())
     source = _find(path, ema, say)
     plan = _plan(source.manifest, flags, say)
     from legoc_runtime.backends.base import choose_backend
 
     choice = choose_backend(backend, build=source.build, trust_native=trust_native)
-    echo(_sample(source, plan, out, overwrite, _Machine(device, choice, dtype, cuda_graphs, fp8), say))
+    directory = sample(source, plan, place, Machine(device, choice, dtype, cuda_graphs, fp8), say)
+    if directory is not None:
+        echo(directory)
+
+
+def follows_another() -> bool:
+    """Whether another of the processes that `torchrun` started speaks for all of them."""
+    return environ.get("RANK", "0") != "0"
 
 
 def _as_in_specs(ema: str | None) -> str | None:
@@ -139,29 +152,7 @@ def _as_in_specs(ema: str | None) -> str | None:
         return ema
 
 
-@dataclass(frozen=True)
-class _Machine:
-    """How to compute: backend, and device and type in the words of the command line."""
-
-    device: str
-    choice: Choice
-    dtype: str
-    cuda_graphs: bool
-    fp8: str | None
-
-
-class _Talk:
-    """Lines on stderr, unless quiet."""
-
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
-
-    def __call__(self, line: str) -> None:
-        if not self.quiet:
-            echo(line, err=True)
-
-
-def _find(path: Path | None, ema: str | None, say: _Talk) -> StackSource:
+def _find(path: Path | None, ema: str | None, say: Talk) -> StackSource:
     from legoc.build_directory import newest_run
     from legoc.cli.sample_source import find_stack
 
@@ -175,7 +166,7 @@ def _find(path: Path | None, ema: str | None, say: _Talk) -> StackSource:
 def _plan(
     manifest: Manifest,
     flags: dict[str, float | str | None],
-    say: _Talk,
+    say: Talk,
 ) -> Plan:
     """Everything that can be refused before the weights are read."""
     from legoc_runtime.contract.request import parse_classes, parse_seeds
@@ -197,56 +188,3 @@ def _why(policy: str, manifest: Manifest) -> str:
         return "the spec's `skip:` keys"
     own_keys = any(known.name == "default" for known in manifest.policies)
     return "as the spec has no `skip:` keys" if policy == "none" and not own_keys else "the spec's `sample.skip_policy`"
-
-
-def _sample(
-    source: StackSource,
-    plan: Plan,
-    out: Path | None,
-    overwrite: bool,
-    machine: _Machine,
-    say: _Talk,
-) -> Path:
-    """Load, sample and write; gives the directory."""
-    from legoc.cli.sample_talk import SamplingBar, plan_lines, result_line
-    from legoc.draw.timeline import macs_saved
-    from legoc_runtime.backends.cuda_graphs import graphs_for
-    from legoc_runtime.backends.device import choose_device, choose_dtype
-    from legoc_runtime.link.opt_in.fp8 import fp8_for
-    from legoc_runtime.sampling.output import SampleDirectory
-    from legoc_runtime.sampling.run import SamplingRun
-
-    saved = macs_saved(plan.shape, plan.table, plan.evaluations)
-    for line in plan_lines(plan, saved):
-        say(line)
-    where, dtype, choice = choose_device(machine.device), choose_dtype(machine.dtype), machine.choice
-    graphs = graphs_for(where) if machine.cuda_graphs else None
-    fp8 = None if machine.fp8 is None else fp8_for(machine.fp8, plan.shape, where, dtype)
-    record = source.record(machine.dtype + (f", fp8 in {', '.join(fp8.bricks)}" if fp8 else ""))
-    directory = SampleDirectory(out if out is not None else source.home / set_name(plan, record), plan, record)
-    directory.claim(overwrite=overwrite)
-    stack = source.load(
-        plan.table.distinct(), backend=choice.backend, device=where, dtype=dtype, cuda_graphs=graphs, fp8=fp8
-    )
-    if stack.unread_bytes:
-        idle = ", ".join(id for id in plan.shape.ids if id not in stack.store.bricks)
-        say(f"{stack.unread_bytes:,} bytes of weights were not loaded: policy `{plan.policy.name}` never runs {idle}")
-    how = {"device": str(where), "backend": choice.backend.name, "unloaded_bytes": stack.unread_bytes}
-    how |= {"cuda_graphs": True} if graphs else {}
-    batch = plan.settings.batch
-    seeds = f"{len(plan.seeds):,} seed{'s' if len(plan.seeds) > 1 else ''}"
-    say(f"{seeds} by {batch} on {where}, backend {choice.reason or choice.backend.name}")
-    with SamplingBar(plan, quiet=say.quiet) as bar:
-        run = SamplingRun(stack, plan, device=where)
-        done = directory.fill(run, batch=batch, how=how, macs_saved=saved, on_call=bar.advance)
-    say(result_line(done))
-    if directory.suffix == ".npy":
-        say(f"{plan.shape.channels} channels are latents, not colours: float32 .npy files and no grid")
-    return directory.path
-
-
-def set_name(plan: Plan, source: Source) -> str:
-    """The name of a set's directory by default: the policy, and what tells one request from another."""
-    from legoc_runtime.sampling.record import request_hash
-
-    return f"{plan.policy.name.replace(':', '-')}-{plan.settings.steps}-steps-{request_hash(plan, source)[:8]}"

@@ -53,9 +53,9 @@ def _break_lines(plan: Plan) -> list[str]:
     return lines
 
 
-def result_line(record: dict[str, Any]) -> str:
-    """Pictures, time, and the shares of work and time that the policy saved."""
-    timing, count = record["timing"], len(record["pictures"])
+def result_line(record: dict[str, Any], made: int) -> str:
+    """Pictures made this time, their time, and the shares of work and time that the policy saved."""
+    timing, count = record["timing"], made
     line = (
         f"{count:,} picture{'s' if count > 1 else ''} in {timing['seconds']:.1f} s "
         f"({timing['images_per_second']:.3g} images a second)"
@@ -69,11 +69,15 @@ def result_line(record: dict[str, Any]) -> str:
 
 
 class SamplingBar:
-    """A progress bar in images and images a second: only on a terminal, and only past two seconds."""
+    """A progress bar in images, images a second and MACs skipped: only on a terminal, and only past two seconds.
 
-    def __init__(self, plan: Plan, *, quiet: bool) -> None:
+    Of several processes the first one's is shown, over its own share of the pictures.
+    """
+
+    def __init__(self, plan: Plan, *, pictures: int, saved: float, quiet: bool) -> None:
         self._evaluations = len(plan.evaluations)
-        self._total = len(plan.seeds)
+        self._total = pictures
+        self._saved = f", {saved:.0%} of the MACs skipped" if saved else ""
         self._done = 0
         self._shown = not quiet and sys.stderr.isatty()
         self._began = time.perf_counter()
@@ -106,7 +110,7 @@ class SamplingBar:
         progress = Progress(
             TextColumn("sampling"),
             BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} images, {task.fields[rate]} a second"),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} images, {task.fields[rate]} a second" + self._saved),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from legoc_runtime.errors import RunError, UsageError
-from legoc_runtime.sampling import record
+from legoc_runtime.sampling import kept, record
+from legoc_runtime.sampling.npz import npz_name, write_npz
 from legoc_runtime.sampling.pictures import (
-    GRID_PICTURES,
     grid,
+    grid_count,
+    is_npy,
     is_picture,
     npy_bytes,
     png_bytes,
+    read_png,
     to_uint8,
     write_whole,
 )
 from legoc_runtime.sampling.plan import Plan
+from legoc_runtime.sampling.ranks import Ranks
 from legoc_runtime.sampling.run import Batch, OnCall, SamplingRun
 
 GRID_NAME = "grid.png"
@@ -32,7 +35,8 @@ class SampleDirectory:
 
     Pictures are `000000.png`, the number being the seed; sets of other than 1 or 3 channels (latents) hold
     `000000.npy`, float32 [C,H,W], and no grid. `samples.json` stands there from the start, marked incomplete
-    until the last picture is written.
+    until the last picture is written. Grid and `.npz` are put together from the files, so that a set may be made in
+    several goes and by several processes.
     """
 
     def __init__(self, path: Path, plan: Plan, source: record.Source) -> None:
@@ -49,8 +53,12 @@ class SampleDirectory:
         """The file of a seed's picture."""
         return f"{seed:06d}{self.suffix}"
 
-    def claim(self, *, overwrite: bool = False) -> None:
+    def claim(self, *, overwrite: bool = False, resume: bool = False) -> None:
         """Make the directory ours before anything is sampled.
+
+        Args:
+            overwrite: replace samples of another request.
+            resume: keep the pictures of the same settings that are there.
 
         Raises:
             UsageError: it holds something else: samples of another request, or files that are no samples.
@@ -63,27 +71,39 @@ class SampleDirectory:
             raise RunError(
                 f"{self.path} cannot be used: {error.strerror or error}", help="choose another --out"
             ) from error
-        if not empty:
+        half_made = record.half_made_record(self._plan, self._source, self._files())
+        if not empty and resume:
+            found = record.read_record(self.path)
+            kept.check_resumable(self.path, found, half_made)
+            if found is not None and kept.is_finished(found, half_made):
+                return
+        elif not empty:
             self._clear(overwrite)
-        files = [self.file_name(seed) for seed in self._plan.seeds]
-        record.write_record(self.path, record.half_made_record(self._plan, self._source, files))
+        record.write_record(self.path, half_made)
+
+    def missing(self) -> tuple[int, ...]:
+        """The places, in the plan, of the seeds whose pictures are not there; after `claim`.
+
+        A set without its record lacks at least its last picture, so that there is a trace to record.
+        """
+        absent = tuple(place for place, seed in enumerate(self._plan.seeds) if not self._is_there(seed))
+        if absent or (record.read_record(self.path) or {}).get("complete") is True:
+            return absent
+        return (len(self._plan.seeds) - 1,)
+
+    def _is_there(self, seed: int) -> bool:
+        path = self.path / self.file_name(seed)
+        if self.suffix == ".npy":
+            return is_npy(path, self._plan.image_shape)
+        return read_png(path, self._plan.image_shape) is not None
 
     def _clear(self, overwrite: bool) -> None:
         """Make room: samples of the same request are simply made again, others only when asked to."""
         found = record.read_record(self.path) if not overwrite else _read_or_none(self.path)
         if not overwrite:
-            if found is None:
-                raise UsageError(
-                    f"{self.path} is not empty and holds no samples",
-                    help="choose another --out, or pass --overwrite",
-                )
-            if found.get("request") != _as_json(record.request_record(self._plan, self._source)):
-                raise UsageError(
-                    f"{self.path} holds samples of another request",
-                    help="choose another --out, or replace them with --overwrite",
-                )
+            kept.check_same(self.path, found, record.request_record(self._plan, self._source))
         try:
-            for name in (*_picture_names(found), GRID_NAME):
+            for name in (*kept.file_names(found), GRID_NAME):
                 (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise RunError(f"{self.path} cannot be cleared: {error.strerror}", help="choose another --out") from error
@@ -96,8 +116,11 @@ class SampleDirectory:
         how: Mapping[str, Any],
         macs_saved: float | None = None,
         on_call: OnCall | None = None,
+        places: tuple[int, ...] | None = None,
+        ranks: Ranks | None = None,
+        npz: bool = False,
     ) -> dict[str, Any]:
-        """Sample, write every picture, the grid and the record.
+        """Sample, write every picture, and where this rank leads the grid and the record.
 
         Args:
             run: a fresh run of this directory's plan.
@@ -105,32 +128,76 @@ class SampleDirectory:
             how: device, backend and the like, for the record.
             macs_saved: see `record.full_record`.
             on_call: observer of the evaluations, for progress.
+            places: which pictures are made, as `missing` says; None makes all.
+            ranks: the processes that make them together.
+            npz: whether ADM's file of samples is wanted too.
 
         Returns:
-            the record, as written.
+            the record, as the rank that leads wrote it.
         """
-        first: list[NDArray[np.uint8]] = []
-        files: list[str] = []
-        for sampled in run.batches(batch, on_call=on_call):
-            files.extend(self._write_batch(sampled, first))
-        if first:
-            write_whole(self.path / GRID_NAME, png_bytes(grid(first)))
-        full = record.full_record(run, self._source, files, how={"batch": batch, **how}, macs_saved=macs_saved)
-        record.write_record(self.path, full)
+        ranks = ranks or Ranks()
+        for sampled in run.batches(batch, places=places, ranks=ranks, on_call=on_call):
+            self._write_batch(sampled)
+        seconds = ranks.longest(run.seconds)
+        made = len(self._plan.seeds) if places is None else len(places)
+        how = {"batch": batch, **how, **({"ranks": ranks.world} if ranks.world > 1 else {})}
+        full = record.full_record(
+            run, self._source, self._files(), how=how, macs_saved=macs_saved, made=made, seconds=seconds
+        )
+        # what every rank has written is read below
+        ranks.wait()
+        if ranks.leads:
+            self._write_grid()
+            record.write_record(self.path, full | ({"npz": self.write_npz().name} if npz else {}))
         return full
 
-    def _write_batch(self, sampled: Batch, first: list[NDArray[np.uint8]]) -> list[str]:
-        """Write a batch's pictures and keep those that the grid shows. Returns their file names."""
+    def check_npz(self) -> None:
+        """Refuse ADM's file for what is no picture.
+
+        Raises:
+            UsageError: the stack makes latents.
+        """
+        if self.suffix == ".npy":
+            raise UsageError(
+                f"--npz holds 8-bit pictures, and this stack makes latents of {self._plan.shape.channels} channels",
+                help="leave --npz out: the latents are written as .npy files",
+            )
+
+    def write_npz(self) -> Path:
+        """ADM's file of samples, from the pictures in the order of the seeds that were asked for; its path.
+
+        Raises:
+            RunError: a picture is gone, or the file cannot be written.
+        """
+        shape, seeds = self._plan.image_shape, self._plan.seeds
+        path = self.path / npz_name(len(seeds), shape)
+        write_npz(path, self._pictures(seeds), shape, self._plan.labels, len(seeds))
+        return path
+
+    def _write_grid(self) -> None:
+        if self.suffix == ".png":
+            shown = self._plan.seeds[: grid_count(*self._plan.shape.grid)]
+            write_whole(self.path / GRID_NAME, png_bytes(grid(list(self._pictures(shown)))))
+
+    def _pictures(self, seeds: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
+        for seed in seeds:
+            path = self.path / self.file_name(seed)
+            picture = read_png(path, self._plan.image_shape)
+            if picture is None:
+                raise RunError(f"{path} is gone or damaged", help="make it again with --resume")
+            yield picture
+
+    def _files(self) -> list[str]:
+        return [self.file_name(seed) for seed in self._plan.seeds]
+
+    def _write_batch(self, sampled: Batch) -> None:
         names = [self.file_name(seed) for seed in sampled.seeds]
-        if is_picture(self._plan.shape.channels):
-            pictures = to_uint8(sampled.pictures)
-            for name, picture in zip(names, pictures, strict=True):
+        if self.suffix == ".png":
+            for name, picture in zip(names, to_uint8(sampled.pictures), strict=True):
                 write_whole(self.path / name, png_bytes(picture))
-            first.extend(pictures[: max(0, GRID_PICTURES - len(first))])
         else:
             for name, estimate in zip(names, sampled.pictures, strict=True):
                 write_whole(self.path / name, npy_bytes(estimate))
-        return names
 
 
 def _read_or_none(path: Path) -> dict[str, Any] | None:
@@ -139,15 +206,3 @@ def _read_or_none(path: Path) -> dict[str, Any] | None:
         return record.read_record(path)
     except RunError:
         return None
-
-
-def _picture_names(found: Mapping[str, Any] | None) -> list[str]:
-    """The picture files that a record lists; only plain names, so that it can remove nothing elsewhere."""
-    pictures = cast("list[dict[str, Any]]", (found or {}).get("pictures", []))
-    names = [str(picture.get("file", "")) for picture in pictures]
-    return [name for name in names if name and Path(name).name == name]
-
-
-def _as_json(value: object) -> object:
-    """Data as it would come back from a file."""
-    return json.loads(json.dumps(value))

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from legoc_runtime.errors import RunError
 
 GRID_PICTURES = 1024
 """A grid shows at most so many pictures, the first ones."""
+
+GRID_SIZE = 2**25
+"""And at most so many pixels in all, so that large pictures do not make a grid that nothing opens."""
 
 GRID_GAP = 2
 """Pixels between the pictures of a grid."""
@@ -62,6 +66,41 @@ def grid(pictures: Sequence[NDArray[np.uint8]], gap: int = GRID_GAP) -> NDArray[
         top, left = i // columns * (height + gap), i % columns * (width + gap)
         sheet[:, top : top + height, left : left + width] = picture
     return sheet
+
+
+def grid_count(height: int, width: int) -> int:
+    """How many pictures of this size a grid shows at most."""
+    return max(1, min(GRID_PICTURES, GRID_SIZE // (height * width)))
+
+
+def read_png(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8] | None:
+    """A picture [C,H,W] that `png_bytes` wrote; None where there is none, or one that is not whole or of another shape.
+
+    Args:
+        path: its file.
+        shape: the channels, height and width that it must have.
+    """
+    channels, height, width = shape
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            if (image.mode, image.size) != ("L" if channels == 1 else "RGB", (width, height)):
+                return None
+            rows = np.asarray(image)
+    except (OSError, SyntaxError, ValueError):
+        return None
+    return rows[None] if channels == 1 else rows.transpose(2, 0, 1)
+
+
+def is_npy(path: Path, shape: tuple[int, int, int]) -> bool:
+    """Whether a file is a whole float32 array of this shape that `npy_bytes` wrote."""
+    try:
+        found: object = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    if not isinstance(found, np.ndarray):
+        return False
+    array = cast("NDArray[Any]", found)
+    return array.shape == shape and array.dtype == np.float32
 
 
 def write_whole(path: Path, data: bytes, *, sync: bool = False) -> None:

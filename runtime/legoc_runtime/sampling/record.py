@@ -134,8 +134,15 @@ def trace_record(calls: Sequence[Call]) -> dict[str, Any]:
     return {"runs": runs, "calls": rows}
 
 
-def timing_record(run: SamplingRun, macs_saved: float | None) -> dict[str, Any]:
-    """Seconds in all and by configuration, and the shares of time and of MACs that the policy saved."""
+def timing_record(run: SamplingRun, macs_saved: float | None, made: int, seconds: float) -> dict[str, Any]:
+    """Seconds in all and by configuration, and the shares of time and of MACs that the policy saved.
+
+    Args:
+        run: the run; of several ranks, the first one's.
+        macs_saved: see `full_record`.
+        made: pictures that all ranks made.
+        seconds: what the slowest rank took.
+    """
     by_configuration = {
         configuration_name(configuration): {
             "calls": timing.calls,
@@ -147,8 +154,8 @@ def timing_record(run: SamplingRun, macs_saved: float | None) -> dict[str, Any]:
         for configuration, timing in run.timings.items()
     }
     return {
-        "seconds": run.seconds,
-        "images_per_second": len(run.plan.seeds) / run.seconds if run.seconds else None,
+        "seconds": seconds,
+        "images_per_second": made / seconds if seconds else None,
         "time_saved": time_saved(run.plan, run.timings),
         "macs_saved": macs_saved,
         "configurations": by_configuration,
@@ -189,6 +196,8 @@ def full_record(
     *,
     how: Mapping[str, Any],
     macs_saved: float | None,
+    made: int,
+    seconds: float,
 ) -> dict[str, Any]:
     """The record of a finished set.
 
@@ -198,16 +207,18 @@ def full_record(
         files: file name of every seed's picture.
         how: batch, device, backend and the like.
         macs_saved: share of the multiply-accumulates that the policy saves (`legoc.cost`), None if not known.
+        made: pictures that were made this time; the others were there.
+        seconds: what that took.
     """
-    plan = run.plan
+    plan, left = run.plan, len(run.plan.seeds) - made
     return {
         "samples_version": SAMPLES_VERSION,
         "complete": True,
         "request": request_record(plan, source),
         "source": asdict(source),
-        "how": {**how, "versions": versions()},
+        "how": {**how, **({"kept": left} if left else {}), "versions": versions()},
         "policy": policy_record(run.plan.table),
-        "timing": timing_record(run, macs_saved),
+        "timing": timing_record(run, macs_saved, made, seconds),
         "conditioning_ahead": run.ahead.record() if run.ahead is not None else None,
         "batch_dependence": {"noise": 0, "picture": BATCH_BOUND, "grey_levels": BATCH_BOUND_LEVELS},
         "trace": trace_record(run.trace.calls),

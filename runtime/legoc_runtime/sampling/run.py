@@ -10,7 +10,7 @@ where they are not, `BATCH_BOUND` and `BATCH_BOUND_LEVELS` state by how much a p
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +23,7 @@ from legoc_runtime.contract.stack import DdpmConstants
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.sampling.ahead import Ahead
 from legoc_runtime.sampling.churn import Churn
+from legoc_runtime.sampling.clock import Stopwatch, clock_for
 from legoc_runtime.sampling.ddim import Ddim
 from legoc_runtime.sampling.ddpm import Ancestral
 from legoc_runtime.sampling.dpmpp_2m import Dpmpp2M
@@ -30,6 +31,7 @@ from legoc_runtime.sampling.guidance import Guided
 from legoc_runtime.sampling.heun import Heun
 from legoc_runtime.sampling.noise import churn_noise, start_noise
 from legoc_runtime.sampling.plan import Plan
+from legoc_runtime.sampling.ranks import Ranks
 from legoc_runtime.sampling.sampler import OnState, Sampler, Stack
 from legoc_runtime.sampling.timing import Timing
 from legoc_runtime.sampling.trace import Recorder, Trace
@@ -71,8 +73,8 @@ class SamplingRun:
     Attributes:
         plan: what is sampled.
         trace: which bricks ran, checked against the truth table call by call.
-        timings: configuration -> what its calls took.
         seconds: seconds spent in `batches` so far.
+        pictures: pictures made so far.
         ahead: conditioning computed ahead, or None where there is none.
     """
 
@@ -94,9 +96,10 @@ class SamplingRun:
         """
         self.plan = plan
         self.trace = Trace(plan)
-        self.timings: dict[Configuration, Timing] = {}
         self.seconds = 0.0
+        self.pictures = 0
         self._device = torch.device(device)
+        self._watch = Stopwatch(clock_for(self._device))
         self._sampler = sampler_of(plan)
         self.ahead: Ahead | None = None
         if isinstance(stack, BrickStack) and table_bytes > 0:
@@ -108,11 +111,26 @@ class SamplingRun:
         scale, channels = plan.settings.guidance, parse_channels(plan.settings.guidance_channels)
         self._guided = Guided(self._recorder, scale, plan.shape.classes, channels=channels or image)
 
-    def batches(self, batch: int, *, on_call: OnCall | None = None, on_state: OnState | None = None) -> Iterator[Batch]:
+    @property
+    def timings(self) -> Mapping[Configuration, Timing]:
+        """Configuration -> what its calls took, up to the last whole batch."""
+        return self._watch.timings
+
+    def batches(
+        self,
+        batch: int,
+        *,
+        places: Sequence[int] | None = None,
+        ranks: Ranks | None = None,
+        on_call: OnCall | None = None,
+        on_state: OnState | None = None,
+    ) -> Iterator[Batch]:
         """Sample the plan's seeds in order, `batch` at a time.
 
         Args:
             batch: pictures at once, 1 or more.
+            places: which of the plan's seeds, by their place in it; None samples all.
+            ranks: who else samples them; of the batches, this process makes its share.
             on_call: observer of the evaluations, for progress.
             on_state: observer of the sampler's states.
 
@@ -122,13 +140,16 @@ class SamplingRun:
         """
         if batch < 1:
             raise UsageError(f"a batch has 1 picture or more, got {batch}")
-        for start in range(0, len(self.plan.seeds), batch):
-            rows = slice(start, start + batch)
-            labels = None if self.plan.labels is None else self.plan.labels[rows]
+        wanted = range(len(self.plan.seeds)) if places is None else places
+        batches = [wanted[start : start + batch] for start in range(0, len(wanted), batch)]
+        for rows in (ranks or Ranks()).share(batches):
+            seeds = tuple(self.plan.seeds[row] for row in rows)
+            labels = None if self.plan.labels is None else tuple(self.plan.labels[row] for row in rows)
             began = time.perf_counter()
-            pictures = self._sample(self.plan.seeds[rows], labels, on_call, on_state)
+            pictures = self._sample(seeds, labels, on_call, on_state)
             self.seconds += time.perf_counter() - began
-            yield Batch(self.plan.seeds[rows], labels, pictures)
+            self.pictures += len(rows)
+            yield Batch(seeds, labels, pictures)
 
     @torch.no_grad()
     def _sample(
@@ -154,6 +175,7 @@ class SamplingRun:
         start = start_noise(seeds, self.plan.image_shape).to(self._device)
         begun = self._sampler.begin(start)
         pictures = self._sampler(begun, denoise, noise, on_state).to("cpu", torch.float32)
+        self._watch.settle()
         _check_finite(pictures, seeds)
         return pictures
 
@@ -162,19 +184,13 @@ class SamplingRun:
         configuration = self.plan.configuration_at(evaluation)
         # one number for all pictures, on the CPU: a table reads it without waiting for a device
         level = torch.tensor(sigma, dtype=torch.float32)
-        began = self._now()
+        began = self._watch.mark()
         # outside the interval of guidance an image is one row
         stack = self._guided if self.plan.table.levels[evaluation.level].guided else self._recorder
         estimate = stack(x.to(torch.float32), level, labels, configuration=configuration)
-        seconds = self._now() - began
+        self._watch.add(configuration, len(x), began)
         self.trace.add(evaluation, sigma, self._recorder.take())
-        self.timings.setdefault(configuration, Timing()).add(len(x), seconds)
         return estimate.to(torch.float64)
-
-    def _now(self) -> float:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        return time.perf_counter()
 
 
 def sampler_of(plan: Plan) -> Sampler:
