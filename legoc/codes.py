@@ -78,6 +78,7 @@ CODES: dict[str, Code] = {
         Code("LG212", "a pretrained model that does not fit"),
         Code("LG213", "windows that do not nest"),
         Code("LG214", "stages of training that cannot be"),
+        Code("LG215", "training for skipping that leaves nothing out"),
         Code("LG301", "a predicate does not parse"),
         Code("LG302", "an unknown name in a predicate"),
         Code("LG303", "numbers and truth values mixed up in a predicate"),

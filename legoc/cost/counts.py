@@ -136,7 +136,7 @@ def training_macs(shape: StackShape, train: TrainSettings | None = None) -> int:
 def mean_over_images(shape: StackShape, train: TrainSettings, of: Callable[[Variant], int]) -> int:
     """The mean of a number of each variant over the images of a run, rounded down."""
     images = images_by_variant(shape.ids, train)
-    return sum(count * of(variant) for variant, count in images.items() if count) // sum(images.values())
+    return int(sum(count * of(variant) for variant, count in images.items() if count) / sum(images.values()))
 
 
 def rest_macs(shape: StackShape, train: TrainSettings, variant: Variant) -> int:

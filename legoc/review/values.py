@@ -15,7 +15,7 @@ from legoc.spec.origins import written_at
 from legoc.spec.resolved import Path, StackSpec
 from legoc_runtime.contract import predicate
 from legoc_runtime.contract.policy import Policy
-from legoc_runtime.contract.settings import Stage
+from legoc_runtime.contract.settings import Drop, Stage
 from legoc_runtime.contract.stack import BrickShape
 
 Scalar = str | int | float | bool | tuple[object, ...] | None
@@ -158,8 +158,11 @@ def _field_texts(section: object) -> Iterator[tuple[str, str]]:
         yield entry.name, _text(getattr(section, entry.name))
 
 
-def _text(value: Scalar | tuple[Stage, ...]) -> str:
-    """A value of a section; stages as `coarse for 2000000, coarse+detail`."""
+def _text(value: Scalar | Drop | tuple[Stage, ...]) -> str:
+    """A value of a section; stages as `coarse for 2000000, coarse+detail`, a policy with what it runs."""
+    if isinstance(value, Drop):
+        bands = ", ".join(f"{'+'.join(band.bricks)} at {band.share:.3g}" for band in value.bands)
+        return f"{value.policy} in {value.rate:g} of the steps ({bands})"
     if isinstance(value, tuple) and value and isinstance(value[0], Stage):
         stages = cast("tuple[Stage, ...]", value)
         return ", ".join("+".join(s.train) + (f" for {s.images}" if s.images else "") for s in stages)

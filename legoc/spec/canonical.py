@@ -106,6 +106,8 @@ def _train(spec: StackSpec) -> Iterator[str]:
     yield from (f"  {line}" for line in optimizer)
     yield from _entries(warmup_images=train.warmup_images, schedule=train.schedule, decay_images=train.decay_images)
     yield from _entries(clip_norm=train.clip_norm, ema=train.ema)
+    if train.drop is not None:
+        yield f"  drop: {{policy: {_scalar(train.drop.policy)}, rate: {_scalar(train.drop.rate)}}}"
     yield "  stages:" + ("" if train.stages else " []")
     for stage in train.stages:
         images = "" if stage.images is None else f", images: {stage.images}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from legoc.spec.diffusion import kind_of, resolve_diffusion
 from legoc.spec.drafts import Draft, grid_of
+from legoc.spec.dropping import resolve_drop
 from legoc.spec.load import Loaded
 from legoc.spec.policies import Predicates
 from legoc.spec.resolved import StackSpec
@@ -32,7 +34,7 @@ def resolve_sample(loaded: Loaded) -> SampleSettings:
 def resolve_train(loaded: Loaded) -> TrainSettings:
     """The `train:` section."""
     written = loaded.written.train
-    chosen = _chosen(written, leave_out=("optimizer", "stages"))
+    chosen = _chosen(written, leave_out=("optimizer", "stages", "drop"))
     optimizer = _chosen(written.optimizer if written else None, leave_out=("name",))
     if "lr" in optimizer:
         optimizer["learning_rate"] = optimizer.pop("lr")
@@ -60,7 +62,7 @@ def resolve(loaded: Loaded, drafts: list[Draft], predicates: Predicates) -> Stac
     conditioning = written.conditioning
     dropout = conditioning.label_dropout if conditioning else None
     unconditional = conditioning is None or conditioning.classes is None
-    return StackSpec(
+    spec = StackSpec(
         name=written.name,
         description=written.description or "",
         shape=_shape(loaded, drafts),
@@ -73,6 +75,8 @@ def resolve(loaded: Loaded, drafts: list[Draft], predicates: Predicates) -> Stac
         pretrained=_pretrained(loaded),
         spans=loaded.tree.spans(),
     )
+    drop = written.train.drop if written.train else None
+    return spec if drop is None else replace(spec, train=replace(spec.train, drop=resolve_drop(drop, spec)))
 
 
 def _pretrained(loaded: Loaded) -> dict[str, PretrainedSettings]:

@@ -27,7 +27,7 @@ def check_sampling(loaded: Loaded) -> Iterator[Diagnostic]:
     if sample is None:
         return
     if sample.skip_policy is not None:
-        yield from _policy(loaded, sample.skip_policy)
+        yield from check_policy(loaded, sample.skip_policy, _POLICY)
     if sample.guidance_channels is not None:
         yield from _channels(loaded, sample.guidance_channels)
     if sample.seeds is not None:
@@ -38,7 +38,8 @@ def check_sampling(loaded: Loaded) -> Iterator[Diagnostic]:
         yield from _average(loaded, sample.ema)
 
 
-def _policy(loaded: Loaded, name: str) -> Iterator[Diagnostic]:
+def check_policy(loaded: Loaded, name: str, place: Path) -> Iterator[Diagnostic]:
+    """LG315: a policy that the spec does not have, named at `place`."""
     bricks = loaded.written.bricks or []
     own = list(loaded.written.skip_policies or {})
     if any(loaded.tree.has(("bricks", i, "skip")) for i in range(len(bricks))):
@@ -46,25 +47,26 @@ def _policy(loaded: Loaded, name: str) -> Iterator[Diagnostic]:
     elif name == "default" and not loaded.is_broken("bricks"):
         help = "give a brick a `skip:` predicate, or name another policy"
         message = "the policy `default` is made of the bricks' own `skip:` keys, and there are none"
-        yield report("LG315", message, loaded.span(*_POLICY), help=help)
+        yield report("LG315", message, loaded.span(*place), help=help)
         return
     if name in (*own, "none") or loaded.is_broken("skip_policies", name):
         return
     try:
         built_in = halfway_share(name) is not None
     except UsageError as error:
-        yield report("LG315", error.message, loaded.span(*_POLICY), help=error.help)
+        yield report("LG315", error.message, loaded.span(*place), help=error.help)
         return
     if not built_in:
         known = ["none", "halfway", *own]
         guess = close(name[:100], known)
         help = f"did you mean `{guess}`?" if guess else f"there is {', '.join([*known, 'halfway:SHARE'])}"
         message = f"there is no skip policy `{shorten(name)}`"
-        yield report("LG315", message, loaded.span(*_POLICY), help=help)
+        yield report("LG315", message, loaded.span(*place), help=help)
     elif len(bricks) == 1:
-        place = [Label(loaded.tree.head(("bricks", 0)), "the only brick")]
+        help = "write `skip_policy: none`" if place == _POLICY else "leave it out"
+        only = [Label(loaded.tree.head(("bricks", 0)), "the only brick")]
         message = f"`{name}` leaves the top brick out at some steps, and this stack has one brick"
-        yield report("LG315", message, loaded.span(*_POLICY), secondary=place, help="write `skip_policy: none`")
+        yield report("LG315", message, loaded.span(*place), secondary=only, help=help)
 
 
 def _channels(loaded: Loaded, text: str) -> Iterator[Diagnostic]:

@@ -11,13 +11,14 @@ from legoc.diagnostics import Diagnostic, Label
 from legoc.spec.drafts import Draft, grid_of
 from legoc.spec.load import Loaded
 from legoc.spec.resolve import resolve_train
+from legoc.spec.sampling import check_policy
 from legoc.spec.suggest import close
 from legoc_runtime.contract.nesting import first_that_does_not_nest
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import Layout
 
 if TYPE_CHECKING:
-    from legoc.spec.written import Stage
+    from legoc.spec.written import Stage, Train
 
 
 def check_training(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
@@ -35,6 +36,9 @@ def check_training(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
         yield from _schedule(loaded, settings)
     if train.patches == "nested":
         yield from _nested(loaded, drafts)
+    if train.drop is not None and train.drop.policy is not None:
+        yield from check_policy(loaded, train.drop.policy, ("train", "drop", "policy"))
+        yield from _drop(loaded, drafts, train)
     for index, stage in enumerate(train.stages or []):
         yield from _stage(loaded, drafts, index, stage)
 
@@ -127,3 +131,17 @@ def _images(loaded: Loaded, index: int, stage: Stage) -> Iterator[Diagnostic]:
         written = [Label(loaded.span("train", "images"), "images of the run")] if train and train.images else []
         help = "raise `train: {images: ...}`, or shorten the stages before it"
         yield report("LG214", message, loaded.tree.head(place), secondary=written, help=help)
+
+
+def _drop(loaded: Loaded, drafts: list[Draft], train: Train) -> Iterator[Diagnostic]:
+    """A policy that leaves something out, and a stage in which it acts."""
+    ids = {draft.id for draft in drafts if not draft.is_pretrained}
+    if train.drop is not None and train.drop.policy == "none":
+        help = "name a policy that leaves a brick out, or remove `drop`"
+        span = loaded.span("train", "drop", "policy")
+        yield report("LG215", "the policy `none` leaves no brick out: there is nothing to train for", span, help=help)
+    elif train.stages and not any(ids <= set(stage.train or []) for stage in train.stages):
+        message = "steps leave bricks out where a stage trains every brick, and no stage does"
+        place = [Label(loaded.tree.head(("train", "stages")), "the stages")]
+        help = f"let a stage train {', '.join(sorted(id for id in ids if id))}, or remove `drop`"
+        yield report("LG215", message, loaded.tree.head(("train", "drop")), secondary=place, help=help)

@@ -248,6 +248,16 @@ class Stage(Section):
     )
 
 
+class Dropping(Section):
+    """Training for skipping: a share of the steps trains what a skip policy runs."""
+
+    required = frozenset({"policy"})
+    policy: Text | None = Field(
+        None, description="skip policy: halfway, halfway:SHARE, or one of the spec's", examples=["halfway", "lean"]
+    )
+    rate: Share | None = Field(None, description="share of the steps that follow it (0.5)", examples=[0.5])
+
+
 class Train(Section):
     """Training. Flags of `legoc train` override it."""
 
@@ -290,6 +300,11 @@ class Train(Section):
         description="whether bricks draw the windows that they train on independently, or one inside the other "
         "(independent)",
         examples=["nested"],
+    )
+    drop: Dropping | None = Field(
+        None,
+        description="train for skipping: what a policy runs, at the noise levels at which it does (never)",
+        examples=[{"policy": "halfway", "rate": 0.5}],
     )
     stages: Annotated[list[Stage], Field(max_length=64)] | None = Field(
         None,

@@ -28,6 +28,7 @@ class Purpose(IntEnum):
     START = 7
     CHURN = 8
     CLASS = 9
+    DROP = 10
 
 
 def stream(seed: int, purpose: Purpose, position: int = 0, part: int = 0) -> np.random.Generator:

@@ -131,6 +131,7 @@ GALLERY = (
         "training",
         ("images: 1000}", "images: 1000, stages: [{train: [windows], images: 9}, {train: [whole]}]}"),
     ),
+    put("training for skipping", "training", "train.drop.policy=late"),
     put("nested patches", "training", "train.patches=nested"),
     put("precision", "training", "train.precision=bf16"),
     put("learning rate that falls", "training", "train.schedule=cosine", "train.warmup_images=0"),

@@ -1,9 +1,10 @@
-"""What a training step runs, and which steps run what: stages of training, as data that both sides read."""
+"""What a training step runs, and which steps run what: stages, and training for skipping. Both sides read it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.settings import Stage, TrainSettings
@@ -37,6 +38,8 @@ class Variant:
 def variants(ids: Sequence[str], train: TrainSettings) -> tuple[Variant, ...]:
     """Every variant that the steps of a run may be of, beside the whole stack in training."""
     found = dict.fromkeys(variant_of(ids, stage) for stage in train.stages)
+    if train.drop is not None:
+        found.update(dict.fromkeys(Variant(band.bricks, band.bricks) for band in train.drop.bands if band.share))
     return tuple(variant for variant in found if variant != whole(ids))
 
 
@@ -64,16 +67,29 @@ def stage_at(stages: Sequence[Stage], position: int) -> Stage:
     return stages[-1]
 
 
-def images_by_variant(ids: Sequence[str], train: TrainSettings) -> dict[Variant, int]:
+def images_by_variant(ids: Sequence[str], train: TrainSettings) -> dict[Variant, Fraction]:
     """How many of a run's images train which variant (a step belongs to the stage of its first image)."""
+    found = _images_by_stage(ids, train)
+    images = found.get(whole(ids))
+    if train.drop is not None and images:
+        rate = Fraction(train.drop.rate)
+        found[whole(ids)] = images * (1 - rate)
+        total = sum(Fraction(band.share) for band in train.drop.bands)
+        for band in train.drop.bands:
+            variant = Variant(band.bricks, band.bricks)
+            found[variant] = found.get(variant, Fraction()) + images * rate * Fraction(band.share) / total
+    return found
+
+
+def _images_by_stage(ids: Sequence[str], train: TrainSettings) -> dict[Variant, Fraction]:
     if not train.stages:
-        return {whole(ids): train.images}
-    found: dict[Variant, int] = {}
+        return {whole(ids): Fraction(train.images)}
+    found: dict[Variant, Fraction] = {}
     begun = 0
     for stage in train.stages:
         left = max(0, train.images - begun)
         count = left if stage.images is None else min(left, stage.images)
         variant = variant_of(ids, stage)
-        found[variant] = found.get(variant, 0) + count
+        found[variant] = found.get(variant, Fraction()) + count
         begun += count
     return found

@@ -28,6 +28,34 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """Noise levels at which a policy runs the same bricks.
+
+    Attributes:
+        bricks: ids of the bricks that run, bottom to top.
+        share: share of the noise levels that training draws, 0 to 1.
+    """
+
+    bricks: tuple[str, ...]
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Training for skipping (`train: {drop}`): a share of the steps trains what a skip policy runs.
+
+    Attributes:
+        policy: name of the policy.
+        rate: share of the steps that follow it, above 0 and at most 1; the others train the whole stack.
+        bands: what the policy runs over the spec's schedule, from the highest noise levels to the lowest.
+    """
+
+    policy: str
+    rate: float
+    bands: tuple[Band, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TrainSettings:
     """The `train:` section.
 
@@ -55,6 +83,7 @@ class TrainSettings:
         log_images: a line of metrics every so many images.
         patches: whether bricks draw the windows that they train on independently, or nested (`training/windows.py`).
         stages: which bricks train when; empty trains all of them all the time.
+        drop: which steps leave bricks out as a skip policy does; it acts where the whole stack trains.
     """
 
     batch: int = 128
@@ -78,6 +107,7 @@ class TrainSettings:
     log_images: int = 1_000
     patches: Patches = "independent"
     stages: tuple[Stage, ...] = ()
+    drop: Drop | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ Legend: N images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from legoc_runtime.contract.noise_law import level_at
 from legoc_runtime.contract.settings import Patches
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.data.dataset import ImageDataset
 from legoc_runtime.data.order import index_of
 from legoc_runtime.diffusion.objective import objective_of
 from legoc_runtime.randomness import Purpose, normal, stream
+from legoc_runtime.training.curriculum import Levels
 from legoc_runtime.training.windows import draw_windows
 
 
@@ -97,6 +99,7 @@ class BatchMaker:
         label_dropout: share of labels replaced by the null label, in [0, 1].
         flip: whether images are flipped horizontally at random.
         patches: how bricks draw the windows that they train on.
+        levels: position of a step's first image -> the noise levels that it draws from, where they are not all.
     """
 
     dataset: ImageDataset
@@ -105,15 +108,14 @@ class BatchMaker:
     label_dropout: float
     flip: bool
     patches: Patches = "independent"
+    levels: Callable[[int], Levels | None] | None = None
 
     def make(self, start: int, size: int) -> Batch:
         """The batch of positions `start` to `start + size - 1`. Raises RunError if one does not decode."""
         positions = range(start, start + size)
         indices = [index_of(self.seed, position, len(self.dataset)) for position in positions]
         clean = self._clean(indices, positions)
-        objective = objective_of(self.shape.diffusion)
-        levels = [objective.noise_level(self.seed, position) for position in positions]
-        sigma = np.array(levels, dtype=np.float32)
+        sigma = self._sigma(start, positions)
         noise = np.stack([normal(self.seed, Purpose.NOISE, clean.shape[1:], position) for position in positions])
         noisy = (clean + sigma[:, None, None, None] * noise).astype(np.float32, copy=False)
         labels = self._labels(indices, positions)
@@ -127,6 +129,17 @@ class BatchMaker:
             None if labels is None else _tensor(labels),
             windows,
         )
+
+    def _sigma(self, start: int, positions: range) -> NDArray[np.float32]:
+        """Noise levels: all that training draws, or those that the step's bricks run at under a policy."""
+        some = self.levels(start) if self.levels else None
+        if some is None:
+            objective = objective_of(self.shape.diffusion)
+            found = [objective.noise_level(self.seed, position) for position in positions]
+        else:
+            shares = [float(stream(self.seed, Purpose.NOISE_LEVEL, position).random()) for position in positions]
+            found = [level_at(some.at(share), self.shape.diffusion) for share in shares]
+        return np.array(found, dtype=np.float32)
 
     def _clean(self, indices: Sequence[int], positions: range) -> NDArray[np.float32]:
         pixels = self.dataset.images(indices)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from legoc_runtime.contract.curriculum import Variant, stage_at, variant_of, whole
+from legoc_runtime.contract.curriculum import Variant, stage_at, variant_of, variants, whole
 from legoc_runtime.contract.manifest import Manifest
-from legoc_runtime.contract.settings import Stage, TrainSettings
+from legoc_runtime.contract.settings import Band, Stage, TrainSettings
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.diffusion.edm import shares
 from legoc_runtime.errors import UsageError
+from legoc_runtime.randomness import Purpose, stream
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,26 @@ class Lesson:
     shares: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The noise levels that a step draws from, as shares of those that training draws from.
+
+    Attributes:
+        pieces: from where to where, each within 0 to 1.
+    """
+
+    pieces: tuple[tuple[float, float], ...]
+
+    def at(self, share: float) -> float:
+        """The share, among all levels, of the one that has `share` of these below it."""
+        rest = share * sum(high - low for low, high in self.pieces)
+        for low, high in self.pieces:
+            if rest <= high - low:
+                return low + rest
+            rest -= high - low
+        return self.pieces[-1][1]
+
+
 class Curriculum:
     """The lessons of a run.
 
@@ -47,15 +68,17 @@ class Curriculum:
 
     def __init__(self, manifest: Manifest, settings: TrainSettings, device: torch.device) -> None:
         self._stages: Sequence[Stage] = settings.stages
+        self._drop, self._seed = settings.drop, settings.seed
         shape = self._shape = manifest.shape
         known = {program.name for program in manifest.variants} | {manifest.training.name}
         self._lessons: dict[Variant, Lesson] = {}
-        for variant in [whole(shape.ids), *(self._variant(stage) for stage in settings.stages)]:
+        staged = [self._variant(stage) for stage in settings.stages]
+        for variant in dict.fromkeys([whole(shape.ids), *staged, *variants(shape.ids, settings)]):
             lesson = self._lessons[variant] = _lesson(shape, variant, device)
             if lesson.program not in known:
                 raise UsageError(
                     f"the build has no program that trains {', '.join(variant.learning)}",
-                    help="build it again with these stages",
+                    help="build it again with these settings",
                 )
 
     @property
@@ -65,9 +88,41 @@ class Curriculum:
 
     def at(self, position: int) -> Lesson:
         """The lesson of the step whose first image, over all ranks, has this position in the run."""
-        if not self._stages:
-            return self.whole
-        return self._lessons[self._variant(stage_at(self._stages, position))]
+        band = self._band(position)
+        if band is not None:
+            return self._lessons[Variant(band.bricks, band.bricks)]
+        return self._lessons[self._stage(position)]
+
+    def levels(self, position: int) -> Levels | None:
+        """The noise levels of that step: where a policy is followed, those at which it runs these bricks; else all."""
+        chosen = self._band(position)
+        if chosen is None or self._drop is None:
+            return None
+        pieces: list[tuple[float, float]] = []
+        total, high = sum(band.share for band in self._drop.bands), 1.0
+        for band in self._drop.bands:  # from the highest levels to the lowest
+            low = max(0.0, high - band.share / total)
+            if band.bricks == chosen.bricks:
+                pieces.append((low, high))
+            high = low
+        return Levels(tuple(reversed(pieces)))
+
+    def _stage(self, position: int) -> Variant:
+        return self._variant(stage_at(self._stages, position)) if self._stages else whole(self._shape.ids)
+
+    def _band(self, position: int) -> Band | None:
+        """The band that a step trains, by the share of levels in it; None where the step follows no policy."""
+        if self._drop is None or self._stage(position) != whole(self._shape.ids):
+            return None
+        drawn = stream(self._seed, Purpose.DROP, position)
+        if drawn.random() >= self._drop.rate:
+            return None
+        rest = drawn.random() * sum(band.share for band in self._drop.bands)
+        for band in self._drop.bands:
+            if rest < band.share:
+                return band
+            rest -= band.share
+        return max(self._drop.bands, key=lambda band: band.share)
 
     def _variant(self, stage: Stage) -> Variant:
         if absent := [id for id in stage.train if id not in self._shape.ids]:

@@ -47,14 +47,20 @@ class Trainer:
     ) -> None:
         self.settings = settings
         self.state = state
+        self._curriculum = Curriculum(manifest, settings, state.store.device)
         if settings.patches == "nested":
             check_nested(manifest.shape)
         self.maker = BatchMaker(
-            dataset, manifest.shape, settings.seed, manifest.label_dropout, settings.flip, settings.patches
+            dataset,
+            manifest.shape,
+            settings.seed,
+            manifest.label_dropout,
+            settings.flip,
+            settings.patches,
+            self._curriculum.levels,
         )
         self._stack = stack
         self._objective = objective_of(manifest.shape.diffusion)
-        self._curriculum = Curriculum(manifest, settings, state.store.device)
 
     def step(self, batch: Batch) -> None:
         """Train on a batch."""
