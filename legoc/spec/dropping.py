@@ -12,7 +12,7 @@ from legoc_runtime.contract.schedule import noise_levels
 from legoc_runtime.contract.settings import Band, Drop
 
 if TYPE_CHECKING:
-    from legoc.spec.written import Dropping
+    from legoc.spec.written_train import Dropping
 
 DEFAULT_RATE = 0.5
 

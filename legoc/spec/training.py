@@ -18,7 +18,7 @@ from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import Layout
 
 if TYPE_CHECKING:
-    from legoc.spec.written import Stage, Train
+    from legoc.spec.written_train import Stage, Train
 
 
 def check_training(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:

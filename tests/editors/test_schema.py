@@ -1,5 +1,8 @@
 """The JSON Schema: complete, fresh, and of one mind with `legoc check`."""
 
+# pyright: reportUnknownMemberType=false
+# jsonschema is typed in part
+
 from __future__ import annotations
 
 import json
@@ -23,7 +26,7 @@ from legoc.spec.language import sections
 from legoc.spec.language_from_models import models
 from legoc.spec.suggest import pattern
 from legoc.spec.tree import plain, walk
-from legoc.spec.written import Count
+from legoc.spec.values import Count
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").rglob("*.yaml"))

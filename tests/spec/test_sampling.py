@@ -11,7 +11,8 @@ from legoc.cli import sample, train
 from legoc.cli.parameters import Option, parameters
 from legoc.hashes import spec_hashes
 from legoc.spec import check_text, resolved_yaml
-from legoc.spec.written import Data, Optimizer, Sample, Train
+from legoc.spec.written import Data, Sample
+from legoc.spec.written_train import Optimizer, Train
 from legoc_runtime.contract.settings import SampleSettings, TrainSettings
 
 BASE = """\
