@@ -10,10 +10,12 @@ from legoc.cli.options import as_interval, known_sampler, overridden, refuse_idl
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 from legoc.cli.sample_run import Machine, Place, Talk, sample
+from legoc_runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from legoc.cli.sample_source import StackSource
     from legoc_runtime.contract.manifest import Manifest
+    from legoc_runtime.sampling.given import Given
     from legoc_runtime.sampling.plan import Plan
 
 FROM_SPEC = "[default: the spec's]"
@@ -77,6 +79,21 @@ def command(
     ] = None,
     churn_noise: Annotated[float | None, Option(help=f"S_noise of EDM. {FROM_SPEC}", show_default=False)] = None,
     eta: Annotated[float | None, Option(help=f"DDIM's share of noise, 0 to 1. {FROM_SPEC}", show_default=False)] = None,
+    images_from: Annotated[
+        Path | None,
+        Option("--from", help="Start from this image, or from a folder's images in turn, noised.", show_default=False),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        Option(
+            help="With --from: the share of the steps that run, from the last. [default: 0.6; 1 with --mask]",
+            show_default=False,
+        ),
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        Option(help="With --from: a picture, white where pixels are made anew, black where kept.", show_default=False),
+    ] = None,
     batch: Annotated[int | None, Option(help=f"Pictures at once. {FROM_SPEC}", min=1, show_default=False)] = None,
     out: Annotated[
         Path | None,
@@ -130,7 +147,8 @@ def command(
     place = Place(out, overwrite, resume, npz)
     say = Talk(quiet or follows_another())
     source = _find(path, ema, say)
-    plan = _plan(source.manifest, flags, say)
+    given = _given(source.manifest, images_from, mask, strength)
+    plan = _plan(source.manifest, flags, given, say)
     from legoc_runtime.backends.base import choose_backend
 
     choice = choose_backend(backend, build=source.build, trust_native=trust_native)
@@ -163,9 +181,22 @@ def _find(path: Path | None, ema: str | None, say: Talk) -> StackSource:
     return source
 
 
+def _given(manifest: Manifest, images: Path | None, mask: Path | None, strength: float | None) -> Given | None:
+    """What the call starts from, where it starts from images."""
+    if images is None:
+        idle = "--mask" if mask is not None else "--strength" if strength is not None else None
+        if idle is not None:
+            raise UsageError(f"{idle} says something of the images that a call starts from", help="pass --from too")
+        return None
+    from legoc_runtime.sampling.given import read_given
+
+    return read_given(manifest.shape, images, mask, strength)
+
+
 def _plan(
     manifest: Manifest,
     flags: dict[str, float | str | None],
+    given: Given | None,
     say: Talk,
 ) -> Plan:
     """Everything that can be refused before the weights are read."""
@@ -180,7 +211,7 @@ def _plan(
     for notice in notices:
         say(notice)
     seeds, classes = parse_seeds(settings.seeds), parse_classes(settings.classes)
-    return make_plan(manifest.shape, policy, settings, seeds, classes)
+    return make_plan(manifest.shape, policy, settings, seeds, classes, given)
 
 
 def _why(policy: str, manifest: Manifest) -> str:

@@ -138,7 +138,7 @@ def _fill(
         say(line)
     where, choice, ranks = computing.device, computing.choice, computing.ranks
     stack = source.load(
-        plan.table.distinct(),
+        plan.configurations,
         backend=choice.backend,
         device=where,
         dtype=computing.dtype,

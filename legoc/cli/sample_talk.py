@@ -13,6 +13,7 @@ from legoc_runtime.contract.samplers import SAMPLERS
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from legoc_runtime.sampling.given import Given
     from legoc_runtime.sampling.plan import Plan
 
 BAR_AFTER_SECONDS = 2.0
@@ -34,6 +35,8 @@ def plan_lines(plan: Plan, macs_saved: float) -> list[str]:
         lines[0] += f", churn {settings.churn:g} from sigma {settings.churn_min:g} to {settings.churn_max:g}"
     if settings.eta:
         lines[0] += f", eta {settings.eta:g}"
+    if plan.given is not None:
+        lines.append(_given_line(plan, plan.given))
     if plan.skips_nothing:
         lines.append(f"policy `{table.policy}` skips nothing on this schedule: every brick runs at every step")
         return lines
@@ -43,6 +46,15 @@ def plan_lines(plan: Plan, macs_saved: float) -> list[str]:
         levels = table.configurations.count(configuration)
         lines.append(f"  {configuration_name(configuration)} at {levels} of {len(table.levels)} noise levels")
     return lines
+
+
+def _given_line(plan: Plan, given: Given) -> str:
+    """What a call starts from, and how noisy that is made."""
+    count = len(given.paths)
+    images = str(given.paths[0]) if count == 1 else f"{count:,} images of {given.paths[0].parent}"
+    first, sigma = plan.first_level.step, sigma_text(plan.first_level.sigma)
+    kept = "" if given.anew is None else f"; the mask keeps {1 - given.anew.mean():.1%} of the pixels"
+    return f"from {images}, at step {first} of {plan.settings.steps} (sigma {sigma}){kept}"
 
 
 def _break_lines(plan: Plan) -> list[str]:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from legoc.__main__ import main
 from tests.cli.small_run import write_run
@@ -76,6 +77,9 @@ def test_a_set_is_gone_on_with(capsys: pytest.CaptureFixture[str]):
         (["--sampler", "dpmpp_2m", "--churn", "4"], "adds no noise"),
         (["--guidance-interval", "5,0.3"], "no interval of noise levels"),
         (["--guidance-channels", "4"], "an image has 3"),
+        (["--mask", "m.png"], "--mask says something of the images"),
+        (["--strength", "0.5"], "--strength says something of the images"),
+        (["--from", "nowhere.png"], "there is nothing at nowhere.png"),
         (["--guidance", "1", "--guidance-interval", "0.3,5"], "--guidance-interval does nothing"),
     ],
 )
@@ -90,6 +94,22 @@ def test_requests_that_make_no_sense_lose_no_work(capsys: pytest.CaptureFixture[
     assert "Traceback" not in err
     assert out == ""
     assert files("kept") == before
+
+
+def test_an_image_is_started_from_and_its_black_pixels_are_kept(capsys: pytest.CaptureFixture[str]):
+    assert sample("--out", "image", "--seeds", "0") == 0
+    with Image.new("L", (8, 16)) as white:
+        white.paste(255, (0, 0, 8, 4))
+        white.save("mask.png")
+    capsys.readouterr()
+    assert sample("--out", "masked", "--seeds", "1-2", "--from", "image/000000.png", "--mask", "mask.png") == 0
+    said = "from image/000000.png, at step 0 of 5 (sigma 80); the mask keeps 75.0% of the pixels"
+    assert said in capsys.readouterr().err
+    with Image.open("image/000000.png") as before, Image.open("masked/000002.png") as after:
+        assert before.crop((0, 4, 8, 16)).tobytes() == after.crop((0, 4, 8, 16)).tobytes()
+        assert before.tobytes() != after.tobytes()
+    assert sample("--out", "again", "--seeds", "1", "--from", "image", "--strength", "0.4") == 0
+    assert "from image/000000.png, at step 3 of 5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m"])

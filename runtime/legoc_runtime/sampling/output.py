@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.sampling import kept, record
+from legoc_runtime.sampling.given import GRID_NAME
 from legoc_runtime.sampling.npz import npz_name, write_npz
 from legoc_runtime.sampling.pictures import (
     grid,
@@ -26,8 +27,6 @@ from legoc_runtime.sampling.pictures import (
 from legoc_runtime.sampling.plan import Plan
 from legoc_runtime.sampling.ranks import Ranks
 from legoc_runtime.sampling.run import Batch, OnCall, SamplingRun
-
-GRID_NAME = "grid.png"
 
 
 class SampleDirectory:

@@ -8,15 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from legoc_runtime.contract.policy import Configuration, Policy, TruthTable, tabulate
 from legoc_runtime.contract.request import ClassRule, RandomClass, parse_channels, parse_interval
 from legoc_runtime.contract.samplers import SAMPLERS, samplers_of
-from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, sampling_levels
+from legoc_runtime.contract.schedule import Evaluation, Level, check_guidance, evaluations, sampling_levels
 from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import UsageError
 from legoc_runtime.sampling.classes import labels_of
+
+if TYPE_CHECKING:
+    from legoc_runtime.sampling.given import Given
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Plan:
         seeds: one picture each.
         labels: the class of every seed, None for an unconditional stack.
         table: the policy over the schedule.
-        evaluations: the calls of the stack for one batch, in order.
+        evaluations: the calls of the stack for one batch, in order; from a given image on those that are left.
+        given: the images that sampling starts from, or None.
     """
 
     shape: StackShape
@@ -40,6 +45,7 @@ class Plan:
     labels: tuple[int, ...] | None
     table: TruthTable
     evaluations: tuple[Evaluation, ...]
+    given: Given | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -49,7 +55,17 @@ class Plan:
     @property
     def skips_nothing(self) -> bool:
         """Whether every brick runs at every level, whatever the policy is called."""
-        return all(configuration == self.table.bricks for configuration in self.table.configurations)
+        return all(configuration == self.table.bricks for configuration in self.configurations)
+
+    @property
+    def configurations(self) -> tuple[Configuration, ...]:
+        """The configurations that run, in order of first use."""
+        return tuple(dict.fromkeys(self.configuration_at(evaluation) for evaluation in self.evaluations))
+
+    @property
+    def first_level(self) -> Level:
+        """The noise level that sampling begins at."""
+        return self.table.levels[self.evaluations[0].level]
 
     def configuration_at(self, evaluation: Evaluation) -> Configuration:
         """What runs at an evaluation: the configuration of the level that it evaluates."""
@@ -62,6 +78,7 @@ def make_plan(
     settings: SampleSettings,
     seeds: Sequence[int],
     classes: ClassRule | None = None,
+    given: Given | None = None,
 ) -> Plan:
     """Check a request and make it concrete.
 
@@ -71,6 +88,7 @@ def make_plan(
         settings: the spec's `sample:` section with the request's changes.
         seeds: from `parse_seeds`.
         classes: from `parse_classes`; None draws each seed's class from its own stream.
+        given: from `given.read_given`; None starts from noise alone.
 
     Raises:
         UsageError: a setting out of range, guidance or classes for an unconditional stack, a policy that does
@@ -82,7 +100,9 @@ def make_plan(
     labels = labels_of(classes or RandomClass(), seeds, shape.classes)
     levels = sampling_levels(settings, shape.diffusion)
     table = tabulate(policy, shape.ids, levels)
-    return Plan(shape, policy, settings, tuple(seeds), labels, table, evaluations(settings.sampler, settings.steps))
+    first = given.first_step(settings.steps) if given is not None else 0
+    calls = tuple(call for call in evaluations(settings.sampler, settings.steps) if call.step >= first)
+    return Plan(shape, policy, settings, tuple(seeds), labels, table, calls, given)
 
 
 def check_sampler(settings: SampleSettings, shape: StackShape) -> None:

@@ -82,6 +82,8 @@ def request_record(plan: Plan, source: Source) -> dict[str, Any]:
             "skips": {brick: text(expr) for brick, expr in plan.policy.skips},
         },
     }
+    if plan.given is not None:
+        record["given"] = plan.given.record(plan.settings.steps, plan.first_level.sigma)
     # 16 bits move a picture by more than rounding; float32 goes without saying, as in older sets
     return record if source.dtype == "float32" else {**record, "dtype": source.dtype}
 
@@ -182,9 +184,9 @@ def half_made_record(plan: Plan, source: Source, files: Sequence[str]) -> dict[s
 
 def picture_records(plan: Plan, files: Sequence[str]) -> list[dict[str, Any]]:
     """Seed, class and file of every picture."""
-    labels = plan.labels or (None,) * len(plan.seeds)
+    labels, given = plan.labels or (None,) * len(plan.seeds), plan.given
     return [
-        {"seed": seed, "class": label, "file": file}
+        {"seed": seed, "class": label, "file": file} | ({} if given is None else {"from": given.path_of(seed).name})
         for seed, label, file in zip(plan.seeds, labels, files, strict=True)
     ]
 

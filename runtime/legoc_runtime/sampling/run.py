@@ -101,6 +101,8 @@ class SamplingRun:
         self._device = torch.device(device)
         self._watch = Stopwatch(clock_for(self._device))
         self._sampler = sampler_of(plan)
+        anew = None if plan.given is None else plan.given.anew
+        self._anew = None if anew is None else torch.tensor(anew).to(self._device)
         self.ahead: Ahead | None = None
         if isinstance(stack, BrickStack) and table_bytes > 0:
             self.ahead = Ahead(stack, plan, self._sampler, table_bytes)
@@ -163,8 +165,15 @@ class SamplingRun:
         if self.ahead is not None:
             self.ahead.begin(labels)
 
+        given = self.plan.given
+        image = None if given is None else torch.tensor(given.images(seeds)).to(self._device)
+
         def denoise(x: Tensor, sigma: float, evaluation: Evaluation) -> Tensor:
             estimate = self._evaluate(x, sigma, rows, evaluation)
+            if image is not None and self._anew is not None:
+                channels = image.shape[1]
+                kept = torch.where(self._anew, estimate[:, :channels], image)
+                estimate = torch.cat([kept, estimate[:, channels:]], dim=1)
             if on_call is not None:
                 on_call(len(seeds))
             return estimate[:, : self._kept]
@@ -173,11 +182,19 @@ class SamplingRun:
             return churn_noise(seeds, self.plan.image_shape, step).to(self._device)
 
         start = start_noise(seeds, self.plan.image_shape).to(self._device)
-        begun = self._sampler.begin(start)
-        pictures = self._sampler(begun, denoise, noise, on_state).to("cpu", torch.float32)
+        pictures = self._sampler(self._begun(start, image), denoise, noise, on_state).to("cpu", torch.float32)
         self._watch.settle()
         _check_finite(pictures, seeds)
         return pictures
+
+    def _begun(self, noise: Tensor, image: Tensor | None) -> Tensor:
+        """Where the sampler begins. From the top of the schedule, what is under the mask is noise alone."""
+        if image is None or self.plan.given is None:
+            return self._sampler.begin(noise)
+        begun = self._sampler.begin(noise, image)
+        if self._anew is None or self.plan.given.strength < 1:
+            return begun
+        return torch.where(self._anew, self._sampler.begin(noise), begun)
 
     def _evaluate(self, x: Tensor, sigma: float, labels: Tensor | None, evaluation: Evaluation) -> Tensor:
         """One call of the stack in float32: recorded, checked, timed. Takes and gives float64."""
