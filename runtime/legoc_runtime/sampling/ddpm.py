@@ -43,26 +43,33 @@ class Ancestral:
     def __call__(self, x: Tensor, denoise: Denoiser, noise: StepNoise, on_state: OnState | None = None) -> Tensor:
         """Run the sampler: see `sampler.Sampler`. With a learned variance `denoise` gives its channels too."""
         chain = Chain.of(self.diffusion, [level.t for level in reversed(self.levels) if level.t is not None])
+        clean, noisy, before = chain.clean_shares, chain.noisy_shares, chain.signal_before
+        smallest, largest = self._log_variances(chain)
         for evaluation in self.evaluations:
             if on_state is not None:
                 on_state(State(evaluation.step, self.sigma_of(evaluation), x))
             i = len(self.levels) - 1 - evaluation.level
-            estimate, log_variance = self._reverse(denoise(x, self.sigma_of(evaluation), evaluation), chain, i)
-            before = chain.signal_before[i]
-            x_t = math.sqrt(chain.signal[i]) * x
-            mean = chain.clean_shares[i] * estimate + chain.noisy_shares[i] * x_t
-            drawn = (0.5 * log_variance).exp() * noise(evaluation.step) if i else 0.0
-            x = (mean + drawn) / math.sqrt(before)
+            estimate, v = self._parts(denoise(x, self.sigma_of(evaluation), evaluation))
+            x_next = clean[i] * estimate + noisy[i] * math.sqrt(chain.signal[i]) * x
+            if i > 0:
+                low, high = x.new_tensor(smallest[i]), x.new_tensor(largest[i])
+                x_next += (0.5 * learned_log_variance(v, low, high)).exp() * noise(evaluation.step)
+            x = x_next / math.sqrt(before[i])
         if on_state is not None:
             on_state(State(len(self.levels), 0.0, x))
         return x
 
-    def _reverse(self, result: Tensor, chain: Chain, i: int) -> tuple[Tensor, Tensor]:
-        """The estimate of the clean image, and the logarithm of the reverse step's variance."""
+    def _log_variances(self, chain: Chain) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Between which two, timestep by timestep, the logarithm of the reverse process's variance lies."""
         match self.diffusion.variance:
             case "learned_range":
-                estimate, v = result.chunk(2, dim=1)
-                smallest, largest = chain.log_variances("fixed_small")[i], chain.log_betas[i]
-                return estimate, learned_log_variance(v, v.new_tensor(smallest), v.new_tensor(largest))
+                return chain.log_variances("fixed_small"), chain.log_betas
             case "fixed_small" | "fixed_large" as fixed:
-                return result, result.new_tensor(chain.log_variances(fixed)[i])
+                return chain.log_variances(fixed), chain.log_variances(fixed)
+
+    def _parts(self, result: Tensor) -> tuple[Tensor, Tensor]:
+        """The estimate of the clean image, and the place of the variance between its bounds, from -1 to 1."""
+        if self.diffusion.variance != "learned_range":
+            return result, result.new_zeros(())
+        estimate, v = result.chunk(2, dim=1)
+        return estimate, v
