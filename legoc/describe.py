@@ -45,6 +45,7 @@ def describe_spec(spec: StackSpec) -> tuple[Manifest, str]:
         label_dropout=spec.label_dropout,
         policies=declared_policies(spec),
         data_path=spec.data_path,
+        data_resize=spec.data_resize,
         train=spec.train,
         sample=spec.sample,
         passes=(),

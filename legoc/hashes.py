@@ -28,7 +28,7 @@ SAMPLING_OF_DIFFUSION = ("sigma_min", "sigma_max", "rho")
 """Fields of the shape that weights do not depend on. Whatever is not listed counts as architecture."""
 
 _SPLIT = frozenset(
-    {"shape", "label_dropout", "default_skips", "policies", "data_path", "train", "sample"}
+    {"shape", "label_dropout", "default_skips", "policies", "data_path", "data_resize", "train", "sample"}
     | {"name", "description", "spans"}
 )
 """Fields of a spec that are split below, or that no hash is of."""
@@ -73,6 +73,7 @@ def hashed_values(spec: StackSpec) -> dict[str, dict[str, Any]]:
         "diffusion": _taken(diffusion, TRAINING_OF_DIFFUSION),
         "label_dropout": spec.label_dropout,
         "data": spec.data_path,
+        "resize": spec.data_resize,
         "settings": {key: value for key, value in train.items() if key not in BOOKKEEPING},
     }
     sampling = {

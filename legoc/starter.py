@@ -71,7 +71,7 @@ def measure(path: Path) -> ImageFacts:
     from legoc_runtime.data import open_dataset  # pillow and numpy, for this alone
 
     dataset = open_dataset(path)
-    values = dataset.spread(SAMPLE_IMAGES).astype("float64") / 127.5 - 1
+    values = dataset.spread(SAMPLE_IMAGES).astype("float64")
     # pictures of one colour have none: any small number keeps the preconditioning finite
     sigma = max(round(float(values.std()), 3), 0.001)
     labels = [label for i in range(len(dataset)) if (label := dataset.label(i)) is not None]

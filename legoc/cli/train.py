@@ -15,6 +15,7 @@ from legoc.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
     from legoc_runtime.contract.manifest import Manifest
+    from legoc_runtime.contract.settings import Resize
     from legoc_runtime.training import Outcome, Progress
     from legoc_runtime.training.resume import Resume
 
@@ -29,6 +30,10 @@ RESUME_HELP = "auto: from the newest checkpoint, if there is one; never: only wh
 def command(
     path: Annotated[Path | None, Argument(help=PATH_HELP, show_default=False)] = None,
     data: Annotated[Path | None, Option(help=DATA_HELP, show_default=False)] = None,
+    resize: Annotated[
+        str | None,
+        Option(help=f"How images come to the grid: none, box, adm or celeba_crop. {FROM_SPEC}", show_default=False),
+    ] = None,
     out: Annotated[
         Path | None, Option("-o", "--out", help="Run directory. [default: runs/NAME]", show_default=False)
     ] = None,
@@ -83,7 +88,7 @@ def command(
     for notice in notices:
         progress.say(notice)
     run = out if out is not None else _default_run(source, manifest)
-    dataset = open_dataset(_data(data, manifest))
+    dataset = open_dataset(_data(data, manifest), resize=_resize(resize, manifest, progress), size=manifest.shape.grid)
     progress.say(dataset.describe())
     if dataset.labelled and manifest.shape.classes is None:
         progress.say("the stack is unconditional: labels are not used")
@@ -169,6 +174,20 @@ def _data(data: Path | None, manifest: Manifest) -> Path:
     if manifest.data_path is None:
         raise UsageError("there are no images to train on", help="give --data, or the spec a `data: {path: ...}`")
     return Path(manifest.data_path)
+
+
+def _resize(given: str | None, manifest: Manifest, progress: Progress) -> Resize:
+    from legoc_runtime.contract.settings import RESIZES
+    from legoc_runtime.errors import UsageError
+
+    if given is None:
+        return manifest.data_resize
+    rule = next((rule for rule in RESIZES if rule == given), None)
+    if rule is None:
+        raise UsageError(f"there is no resize rule `{given}`", help=f"the rules are {', '.join(RESIZES)}")
+    if rule != manifest.data_resize:
+        progress.say(f"resize: {rule} instead of the spec's {manifest.data_resize}")
+    return rule
 
 
 def _resume(text: str) -> Resume:

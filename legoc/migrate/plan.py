@@ -52,6 +52,12 @@ class Plan:
         return self.review.impact if self.review else "cosmetic"
 
     @property
+    def same_data(self) -> bool:
+        """Whether both specs train on the same images, resized alike."""
+        before, after = self.before.spec, self.after.spec
+        return (before.data_path, before.data_resize) == (after.data_path, after.data_resize)
+
+    @property
     def counts(self) -> dict[str, int]:
         """How many tensors are kept, renamed, widened and so on."""
         return dict(sorted(Counter(move.how for move in self.tensors.moves).items()))

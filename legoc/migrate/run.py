@@ -119,7 +119,7 @@ def _notes(plan: Plan) -> list[str]:
     for name, value in then.items():
         if value != of_spec.get(name, value) and value != now.get(name, value):
             notes.append(f"{name} was {value} by a flag; training goes on with {now[name]}, as the spec says")
-    if plan.before.spec.data_path != plan.after.spec.data_path:
+    if not plan.same_data:
         notes.append("the spec names other data: training goes on with it at the image where it stood")
     if source.images >= settings.images:
         notes.append(f"{source.images:,} images are all that the spec asks for: go on with --images")

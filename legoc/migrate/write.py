@@ -134,7 +134,7 @@ def _state(migration: Migration, manifest: Manifest) -> dict[str, Any]:
         "step": was.get("step", 0),
         "final": plan.source.images >= manifest.train.images,
         **stack_record(manifest, manifest.train),
-        "data": was.get("data") if plan.before.spec.data_path == plan.after.spec.data_path else None,
+        "data": was.get("data") if plan.same_data else None,
         "migrated_from": {"path": str(plan.source.path), **origin(plan)},
     }
 

@@ -74,6 +74,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "compat.time_scale": Rule("meaning", "the time embedding reads the noise level on another scale"),
     "data.path": Rule("training", "what is trained on"),
+    "data.resize": Rule("training", "how images of other sizes come to the grid"),
     "train.batch": _TRAINING,
     "train.images": _TRAINING,
     "train.precision": Rule("training", "what training computes in; weights are float32 whatever it is"),

@@ -25,6 +25,7 @@ SPEC_KEYS: Mapping[str, str] = {
     "description": "description",
     "label_dropout": "conditioning.label_dropout",
     "data_path": "data.path",
+    "data_resize": "data.resize",
 }
 """Fields of a `StackSpec` that are one value."""
 
@@ -149,6 +150,7 @@ def _stack_texts(spec: StackSpec) -> Iterator[tuple[str, str]]:
     yield "diffusion.kind", diffusion.kind
     yield from ((f"diffusion.{name}", text) for name, text in _field_texts(diffusion))
     yield SPEC_KEYS["data_path"], shown(spec.data_path)
+    yield SPEC_KEYS["data_resize"], shown(spec.data_resize)
     yield from ((f"train.{TRAIN_KEYS.get(name, name)}", text) for name, text in _field_texts(spec.train))
     yield from ((f"sample.{name}", text) for name, text in _field_texts(spec.sample))
 

@@ -53,9 +53,9 @@ def _lines(spec: StackSpec) -> Iterator[str]:
             yield f"    {_scalar(brick)}: {quoted(predicate.text(tree))}"
     yield "compat:"
     yield from _entries(coordinates=shape.coordinates, label_embedding=shape.label_form, time_scale=shape.time_scale)
-    if spec.data_path is not None:
+    if spec.data_path is not None or spec.data_resize != "none":
         yield "data:"
-        yield from _entries(path=spec.data_path)
+        yield from _entries(**({} if spec.data_path is None else {"path": spec.data_path}), resize=spec.data_resize)
     yield from _train(spec)
     sample = spec.sample
     yield "sample:"

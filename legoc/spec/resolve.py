@@ -70,6 +70,7 @@ def resolve(loaded: Loaded, drafts: list[Draft], predicates: Predicates) -> Stac
         default_skips={id: predicates.trees[path] for id, path in predicates.default_skips(drafts).items()},
         policies=policies,
         data_path=written.data.path if written.data else None,
+        data_resize=(written.data.resize if written.data else None) or "none",
         train=resolve_train(loaded),
         sample=resolve_sample(loaded),
         pretrained=_pretrained(loaded),

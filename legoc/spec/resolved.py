@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from legoc.source import Span
 from legoc_runtime.contract.policy import Policy
 from legoc_runtime.contract.predicate import Expr
-from legoc_runtime.contract.settings import PretrainedSettings, SampleSettings, TrainSettings
+from legoc_runtime.contract.settings import PretrainedSettings, Resize, SampleSettings, TrainSettings
 from legoc_runtime.contract.stack import StackShape
 
 Path = tuple[str | int, ...]
@@ -30,6 +30,7 @@ class StackSpec:
         default_skips: brick id -> predicate, from the bricks' own `skip:` keys: the policy `default`.
         policies: the spec's `skip_policies`, by name.
         data_path: the `data: {path}` key, or None.
+        data_resize: how images come to the grid.
         train: the `train:` section, resolved.
         sample: the `sample:` section, resolved.
         pretrained: brick id -> settings of a brick that is a pretrained model; at most the bottom brick, which `shape`
@@ -44,6 +45,7 @@ class StackSpec:
     default_skips: Mapping[str, Expr]
     policies: Mapping[str, Policy]
     data_path: str | None
+    data_resize: Resize
     train: TrainSettings
     sample: SampleSettings
     pretrained: Mapping[str, PretrainedSettings] = field(default_factory=dict[str, PretrainedSettings])

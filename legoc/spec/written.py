@@ -194,11 +194,16 @@ class Compat(Section):
 class Data(Section):
     """Where the training images are."""
 
-    required = frozenset({"path"})
     path: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = Field(
         None,
-        description="a zip with dataset.json, or a folder of class folders, from the current directory",
+        description="a zip with dataset.json or a folder of images, from the current directory (`--data`)",
         examples=["data/imagenet256_latents"],
+    )
+    resize: Literal["none", "box", "adm", "celeba_crop"] | None = Field(
+        None,
+        description="how images of other sizes come to the grid: not at all, resized whole, or cropped as for ImageNet "
+        "or CelebA (none)",
+        examples=["adm"],
     )
 
 

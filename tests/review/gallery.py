@@ -125,6 +125,7 @@ GALLERY = (
     put("patches trained", "training", "bricks.windows.train_patches=0.5"),
     put("loss weight", "training", "bricks.single.loss_weight=0.5"),
     put("data", "training", "data.path=elsewhere"),
+    put("resize", "training", "data.resize=adm"),
     put("fill", "training", "train.fill=x0"),
     edit(
         "stages",

@@ -15,13 +15,14 @@ from typing import cast
 from legoc_runtime.contract import codec
 from legoc_runtime.contract.policy import Configuration, Policy, builtin_policy, configuration_name
 from legoc_runtime.contract.program import Program
-from legoc_runtime.contract.settings import SampleSettings, TrainSettings
+from legoc_runtime.contract.settings import Resize, SampleSettings, TrainSettings
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import RunError, UsageError
 
 MANIFEST_VERSION = 3
-"""Version 3 added keys to `train` and an operation (`fill: model`), and `guidance_channels` and `guidance_interval` to
-`sample`; version 2 `passes`, and to `sample` what only flags said before. Both older versions are still read."""
+"""Version 3 added `data_resize`, keys to `train` and an operation (`fill: model`), and `guidance_channels` and
+`guidance_interval` to `sample`; version 2 `passes`, and to `sample` what only flags said before. Both older versions
+are still read."""
 
 MANIFEST_NAME = "manifest.json"
 SPEC_NAME = "spec.yaml"
@@ -44,6 +45,7 @@ class Manifest:
         label_dropout: share of training labels replaced by the null label.
         policies: the spec's own policies, `default` among them when bricks have `skip:` keys.
         data_path: the spec's `data: {path}`, or None.
+        data_resize: how images come to the stack's size.
         train: training settings.
         sample: sampling settings.
         passes: names of the passes over programs that made them, in order; empty for programs as lowering made them.
@@ -59,6 +61,7 @@ class Manifest:
     label_dropout: float
     policies: tuple[Policy, ...]
     data_path: str | None
+    data_resize: Resize
     train: TrainSettings
     sample: SampleSettings
     passes: tuple[str, ...]
@@ -128,9 +131,9 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
 def _with_later_settings(body: Mapping[str, object]) -> dict[str, object]:
     """A manifest with the keys of `train` and `sample` that came after it, whose defaults are what it did without.
 
-    And with no stages, before there were any.
+    And with no stages and no resizing, before there were any.
     """
-    found: dict[str, object] = {"variants": [], **body}
+    found: dict[str, object] = {"variants": [], "data_resize": "none", **body}
     for name, defaults in (("train", TrainSettings()), ("sample", SampleSettings())):
         section = body.get(name)
         if isinstance(section, dict):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from legoc_runtime.contract.samplers import Sampler
 
 Patches = Literal["independent", "nested"]
 Fill = Literal["noisy", "x0", "zeros", "model"]
 Precision = Literal["float32", "bf16", "fp16"]
+Resize = Literal["none", "box", "adm", "celeba_crop"]
+RESIZES: tuple[Resize, ...] = get_args(Resize)
 Schedule = Literal["constant", "cosine", "inverse_sqrt"]
 PretrainedKind = Literal["stack", "dit", "diffusers_unet", "diffusers_dit"]
 

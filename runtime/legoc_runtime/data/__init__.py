@@ -1,9 +1,10 @@
 """Image sets for training: a zip in the layout of StyleGAN and EDM, or a folder.
 
 takes: a path
-gives: `ImageDataset`
+gives: `TrainingSet`: `ImageDataset`
 may import: pillow, numpy, `legoc_runtime.{errors,randomness,contract}`; never torch
 """
 
 from legoc_runtime.data.dataset import ImageDataset as ImageDataset
 from legoc_runtime.data.dataset import open_dataset as open_dataset
+from legoc_runtime.data.training_set import TrainingSet as TrainingSet

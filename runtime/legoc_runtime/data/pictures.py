@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from legoc_runtime.contract.settings import Resize
+from legoc_runtime.data.resize import check_source_size, resized
 from legoc_runtime.errors import LegocError, RunError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -82,15 +84,18 @@ def read_header(file: BinaryIO, name: str) -> Header:
         return Header(image.height, image.width, image.mode in _GRAY_MODES)
 
 
-def decode(file: BinaryIO, name: str, *, channels: int, height: int, width: int) -> NDArray[np.uint8]:
+def decode(
+    file: BinaryIO, name: str, *, channels: int, height: int, width: int, resize: Resize = "none"
+) -> NDArray[np.uint8]:
     """The pixels of an image.
 
     Args:
         file: the encoded image.
         name: how errors call it.
         channels: 1 (gray) or 3 (RGB); a gray image becomes RGB by repetition.
-        height: rows that it must have.
-        width: columns that it must have.
+        height: rows that it must have, or is given by `resize`.
+        width: columns that it must have, or is given.
+        resize: how an image of another size comes to this one.
 
     Returns:
         uint8 [channels, height, width].
@@ -99,20 +104,27 @@ def decode(file: BinaryIO, name: str, *, channels: int, height: int, width: int)
         RunError: it does not decode, or is of another size or colour.
     """
     with naming(name), Image.open(file, formats=_FORMATS) as image:
-        check_size(Header(image.height, image.width, image.mode in _GRAY_MODES), name, height, width)
+        check_size(Header(image.height, image.width, image.mode in _GRAY_MODES), name, height, width, resize)
         if channels == 1 and image.mode not in _GRAY_MODES:
             raise RunError(f"{name} is a colour image in a set of gray ones", help="convert it to gray, or take it out")
         plain = _on_white(image).convert("L" if channels == 1 else "RGB")
+        if resize != "none":
+            plain = resized(plain, resize, (height, width))
         pixels = np.asarray(plain, dtype=np.uint8).reshape(height, width, channels)
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def check_size(header: Header, name: str, height: int, width: int) -> None:
-    """Raise RunError unless the image has `height` rows and `width` columns."""
+def check_size(header: Header, name: str, height: int, width: int, resize: Resize = "none") -> None:
+    """Raise RunError unless the image has `height` rows and `width` columns, or comes to them by `resize`."""
+    if resize != "none":
+        check_source_size(resize, (header.height, header.width), name)
+        if header.height * header.width > MAX_PIXELS:
+            raise _too_large(name, f"{header.height}x{header.width} pixels")
+        return
     if (header.height, header.width) != (height, width):
         raise RunError(
             f"{name} is {header.height}x{header.width}, the first image of the set is {height}x{width}",
-            help="images of a set must have one size: crop or resize them beforehand",
+            help="images of a set must have one size: say how they come to it with `data: {resize: adm}`",
         )
 
 

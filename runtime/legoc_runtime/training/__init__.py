@@ -1,6 +1,6 @@
 """Training: a build and an image set become a run directory.
 
-takes: Manifest, ImageDataset
+takes: Manifest, TrainingSet
 gives: a run directory: metrics.jsonl and checkpoints that continue exactly
 may import: torch, numpy, and every other room of the runtime but `sampling`
 """

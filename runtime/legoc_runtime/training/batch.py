@@ -19,8 +19,8 @@ from torch import Tensor
 from legoc_runtime.contract.noise_law import level_at
 from legoc_runtime.contract.settings import Patches
 from legoc_runtime.contract.stack import StackShape
-from legoc_runtime.data.dataset import ImageDataset
 from legoc_runtime.data.order import index_of
+from legoc_runtime.data.training_set import TrainingSet
 from legoc_runtime.diffusion.objective import objective_of
 from legoc_runtime.randomness import Purpose, normal, stream
 from legoc_runtime.training.curriculum import Levels
@@ -102,7 +102,7 @@ class BatchMaker:
         levels: position of a step's first image -> the noise levels that it draws from, where they are not all.
     """
 
-    dataset: ImageDataset
+    dataset: TrainingSet
     shape: StackShape
     seed: int
     label_dropout: float
@@ -114,7 +114,7 @@ class BatchMaker:
         """The batch of positions `start` to `start + size - 1`. Raises RunError if one does not decode."""
         positions = range(start, start + size)
         indices = [index_of(self.seed, position, len(self.dataset)) for position in positions]
-        clean = self._clean(indices, positions)
+        clean = self.dataset.clean(indices, positions, self.seed, flip=self.flip)
         sigma = self._sigma(start, positions)
         noise = np.stack([normal(self.seed, Purpose.NOISE, clean.shape[1:], position) for position in positions])
         noisy = (clean + sigma[:, None, None, None] * noise).astype(np.float32, copy=False)
@@ -140,15 +140,6 @@ class BatchMaker:
             shares = [float(stream(self.seed, Purpose.NOISE_LEVEL, position).random()) for position in positions]
             found = [level_at(some.at(share), self.shape.diffusion) for share in shares]
         return np.array(found, dtype=np.float32)
-
-    def _clean(self, indices: Sequence[int], positions: range) -> NDArray[np.float32]:
-        pixels = self.dataset.images(indices)
-        clean = pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
-        if self.flip:
-            for row, position in enumerate(positions):
-                if stream(self.seed, Purpose.FLIP, position).random() < 0.5:
-                    clean[row] = clean[row, :, :, ::-1].copy()
-        return clean
 
     def _labels(self, indices: Sequence[int], positions: range) -> NDArray[np.int64] | None:
         if self.shape.classes is None:

@@ -14,7 +14,7 @@ from legoc_runtime.checkpoint import checkpoints, is_checkpoint, verify
 from legoc_runtime.contract import codec
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.settings import TrainSettings
-from legoc_runtime.data.dataset import ImageDataset
+from legoc_runtime.data.training_set import TrainingSet
 from legoc_runtime.errors import UsageError
 
 Resume = Literal["auto", "never"] | Path
@@ -89,7 +89,7 @@ def _given(run: Path, own: tuple[Path, ...], checkpoint: Path) -> Start:
     return Start(checkpoint, verify(checkpoint))
 
 
-def record(manifest: Manifest, settings: TrainSettings, dataset: ImageDataset) -> dict[str, Any]:
+def record(manifest: Manifest, settings: TrainSettings, dataset: TrainingSet) -> dict[str, Any]:
     """What `state.json` keeps about a run so that it can be continued exactly, or not at all."""
     data = {"images": len(dataset), "sha256": dataset.fingerprint}
     return {**stack_record(manifest, settings), "data": data}
@@ -141,7 +141,7 @@ def check_continues(start: Start, now: Mapping[str, Any]) -> tuple[str, ...]:
         )
     if before["sha256"] != after["sha256"]:
         raise UsageError(
-            f"{start.checkpoint} was trained on images of other names or labels",
+            f"{start.checkpoint} was trained on images of other names or labels, or resized otherwise",
             help="give the same --data, or train into another --out",
         )
     if then["spec_hash"] != now["spec_hash"]:

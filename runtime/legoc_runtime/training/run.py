@@ -13,7 +13,7 @@ from legoc_runtime.backends.device import choose_device
 from legoc_runtime.checkpoint import Header
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.settings import TrainSettings
-from legoc_runtime.data.dataset import ImageDataset
+from legoc_runtime.data.training_set import TrainingSet
 from legoc_runtime.errors import RunError
 from legoc_runtime.stack import TrainingStack
 from legoc_runtime.store import WeightStore
@@ -29,7 +29,7 @@ from legoc_runtime.training.trainer import Trainer
 def train(
     manifest: Manifest,
     spec_text: str,
-    dataset: ImageDataset,
+    dataset: TrainingSet,
     run: Path,
     *,
     progress: Progress,
@@ -104,7 +104,7 @@ def _put_build(
 
 def _trainer(
     manifest: Manifest,
-    dataset: ImageDataset,
+    dataset: TrainingSet,
     settings: TrainSettings,
     start: Start | None,
     device: torch.device,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.settings import TrainSettings
-from legoc_runtime.data.dataset import ImageDataset
+from legoc_runtime.data.training_set import TrainingSet
 from legoc_runtime.diffusion.edm import joint_loss
 from legoc_runtime.diffusion.objective import objective_of
 from legoc_runtime.errors import RunError
@@ -40,7 +40,7 @@ class Trainer:
     def __init__(
         self,
         manifest: Manifest,
-        dataset: ImageDataset,
+        dataset: TrainingSet,
         settings: TrainSettings,
         state: TrainState,
         stack: TrainingStack,
