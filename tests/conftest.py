@@ -70,9 +70,16 @@ def no_pre_commit() -> str | None:
     return f"not installed: {', '.join(lacks)} (the extra `[dev]` brings them)" if lacks else None
 
 
+@cache
+def no_datasets() -> str | None:
+    """Why sets of Hugging Face's `datasets` cannot be tried here, or None."""
+    return None if find_spec("datasets") else "not installed: datasets (the extra `[datasets]` brings it)"
+
+
 LACKS = {
     "browser": no_browser,
     "compiler": no_compiler,
+    "datasets": no_datasets,
     "gpu": no_gpu,
     "triton": no_triton,
     "graphviz": no_graphviz,

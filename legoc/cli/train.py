@@ -182,7 +182,7 @@ def _resize(given: str | None, manifest: Manifest, progress: Progress) -> Resize
 
     if given is None:
         return manifest.data_resize
-    rule = next((rule for rule in RESIZES if rule == given), None)
+    rule: Resize | None = next((rule for rule in RESIZES if rule == given), None)
     if rule is None:
         raise UsageError(f"there is no resize rule `{given}`", help=f"the rules are {', '.join(RESIZES)}")
     if rule != manifest.data_resize:

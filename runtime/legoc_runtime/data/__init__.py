@@ -1,4 +1,4 @@
-"""Image sets for training: a zip in the layout of StyleGAN and EDM, or a folder.
+"""Image sets for training: a zip in the layout of StyleGAN and EDM, a folder, shards, or a set of `datasets`.
 
 takes: a path
 gives: `TrainingSet`: `ImageDataset`

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from legoc_runtime.contract.settings import Resize
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.data import pictures
+from legoc_runtime.data.open_source import open_source
 from legoc_runtime.data.resize import Size, check_rule, check_source_size
-from legoc_runtime.data.sources import ImageSource, open_source
+from legoc_runtime.data.sources import ImageSource
 from legoc_runtime.data.training_set import TrainingSet, mirrored, spread_indices
 from legoc_runtime.errors import RunError, UsageError
 

@@ -1,4 +1,4 @@
-"""Where the encoded images of a set come from: a zip or a folder. Both look alike from here on.
+"""Where the encoded images of a set come from: a zip or a folder. All forms of a set look alike from here on.
 
 A set's order is the order of its names, compared as text, whatever order the file system or the zip gives.
 """
@@ -6,6 +6,7 @@ A set's order is the order of its names, compared as text, whatever order the fi
 from __future__ import annotations
 
 import os
+import stat
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection
@@ -16,7 +17,7 @@ from zipfile import BadZipFile, LargeZipFile, ZipFile
 
 from legoc_runtime.data.labels import INDEX_NAME, MAX_INDEX_BYTES, Labels, labels_from_folders, parse_index
 from legoc_runtime.data.pictures import SUFFIXES, naming
-from legoc_runtime.errors import RunError, UsageError
+from legoc_runtime.errors import RunError
 
 MAX_MEMBER_BYTES = 64 * 2**20
 """Larger files are refused before they are read: no encoded training image is that large."""
@@ -26,7 +27,7 @@ class ImageSource(ABC):
     """Encoded images by index.
 
     Attributes:
-        path: the zip or the folder.
+        path: the file or the folder.
         names: names of the images inside it, sorted.
         labels: classes of the images, or why there are none.
     """
@@ -62,7 +63,9 @@ class ZipSource(ImageSource):
         self._members = {info.filename: info for info in members}
         self.names = _image_names(path, self._members)
         for name in self.names:
-            _check_bytes(f"{path}: {name}", self._members[name].file_size, MAX_MEMBER_BYTES)
+            check_bytes(f"{path}: {name}", self._members[name].file_size)
+            if stat.S_ISLNK(self._members[name].external_attr >> 16):
+                raise RunError(f"{path}: {name} is a symbolic link", help="make the zip again, of files alone")
         self.labels = self._read_labels()
 
     def _read_labels(self) -> Labels:
@@ -70,7 +73,7 @@ class ZipSource(ImageSource):
         if info is None:
             return Labels.absent(f"it has no {INDEX_NAME}")
         where = f"{self.path}: {INDEX_NAME}"
-        _check_bytes(where, info.file_size, MAX_INDEX_BYTES)
+        check_bytes(where, info.file_size, MAX_INDEX_BYTES)
         with naming(where):
             text = self._zip.read(info)
         return parse_index(text, self.names, where)
@@ -88,10 +91,10 @@ class FolderSource(ImageSource):
         files = _walk(path)
         self.names = _image_names(path, files)
         for name in self.names:
-            _check_bytes(f"{path / name}", (path / name).stat().st_size, MAX_MEMBER_BYTES)
+            check_bytes(f"{path / name}", (path / name).stat().st_size)
         index = path / INDEX_NAME
         if index.is_file():
-            _check_bytes(str(index), index.stat().st_size, MAX_INDEX_BYTES)
+            check_bytes(str(index), index.stat().st_size, MAX_INDEX_BYTES)
             with naming(str(index)):
                 text = index.read_bytes()
             self.labels = parse_index(text, self.names, str(index))
@@ -101,27 +104,6 @@ class FolderSource(ImageSource):
     def open(self, index: int) -> AbstractContextManager[IO[bytes]]:
         """The encoded image as a file."""
         return cast("BinaryIO", (self.path / self.names[index]).open("rb"))
-
-
-def open_source(path: Path) -> ImageSource:
-    """The source at a path.
-
-    Raises:
-        UsageError: there is nothing there, or it is neither a folder nor a zip.
-        RunError: it cannot be read, or holds no image.
-    """
-    try:
-        if path.is_dir():
-            return FolderSource(path)
-        if not path.exists():
-            raise UsageError(
-                f"there is no image set at {path}", help="give the path of a zip, or of a folder of images"
-            )
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
-    if path.suffix.lower() != ".zip":
-        raise UsageError(f"{path} is neither a folder nor a .zip", help="give a folder of images, or a zip of them")
-    return ZipSource(path)
 
 
 def _is_visible(name: str) -> bool:
@@ -138,7 +120,8 @@ def _image_names(path: Path, names: Collection[str]) -> tuple[str, ...]:
     return images
 
 
-def _check_bytes(where: str, size: int, limit: int) -> None:
+def check_bytes(where: str, size: int, limit: int = MAX_MEMBER_BYTES) -> None:
+    """Refuse what is larger than any encoded image is, before it is read. Raises RunError."""
     if size > limit:
         raise RunError(f"{where} has {size:,} bytes; at most {limit:,} are read", help="take it out")
 
