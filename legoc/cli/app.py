@@ -46,6 +46,7 @@ COMMANDS: dict[str, Command] = {
         Command("build", "Compile a spec to a build directory: one module for every skip configuration."),
         Command("train", "Train a build on images; continues exactly where it stopped."),
         Command("sample", "Make pictures with a trained stack, leaving bricks out as a skip policy says."),
+        Command("eval", "Measure samples against a reference: FID, KID, precision, recall; nearest training images."),
         Command("bench", "Time a stack, its policies and its peers in one run: speed, memory, compile time."),
         Command("schema", "Write the JSON Schema of specs, for editors."),
         Command("lsp", "Serve an editor: diagnostics, costs on hover, completion, rename (Language Server Protocol)."),

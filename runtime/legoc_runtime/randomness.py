@@ -29,6 +29,7 @@ class Purpose(IntEnum):
     CHURN = 8
     CLASS = 9
     DROP = 10
+    SUBSETS = 11
 
 
 def stream(seed: int, purpose: Purpose, position: int = 0, part: int = 0) -> np.random.Generator:

@@ -107,6 +107,7 @@ def test_the_plain_reader_and_typer_agree(name: str, arguments: list[str]) -> No
 def test_the_defaults_are_what_typer_gives(name: str) -> None:
     needed = {
         "estimate": ["a.yaml", "--gpu", "cpu"],
+        "eval": ["a", "--ref", "b"],
         "bench": ["a.yaml"],
         "migrate": ["run", "a.yaml"],
         "git": ["install"],
@@ -248,6 +249,7 @@ def test_a_wrong_value_is_named_in_our_words(
         "migrate": [str(root / "specs/emoji_32.yaml")],
         "train": ["--data", str(root / "examples/data/noto-emoji-32.zip")],
         "estimate": ["--gpu", "cpu"],
+        "eval": ["--ref", "data", "--features", "emoji"],
     }
     code = main([name, *path, *more.get(name, []), flag, value])
     said = capsys.readouterr()
