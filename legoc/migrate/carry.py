@@ -32,7 +32,8 @@ def carried_moments(plan: TensorPlan, optimizer: Mapping[str, Tensor]) -> dict[s
     """AdamW's state for the new stack.
 
     New weights have none: AdamW begins theirs at their own first step. New columns of a weight that is there begin
-    with moments of zero. What the file holds besides, the sums for the next line of metrics, is left out.
+    with moments of zero. What the file holds besides is left out: the sums for the next line of metrics, the
+    scale of the loss.
     """
     found: dict[str, Tensor] = {}
     for move in plan.moves:

@@ -23,6 +23,8 @@ from legoc_runtime.checkpoint.layout import EMA_PREFIX, OPTIMIZER, WEIGHTS
 from legoc_runtime.contract import codec
 from legoc_runtime.errors import RunError
 from legoc_runtime.training.metrics import Meter
+from legoc_runtime.training.optimizer import SCALE
+from legoc_runtime.training.precision import LossScale
 
 Files = Mapping[str, Callable[[], Mapping[str, Tensor]]]
 Say = Callable[[str], None]
@@ -93,8 +95,15 @@ def files_of(plan: Plan, new: Mapping[str, Tensor]) -> Files:
 
 
 def _optimizer(plan: Plan) -> dict[str, Tensor]:
-    sums = Meter(plan.after.spec.ids, _CPU).tensors()
-    return {**carried_moments(plan.tensors, plan.source.read(OPTIMIZER)), **{f"meter/{k}": v for k, v in sums.items()}}
+    tensors, sums = plan.source.read(OPTIMIZER), Meter(plan.after.spec.ids, _CPU).tensors()
+    scale = _loss_scale(tensors) if plan.after.spec.train.precision == "fp16" else {}
+    return {**carried_moments(plan.tensors, tensors), **{f"meter/{k}": v for k, v in sums.items()}, **scale}
+
+
+def _loss_scale(optimizer: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The factor of the loss in float16: as it stood, or as it begins where the run had none."""
+    first = {SCALE + name: value for name, value in LossScale(_CPU).tensors().items()}
+    return {key: optimizer.get(key, value) for key, value in first.items()}
 
 
 def _missing_averages(plan: Plan) -> list[str]:

@@ -27,6 +27,8 @@ def write_trained(run: Path, text: str, *, ema: tuple[float, ...] = (0.9999,)) -
     for name in ("exp_avg", "exp_avg_sq"):
         optimizer |= {f"{name}/{key}": weight**2 for key, weight in files["weights"].items()}
     optimizer |= {f"meter/{name}": total + 1 for name, total in Meter(spec.ids, torch.device("cpu")).tensors().items()}
+    if spec.train.precision == "fp16":
+        optimizer |= {"loss_scale/scale": torch.tensor(1024.0), "loss_scale/calm": torch.tensor(3.0)}
     state = {"step": 40, "seconds": 7.0, "logged_images": 300, "logged_seconds": 6.0, "final": False}
     record = {**stack_record(manifest, manifest.train), "data": {"images": 10, "sha256": "0" * 64}}
     header = Header(spec_text, manifest.spec_hash, IMAGES)

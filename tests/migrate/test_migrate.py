@@ -20,8 +20,11 @@ from legoc.review.tensors import TensorPlan
 from legoc_runtime.checkpoint import read_state, verify
 from legoc_runtime.checkpoint.tensorfile import load, metadata
 from legoc_runtime.errors import UsageError
+from legoc_runtime.store import WeightStore
+from legoc_runtime.training.optimizer import Optimizer
+from legoc_runtime.training.precision import FIRST_SCALE
 from tests.migrate.made import IMAGES, write_trained
-from tests.review.gallery import BASE, NEW, SINGLE, WHOLE, WINDOWS
+from tests.review.gallery import BASE, NEW, ONE, SINGLE, WHOLE, WINDOWS, resolved
 from tests.training.tiny import SPEC as TINY
 from tests.training.tiny import tiny_data, train_tiny
 
@@ -111,6 +114,23 @@ def test_training_and_sampling_go_on_from_a_migrated_run(tmp_path: Path, capsys:
     # a weight that was there is two steps on, a new one begins with its own first
     assert (moments["step/bricks.whole.blocks.0.mlp.fc1.weight"], moments["step/bricks.base.embed.weight"]) == (4, 2)
     assert main(["sample", made, "--seeds", "0", "--steps", "2", "--backend", "eager", "--quiet"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "scale"), [("fp16", "fp16", 1024), ("float32", "fp16", FIRST_SCALE), ("fp16", "bf16", None)]
+)
+def test_training_in_float16_goes_on_with_a_scale_of_the_loss(
+    tmp_path: Path, was: str, now: str, scale: float | None
+) -> None:
+    one = f"{ONE}train: {{precision: {was}}}\n"
+    write_trained(tmp_path / "run", one, ema=())
+    spec = spec_of(tmp_path, one.replace(was, now))
+    assert main(["migrate", str(tmp_path / "run"), spec, "-q", "--set", "bricks.whole.depth=2"]) == 0
+    moments = load(tmp_path / "run-migrated" / "checkpoints" / f"{IMAGES:012d}" / "optimizer.safetensors")
+    found = moments.get("loss_scale/scale")
+    assert (None if found is None else float(found)) == scale
+    stack = resolved(one, f"train.precision={now}", "bricks.whole.depth=2")
+    Optimizer(WeightStore(stack.shape), stack.train).load(moments)
 
 
 NEW_TINY = "  - {id: base, size: 4, receptive_field: 2}\n  - {id: s"

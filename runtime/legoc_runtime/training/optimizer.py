@@ -15,7 +15,8 @@ from legoc_runtime.store import WeightStore
 from legoc_runtime.training.precision import LossScale
 
 _STATE = ("step", "exp_avg", "exp_avg_sq")
-_SCALE = "loss_scale/"
+SCALE = "loss_scale/"
+"""Before the names of the loss scale's tensors, in a checkpoint."""
 
 
 def learning_rate(images: int, settings: TrainSettings) -> float:
@@ -121,12 +122,12 @@ class Optimizer:
             for name in _STATE
             for key, weight in self._store.weights.items()
             if weight in state
-        } | {_SCALE + name: value for name, value in scale.items()}
+        } | {SCALE + name: value for name, value in scale.items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take the state from `tensors()` of an optimizer over the same weights, in the same precision."""
         if self.scale is not None:
-            self.scale.load({name.removeprefix(_SCALE): t for name, t in tensors.items() if name.startswith(_SCALE)})
+            self.scale.load({name.removeprefix(SCALE): t for name, t in tensors.items() if name.startswith(SCALE)})
         state = {
             i: {name: tensors[f"{name}/{key}"] for name in _STATE}
             for i, key in enumerate(self._store.weights)
