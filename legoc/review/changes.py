@@ -10,11 +10,13 @@ from typing import TypeAlias, assert_never
 from legoc.describe import declared_policies
 from legoc.review.values import (
     Value,
+    brick_texts,
     brick_value,
-    brick_values,
+    id_value,
     order_value,
     policy_value,
-    spec_values,
+    spec_texts,
+    spec_value,
 )
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.policy import Policy
@@ -236,30 +238,31 @@ def _tensors(brick: BrickShape) -> list[tuple[int, ...]]:
 
 
 def _values(before: StackSpec, after: StackSpec) -> Iterator[Change]:
-    ours, theirs = spec_values(before), spec_values(after)
-    for key, value in ours.items():
+    ours, theirs = spec_texts(before), spec_texts(after)
+    for key, text in ours.items():
         # constants of another diffusion follow from its kind
-        if key in theirs and value != theirs[key]:
-            yield ValueChanged(key, value, theirs[key])
+        if key in theirs and text != theirs[key]:
+            yield ValueChanged(key, spec_value(before, key, text), spec_value(after, key, theirs[key]))
 
 
 def _bricks(before: StackSpec, after: StackSpec, matched: Mapping[str, str]) -> Iterator[Change]:
     for id in before.ids:
         if id not in matched:
-            yield BrickRemoved(brick_value(before, id), _below(before.ids, id, set(matched)))
+            yield BrickRemoved(id_value(before, id), _below(before.ids, id, set(matched)))
     for id in after.ids:
         if id not in matched.values():
-            yield BrickAdded(brick_value(after, id), _below(after.ids, id, set(matched.values())))
+            yield BrickAdded(id_value(after, id), _below(after.ids, id, set(matched.values())))
     kept = [id for id in after.ids if id in matched.values()]
     if list(matched.values()) != kept:
         yield BricksReordered(order_value(before), order_value(after))
     for mine, other in matched.items():
         if mine != other:
-            yield BrickRenamed(brick_value(before, mine), brick_value(after, other))
-        ours, theirs = brick_values(before, mine), brick_values(after, other)
-        for key, value in ours.items():
-            if value != theirs[key] and not (key == "bricks.*.size" and _same_window(before, mine, after, other)):
-                yield ValueChanged(key, value, theirs[key], (mine, other))
+            yield BrickRenamed(id_value(before, mine), id_value(after, other))
+        ours, theirs = brick_texts(before, mine), brick_texts(after, other)
+        for key, text in ours.items():
+            if text != theirs[key] and not (key == "bricks.*.size" and _same_window(before, mine, after, other)):
+                values = brick_value(before, mine, key, text), brick_value(after, other, key, theirs[key])
+                yield ValueChanged(key, *values, (mine, other))
 
 
 def _below(ids: Sequence[str], id: str, known: set[str]) -> tuple[str, ...]:

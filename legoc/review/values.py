@@ -54,6 +54,9 @@ BRICK_KEYS: Mapping[str, str] = {
 }
 """Fields of a `BrickShape` that a spec says of the brick; the others follow from its place and the stack."""
 
+BRICK = "bricks.*."
+"""What keys of bricks begin with."""
+
 TRAIN_KEYS: Mapping[str, str] = {
     "learning_rate": "optimizer.lr",
     "betas": "optimizer.betas",
@@ -77,25 +80,27 @@ class Value:
     near: Span | None = field(default=None, compare=False, repr=False)
 
 
-def spec_values(spec: StackSpec) -> dict[str, Value]:
+def spec_texts(spec: StackSpec) -> dict[str, str]:
     """Every value of a spec but those of its bricks and policies, by key, in the order of the language."""
-    return {key: _at(spec, tuple(key.split(".")), text) for key, text in _stack_texts(spec)}
+    return dict(_stack_texts(spec))
 
 
-def brick_values(spec: StackSpec, id: str) -> dict[str, Value]:
+def spec_value(spec: StackSpec, key: str, text: str) -> Value:
+    """The value that a key of the spec has, with its places."""
+    return _at(spec, tuple(key.split(".")), text)
+
+
+def brick_texts(spec: StackSpec, id: str) -> dict[str, str]:
     """Every value of a brick by key, `bricks.*.KEY`; of a pretrained one, those of its section."""
-    index = spec.ids.index(id)
     if id in spec.pretrained:
-        settings = spec.pretrained[id]
-        return {
-            f"bricks.*.pretrained.{name}": _at(spec, ("bricks", index, "pretrained", name), text)
-            for name, text in _field_texts(settings)
-        }
+        return {f"{BRICK}pretrained.{name}": text for name, text in _field_texts(spec.pretrained[id])}
     brick = spec.shape.brick(id)
-    return {
-        f"bricks.*.{key}": _at(spec, ("bricks", index, key), _brick_text(brick, name))
-        for name, key in BRICK_KEYS.items()
-    }
+    return {f"{BRICK}{key}": _brick_text(brick, name) for name, key in BRICK_KEYS.items()}
+
+
+def brick_value(spec: StackSpec, id: str, key: str, text: str) -> Value:
+    """The value that a key of the brick has, with its places."""
+    return _at(spec, ("bricks", spec.ids.index(id), *key.removeprefix(BRICK).split(".")), text)
 
 
 def policy_value(spec: StackSpec, policy: Policy) -> Value:
@@ -107,7 +112,7 @@ def policy_value(spec: StackSpec, policy: Policy) -> Value:
     return _at(spec, ("skip_policies", policy.name), text)
 
 
-def brick_value(spec: StackSpec, id: str) -> Value:
+def id_value(spec: StackSpec, id: str) -> Value:
     """A brick's id as a value, at the place where the id stands."""
     return _at(spec, ("bricks", spec.ids.index(id), "id"), id)
 

@@ -78,7 +78,7 @@ def written(choices: Drawn) -> str:
 
 @cache
 def random_pairs(count: int, seed: int) -> tuple[tuple[StackSpec, StackSpec], ...]:
-    """So many pairs of specs that check."""
+    """So many pairs of specs that check, no two pairs alike, and no spec paired with itself."""
     dice = random.Random(seed)
     families: list[list[StackSpec]] = []
     for rare in [0.0, 0.05, 0.1, 0.3] * 3:
@@ -88,7 +88,10 @@ def random_pairs(count: int, seed: int) -> tuple[tuple[StackSpec, StackSpec], ..
         families.append([spec for spec in checked if spec is not None])
     relatives = [family for family in families if len(family) > 1]
     strangers = [spec for family in families for spec in family]
-    return tuple(
-        (dice.choice(family), dice.choice(family if dice.random() < 0.7 else strangers))
-        for family in dice.choices(relatives, k=count)
-    )
+    found: dict[tuple[int, int], tuple[StackSpec, StackSpec]] = {}
+    while len(found) < count:
+        family = dice.choice(relatives)
+        before, after = dice.choice(family), dice.choice(family if dice.random() < 0.7 else strangers)
+        if before is not after:
+            found[id(before), id(after)] = before, after
+    return tuple(found.values())

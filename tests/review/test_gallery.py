@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from legoc.hashes import spec_hashes
+from legoc.review.changes import ValueChanged
 from legoc.review.classify import rank
 from legoc.review.compare import Review, review
+from legoc.review.rules import RULES, Impact
 from legoc.review.sides import Side
 from legoc_runtime.errors import RunError
 from legoc_runtime.store import WeightStore
@@ -21,10 +23,21 @@ def reviewed(exhibit: Exhibit) -> Review:
     return found
 
 
+def of_values(exhibit: Exhibit) -> list[tuple[ValueChanged, Impact]]:
+    return [(v.change, v.impact) for v in reviewed(exhibit).verdicts if isinstance(v.change, ValueChanged)]
+
+
 def test_the_gallery_has_every_class_and_at_least_25_changes() -> None:
     assert len(GALLERY) >= 25
     assert {e.impact for e in GALLERY} == {"cosmetic", "sampling", "training", "resumable", "meaning", "breaks"}
     assert len({e.name for e in GALLERY}) == len(GALLERY)
+
+
+def test_the_class_of_every_key_is_proven_by_an_exhibit() -> None:
+    """A key that is new gets an exhibit, in which nothing is of a worse class."""
+    shown = {change.key for e in GALLERY for change, impact in of_values(e) if impact == e.impact}
+    # nothing builds a stack with a pretrained brick, so that no checkpoint could prove a class
+    assert {key for key in RULES if ".pretrained." not in key} == shown
 
 
 @pytest.mark.parametrize("exhibit", GALLERY, ids=lambda e: e.name)
