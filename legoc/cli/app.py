@@ -21,8 +21,8 @@ class Command:
 
     @property
     def module(self) -> str:
-        """Full name of the command's module."""
-        return f"legoc.cli.{self.name}"
+        """Full name of the command's module; `import` is no name that Python takes for one."""
+        return f"legoc.cli.{'import_weights' if self.name == 'import' else self.name}"
 
 
 COMMANDS: dict[str, Command] = {
@@ -47,6 +47,7 @@ COMMANDS: dict[str, Command] = {
         Command("train", "Train a build on images; continues exactly where it stopped."),
         Command("sample", "Make pictures with a trained stack, leaving bricks out as a skip policy says."),
         Command("eval", "Measure samples against a reference: FID, KID, precision, recall; nearest training images."),
+        Command("import", "Make a run of weights of other code: released LEGO, DiT, diffusers. Pickles are never run."),
         Command("bench", "Time a stack, its policies and its peers in one run: speed, memory, compile time."),
         Command("schema", "Write the JSON Schema of specs, for editors."),
         Command("lsp", "Serve an editor: diagnostics, costs on hover, completion, rename (Language Server Protocol)."),

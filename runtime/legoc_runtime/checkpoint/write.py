@@ -42,22 +42,24 @@ class Header:
         spec_hash: its SHA-256.
         images: images trained on.
         migrated_from: JSON about what the tensors were carried over from; empty where they were trained as they are.
+        imported_from: JSON about the file of other code that they come from; empty where legoc trained them.
     """
 
     spec_text: str
     spec_hash: str
     images: int
     migrated_from: str = ""
+    imported_from: str = ""
 
     def metadata(self, kind: str) -> dict[str, str]:
         """The header of a file that holds `kind`."""
-        origin = {"legoc.migrated_from": self.migrated_from} if self.migrated_from else {}
+        origins = {"legoc.migrated_from": self.migrated_from, "legoc.imported_from": self.imported_from}
         return {
             "legoc.spec": self.spec_text,
             "legoc.spec_hash": self.spec_hash,
             "legoc.images": str(self.images),
             "legoc.kind": kind,
-            **origin,
+            **{key: text for key, text in origins.items() if text},
         }
 
 
