@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.noise_law import share_below
 from legoc_runtime.contract.policy import Policy, TruthTable, builtin_policy, tabulate
-from legoc_runtime.contract.schedule import noise_levels
+from legoc_runtime.contract.schedule import sampling_levels
 from legoc_runtime.contract.settings import Band, Drop
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def resolve_drop(written: Dropping, spec: StackSpec) -> Drop:
     """What training leaves out: the policy over the schedule that the spec samples with."""
     assert written.policy is not None
     shape, sample = spec.shape, spec.sample
-    levels = noise_levels(sample.steps, shape.diffusion, guided=sample.guidance != 1)
+    levels = sampling_levels(sample, shape.diffusion)
     table = tabulate(_policy(written.policy, spec), shape.ids, levels)
     rate = DEFAULT_RATE if written.rate is None else written.rate
     return Drop(written.policy, float(rate), tuple(_bands(table, spec)))
