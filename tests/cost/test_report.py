@@ -49,7 +49,7 @@ def manifest(classes: int | None = 5, guidance: float = 2.0) -> Manifest:
     )
     late = Policy("late", (("top", Compare(Name("step"), ((">=", Number(6)),))),))
     sample = SampleSettings(steps=8, guidance=guidance)
-    return Manifest("tiny", "", "0", "", shape, 0.1, (late,), None, TrainSettings(), sample, (), ())
+    return Manifest("tiny", "", "0", "", shape, 0.1, (late,), None, "none", TrainSettings(), sample, (), ())
 
 
 def test_a_policy_saves_what_its_evaluations_leave_out() -> None:

@@ -23,7 +23,7 @@ SEEDS = {1: 4, 7: 64, 64: 64}
 
 
 def manifest() -> Manifest:
-    return Manifest("small", "", "0", "0", SHAPE, 0.1, (), None, TrainSettings(), SETTINGS, (), ())
+    return Manifest("small", "", "0", "0", SHAPE, 0.1, (), None, "none", TrainSettings(), SETTINGS, (), ())
 
 
 def pictures(loaded: BrickStack, plan: Plan, batch: int) -> torch.Tensor:
@@ -40,7 +40,9 @@ def sampled() -> dict[int, torch.Tensor]:
 
 
 @pytest.mark.parametrize("batch", [1, 7])
-def test_a_picture_differs_between_batches_by_no_more_than_the_stated_bound(sampled, batch: int):
+def test_a_picture_differs_between_batches_by_no_more_than_the_stated_bound(
+    sampled: dict[int, torch.Tensor], batch: int
+):
     together = sampled[64][: SEEDS[batch]]
     assert (sampled[batch] - together).abs().max().item() <= BATCH_BOUND
     levels = np.abs(to_uint8(sampled[batch]).astype(int) - to_uint8(together).astype(int)).max()
@@ -52,11 +54,11 @@ def test_the_bound_in_grey_levels_follows_from_the_bound_of_the_estimate():
     assert BATCH_BOUND * 127.5 < 1 == BATCH_BOUND_LEVELS
 
 
-def test_neighbouring_seeds_are_far_more_different_than_the_bound(sampled):
+def test_neighbouring_seeds_are_far_more_different_than_the_bound(sampled: dict[int, torch.Tensor]):
     assert (sampled[64][0] - sampled[64][1]).abs().max() > 100 * BATCH_BOUND
 
 
-def test_policies_share_their_noise(sampled):
+def test_policies_share_their_noise(sampled: dict[int, torch.Tensor]):
     build = manifest()
     plan = make_plan(SHAPE, Policy("none"), SETTINGS, range(4))
     programs = [lower_configuration(build, SHAPE.ids)]

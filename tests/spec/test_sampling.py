@@ -159,7 +159,7 @@ def test_every_flag_that_decides_pictures_or_weights_has_a_key() -> None:
 
     assert flags(sample.command) <= set(Sample.model_fields)
     assert {f.name for f in fields(SampleSettings)} == set(Sample.model_fields)
-    data = {"data": "path"}
+    data = {"data": "path", "resize": "resize"}
     keys = {*Train.model_fields, *Optimizer.model_fields}
     of_data = {name for name in flags(train.command) if name in data}
     assert flags(train.command) - of_data <= keys

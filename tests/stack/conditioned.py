@@ -28,5 +28,7 @@ def brick_stack(
     """A stack with every configuration of its bricks over weights that are all alive."""
     configurations = [c for n in range(1, len(shape.ids) + 1) for c in combinations(shape.ids, n)]
     programs = tuple(sampling_program(shape, c, choose()) for c in configurations)
-    manifest = Manifest("small", "", "0", "0", shape, 0.1, (), None, TrainSettings(), SampleSettings(), (), programs)
+    manifest = Manifest(
+        "small", "", "0", "0", shape, 0.1, (), None, "none", TrainSettings(), SampleSettings(), (), programs
+    )
     return BrickStack(manifest, store or random_store(shape, dtype=dtype), backend=backend)
