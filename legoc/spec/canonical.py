@@ -112,7 +112,9 @@ def _train(spec: StackSpec) -> Iterator[str]:
     for stage in train.stages:
         images = "" if stage.images is None else f", images: {stage.images}"
         yield f"    - {{train: [{', '.join(map(_scalar, stage.train))}]{images}}}"
-    yield from _entries(patches=train.patches, fill=train.fill, gradient=train.gradient)
+    yield from _entries(
+        loss_weighting=train.loss_weighting, patches=train.patches, fill=train.fill, gradient=train.gradient
+    )
     yield from _entries(flip=train.flip, seed=train.seed)
     yield from _entries(snapshot_images=train.snapshot_images, log_images=train.log_images)
 

@@ -99,6 +99,12 @@ class Train(Section):
         "(independent)",
         examples=["nested"],
     )
+    loss_weighting: Literal["diffusion", "x0", "noise", "min_snr"] | None = Field(
+        None,
+        description="how much an error counts at its noise level: as the diffusion says, that of the clean image, "
+        "that of the noise, or Min-SNR-5 (diffusion)",
+        examples=["min_snr"],
+    )
     drop: Dropping | None = Field(
         None,
         description="train for skipping: what a policy runs, at the noise levels at which it does (never)",

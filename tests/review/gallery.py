@@ -155,6 +155,7 @@ GALLERY = (
         ("images: 1000}", "images: 1000, stages: [{train: [windows], images: 9}, {train: [whole]}]}"),
     ),
     put("training for skipping", "training", "train.drop.policy=late"),
+    put("loss weighting", "training", "train.loss_weighting=min_snr"),
     put("nested patches", "training", "train.patches=nested"),
     put("precision", "training", "train.precision=bf16"),
     put(

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from legoc_runtime.contract.samplers import Sampler
 
 Patches = Literal["independent", "nested"]
+LossWeighting = Literal["diffusion", "x0", "noise", "min_snr"]
 Fill = Literal["noisy", "x0", "zeros", "model"]
 Precision = Literal["float32", "bf16", "fp16"]
 Resize = Literal["none", "box", "adm", "celeba_crop"]
@@ -86,6 +87,7 @@ class TrainSettings:
         patches: whether bricks draw the windows that they train on independently, or nested (`training/windows.py`).
         stages: which bricks train when; empty trains all of them all the time.
         drop: which steps leave bricks out as a skip policy does; it acts where the whole stack trains.
+        loss_weighting: how much the error of an image counts at its noise level (`diffusion/weighting.py`).
     """
 
     batch: int = 128
@@ -110,6 +112,7 @@ class TrainSettings:
     patches: Patches = "independent"
     stages: tuple[Stage, ...] = ()
     drop: Drop | None = None
+    loss_weighting: LossWeighting = "diffusion"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,11 @@ from typing import Protocol, assert_never
 from torch import Tensor
 
 from legoc_runtime.contract.schedule import chain_levels
+from legoc_runtime.contract.settings import LossWeighting
 from legoc_runtime.contract.stack import DdpmConstants, Diffusion, EdmConstants
 from legoc_runtime.diffusion import edm
 from legoc_runtime.diffusion.ddpm import VarianceLoss, noise_loss
+from legoc_runtime.diffusion.weighting import weight
 from legoc_runtime.randomness import Purpose, stream
 
 
@@ -44,8 +46,9 @@ class Objective(Protocol):
 class EdmObjective:
     """EDM: log-normal noise levels, and the error weighted so that every level counts the same at first."""
 
-    def __init__(self, constants: EdmConstants) -> None:
+    def __init__(self, constants: EdmConstants, weighting: LossWeighting = "diffusion") -> None:
         self._constants = constants
+        self._weighting: LossWeighting = weighting
 
     def noise_level(self, seed: int, position: int) -> float:
         """See `Objective`."""
@@ -55,14 +58,18 @@ class EdmObjective:
         self, estimate: Tensor, clean: Tensor, sigma: Tensor, mask: Tensor | None, variance: Tensor | None
     ) -> Tensor:
         """See `Objective`; EDM has no variance."""
-        return edm.brick_loss(estimate, clean, sigma, mask, self._constants.sigma_data)
+        loss = edm.brick_loss(estimate, clean, sigma, mask, self._constants.sigma_data)
+        if self._weighting == "diffusion":
+            return loss
+        return loss * (weight(sigma, self._weighting) / edm.loss_weight(sigma, self._constants.sigma_data))
 
 
 class DdpmObjective:
     """DDPM: a timestep of the chain, all alike; the error of the noise, and the bound of a learned variance."""
 
-    def __init__(self, constants: DdpmConstants) -> None:
+    def __init__(self, constants: DdpmConstants, weighting: LossWeighting = "diffusion") -> None:
         self._constants = constants
+        self._weighting: LossWeighting = weighting
         self._variance: VarianceLoss | None = None
 
     def noise_level(self, seed: int, position: int) -> float:
@@ -75,6 +82,8 @@ class DdpmObjective:
     ) -> Tensor:
         """See `Objective`."""
         loss = noise_loss(estimate, clean, sigma, mask)
+        if self._weighting not in ("diffusion", "noise"):
+            loss = loss * (weight(sigma, self._weighting) * sigma**2)
         if variance is None:
             return loss
         if self._variance is None:
@@ -82,12 +91,12 @@ class DdpmObjective:
         return loss + self._variance(estimate, variance, clean, sigma, mask)
 
 
-def objective_of(diffusion: Diffusion) -> Objective:
-    """The objective of a diffusion."""
+def objective_of(diffusion: Diffusion, weighting: LossWeighting = "diffusion") -> Objective:
+    """The objective of a diffusion, its error weighted by noise level as `train: {loss_weighting}` says."""
     match diffusion:
         case EdmConstants():
-            return EdmObjective(diffusion)
+            return EdmObjective(diffusion, weighting)
         case DdpmConstants():
-            return DdpmObjective(diffusion)
+            return DdpmObjective(diffusion, weighting)
         case _:
             assert_never(diffusion)

@@ -60,7 +60,7 @@ class Trainer:
             self._curriculum.levels,
         )
         self._stack = stack
-        self._objective = objective_of(manifest.shape.diffusion)
+        self._objective = objective_of(manifest.shape.diffusion, settings.loss_weighting)
 
     def step(self, batch: Batch) -> None:
         """Train on a batch."""
