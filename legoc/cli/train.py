@@ -60,6 +60,14 @@ def command(
         str | None, Option(help=f"A line of metrics every so many images. {FROM_SPEC}", show_default=False)
     ] = None,
     resume: Annotated[str, Option(help=RESUME_HELP)] = "auto",
+    change: Annotated[
+        list[str] | None,
+        Option(
+            metavar="KEY",
+            help="A setting that is meant to be other than the run's so far: train.optimizer.lr. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[str, Option(help="auto, cpu, or cuda.")] = "auto",
     backend: Annotated[str, Option(help="auto, eager, or inductor.")] = "auto",
     quiet: Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.")] = False,
@@ -73,10 +81,10 @@ def command(
     from legoc.build_directory import write_build
     from legoc.cli.train_talk import open_progress
     from legoc_runtime.data import open_dataset
-    from legoc_runtime.training import train
+    from legoc_runtime.training import is_first, train
 
     refuse_stdin(path, "train")
-    progress = open_progress(quiet)
+    progress = open_progress(quiet or not is_first())  # one of the processes of a run speaks for all
     source, manifest, spec_text = _build(path, overrides or (), progress)
     counts = {"images": images, "batch": batch, "snapshot_images": snapshot_images, "log_images": log_images}
     flags: dict[str, Any] = {
@@ -102,6 +110,7 @@ def command(
             progress=progress,
             settings=settings,
             resume=_resume(resume),
+            change=tuple(change or ()),
             device=device,
             backend=backend,
             write_build=write_build,
@@ -198,9 +207,11 @@ def _resume(text: str) -> Resume:
 
 def _report(outcome: Outcome, stop: Stop, progress: Progress) -> None:
     """Say where the run stands; the exit code is 130 after Ctrl-C, as of any interrupted command."""
+    from legoc_runtime.training import is_first
+
     if outcome.checkpoint is None:
         progress.say("stopped before the first step: there is nothing to save")
-    else:
+    elif is_first():
         echo(outcome.checkpoint)
     if not outcome.finished:
         progress.say(f"stopped at {outcome.images:,} images; the same command continues the run")

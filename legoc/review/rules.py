@@ -97,6 +97,8 @@ RULES: Mapping[str, Rule] = {
     "train.flip": _TRAINING,
     "train.seed": _TRAINING,
     "train.snapshot_images": _RECORD,
+    "train.keep": Rule("cosmetic", "which checkpoints of a run are kept"),
+    "train.keep_every_images": Rule("cosmetic", "which checkpoints of a run are kept"),
     "train.log_images": _RECORD,
     "sample.sampler": _SAMPLING,
     "sample.steps": _SCHEDULE,

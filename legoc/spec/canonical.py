@@ -116,7 +116,8 @@ def _train(spec: StackSpec) -> Iterator[str]:
         loss_weighting=train.loss_weighting, patches=train.patches, fill=train.fill, gradient=train.gradient
     )
     yield from _entries(flip=train.flip, seed=train.seed)
-    yield from _entries(snapshot_images=train.snapshot_images, log_images=train.log_images)
+    yield from _entries(snapshot_images=train.snapshot_images, keep=train.keep)
+    yield from _entries(keep_every_images=train.keep_every_images, log_images=train.log_images)
 
 
 Value = str | int | float | bool | tuple[float, ...] | None

@@ -59,7 +59,7 @@ class Dropping(Section):
 class Train(Section):
     """Training. Flags of `legoc train` override it."""
 
-    nullable = frozenset({"clip_norm", "decay_images"})
+    nullable = frozenset({"clip_norm", "decay_images", "keep_every_images"})
     batch: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         None, description="images a step (128)", examples=[256]
     )
@@ -127,6 +127,14 @@ class Train(Section):
     )
     snapshot_images: PositiveCount | None = Field(
         None, description="a checkpoint every so many images (100k)", examples=["100k"]
+    )
+    keep: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="how many checkpoints are kept, the newest ones; final ones always are (3)", examples=[10]
+    )
+    keep_every_images: PositiveCount | None = Field(
+        None,
+        description="of older ones, one in every so many images is kept too, null for none (null)",
+        examples=["1M"],
     )
     log_images: PositiveCount | None = Field(
         None, description="a line of metrics every so many images (1k)", examples=["1k"]

@@ -100,6 +100,7 @@ GALLERY = (
     put("name", "cosmetic", "name=other"),
     put("description", "cosmetic", "description=other"),
     put("how often to write", "cosmetic", "train.snapshot_images=50", "train.log_images=10"),
+    put("checkpoints kept", "cosmetic", "train.keep=5", "train.keep_every_images=1k"),
     put("parts of a step", "cosmetic", "train.accumulate=4"),
     put("what is computed again", "cosmetic", "train.checkpoint_activations=bricks"),
     put("pictures at once", "cosmetic", "sample.batch=2"),

@@ -68,6 +68,8 @@ train:
   flip: true
   seed: 7
   snapshot_images: 10k
+  keep: 5
+  keep_every_images: 100k
   log_images: 100
 sample: {steps: 12, guidance: 3, churn: 40, churn_min: 0.05, churn_max: 50, churn_noise: 1.003}
 """
@@ -96,6 +98,8 @@ sample: {steps: 12, guidance: 3, churn: 40, churn_min: 0.05, churn_max: 50, chur
         flip=True,
         seed=7,
         snapshot_images=10_000,
+        keep=5,
+        keep_every_images=100_000,
         log_images=100,
     )
     assert spec.sample == SampleSettings("heun", 12, 3.0, 40.0, 0.05, 50.0, 1.003)

@@ -148,7 +148,7 @@ def test_the_sampling_hash_is_of_what_decides_pictures(written: str, counts: boo
 
 
 OF_THE_MACHINE = {"device", "backend", "trust_native", "cuda_graphs", "fp8", "dtype", "quiet"}
-OF_THE_CALL = {"out", "resume", "overwrite", "overrides", "npz", "images_from", "strength", "mask"}
+OF_THE_CALL = {"out", "resume", "change", "overwrite", "overrides", "npz", "images_from", "strength", "mask"}
 """What ARCHITECTURE leaves to flags alone."""
 
 

@@ -54,7 +54,7 @@ def test_what_contradicts_itself_is_named(written: str, words: str, help: str) -
 
 @pytest.mark.parametrize(
     ("written", "counts"),
-    [("precision: bf16", True), ("schedule: cosine", True), ("accumulate: 2", False)],
+    [("precision: bf16", True), ("schedule: cosine", True), ("accumulate: 2", False), ("keep: 1", False)],
 )
 def test_the_training_hash_is_of_what_is_learned(written: str, counts: bool) -> None:
     before, after = (check_text(BASE + addition, "t").spec for addition in ("", f"train: {{{written}}}\n"))

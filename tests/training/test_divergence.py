@@ -24,8 +24,8 @@ def poison(monkeypatch: pytest.MonkeyPatch, start: int) -> None:
     """The batch from position `start` on has one image that is not a number."""
     make = BatchMaker.make
 
-    def poisoned(self: BatchMaker, at: int, size: int) -> Batch:
-        batch = make(self, at, size)
+    def poisoned(self: BatchMaker, at: int, size: int, *, skip: int = 0) -> Batch:
+        batch = make(self, at, size, skip=skip)
         if at == start:
             batch.noisy[1] = math.nan
         return batch
@@ -91,7 +91,11 @@ def test_the_brick_that_broke_is_named_not_the_ones_above_it(trainer: Trainer) -
 def test_gradient_that_overflows_under_a_finite_loss_is_named(trainer: Trainer, factor: float, said: str) -> None:
     weight = trainer.state.store.weights["bricks.whole.embed.bias"]
     set_weight(trainer, "bricks.whole.final.linear.weight", 0.1)
-    weight.register_hook(lambda gradient: gradient * factor)
+
+    def too_large(gradient: torch.Tensor) -> torch.Tensor:
+        return gradient * factor
+
+    weight.register_hook(too_large)  # pyright: ignore[reportUnknownMemberType]
     before = weight.detach().clone()
     trainer.step(trainer.maker.make(0, 4))
     assert torch.equal(weight, before)

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -98,6 +99,21 @@ def test_killed_run_continues_from_its_checkpoint_without_a_line_twice(straight:
     assert lines(run) == lines(straight)
 
 
+def test_kill_right_after_the_last_checkpoint_leaves_no_line_out(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(run: Path, **rule: object) -> None:
+        if len(checkpoints(run)) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("legoc_runtime.training.loop.prune", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_tiny(tmp_path / "run")
+    assert train_tiny(tmp_path / "run").finished
+    assert lines(tmp_path / "run") == lines(straight)
+
+
 def test_a_given_checkpoint_starts_another_run(straight: Path, tmp_path: Path) -> None:
     run = tmp_path / "branch"
     branch = train_tiny(run, resume=straight / "checkpoints" / "000000000020")
@@ -165,6 +181,31 @@ def test_parts_of_a_step_may_change_and_that_is_said(straight: Path, tmp_path: P
     shutil.copytree(straight, run)
     assert train_tiny(run, images=36, accumulate=2, progress=said).images == 36
     assert "not exact: steps are computed in another way (train.accumulate: 1 -> 2)" in said.lines
+
+
+def test_change_that_is_meant_goes_on_from_there_and_is_said(straight: Path, tmp_path: Path) -> None:
+    run, said = tmp_path / "run", Said()
+    shutil.copytree(straight, run)
+    changes: dict[str, Any] = {"learning_rate": 1e-3, "precision": "fp16", "batch": 8}
+    with pytest.raises(UsageError, match=r"train\.batch: 4 -> 8; train\.optimizer\.lr") as error:
+        train_tiny(run, images=48, change=["train.precision"], **changes)
+    assert "--change train.batch --change train.optimizer.lr" in (error.value.help or "")
+    keys = ["train.precision", "train.batch", "train.optimizer.lr"]
+    outcome = train_tiny(run, images=48, change=keys, progress=said, **changes)
+    assert (outcome.images, outcome.finished) == (48, True)
+    assert "changed from image 32 on: train.batch: 4 -> 8" in said.lines
+    # the same command continues
+    assert train_tiny(run, images=64, change=keys, **changes).images == 64
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("train.ema", "cannot change within a run"), ("train.fil", "names no training setting"), ("grid", "names no")],
+)
+def test_change_of_what_cannot_change_is_refused(tmp_path: Path, key: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        train_tiny(tmp_path / "run", change=[key])
+    assert not (tmp_path / "run").exists()
 
 
 def test_more_images_are_refused_where_the_rate_falls_to_the_last(tmp_path: Path) -> None:

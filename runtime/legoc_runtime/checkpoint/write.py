@@ -27,9 +27,6 @@ from legoc_runtime.errors import RunError
 if TYPE_CHECKING:
     from torch import Tensor
 
-KEEP = 3
-"""So many checkpoints of a run are kept, besides the final one."""
-
 _UNFINISHED = re.compile(r"\.(writing|removing)-.*")
 
 
@@ -100,14 +97,24 @@ def write_checkpoint(
     return final
 
 
-def prune(run: Path, *, keep: int = KEEP) -> None:
-    """Remove all but the last `keep` checkpoints and the final ones (those whose state says `final`).
+def prune(run: Path, *, keep: int = 3, every: int | None = None) -> None:
+    """Remove all but the last `keep` checkpoints, the final ones (those whose state says `final`) and the milestones.
+
+    Args:
+        run: the run directory.
+        keep: how many of the newest stay.
+        every: the first checkpoint in every so many images is a milestone; None for no milestones.
 
     Raises:
         RunError: one cannot be removed, or its state cannot be read.
     """
+    before = 0
     for checkpoint in checkpoints(run)[:-keep]:
-        if read_state(checkpoint).get("final", False):
+        images = int(checkpoint.name)
+        # milestones stay, so that what was the first of its span is so ever after
+        milestone = every is not None and before // every < images // every
+        before = images
+        if milestone or read_state(checkpoint).get("final", False):
             continue
         try:
             _remove(checkpoint)

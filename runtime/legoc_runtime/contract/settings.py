@@ -83,6 +83,8 @@ class TrainSettings:
         flip: whether training images are flipped horizontally at random.
         seed: seed of initialisation, order, noise, label drop, flips and windows.
         snapshot_images: a checkpoint every so many images.
+        keep: so many checkpoints are kept, the newest; and final ones.
+        keep_every_images: of older ones, the first in every so many images is kept too; None for none.
         log_images: a line of metrics every so many images.
         patches: whether bricks draw the windows that they train on independently, or nested (`training/windows.py`).
         stages: which bricks train when; empty trains all of them all the time.
@@ -108,6 +110,8 @@ class TrainSettings:
     flip: bool = False
     seed: int = 0
     snapshot_images: int = 100_000
+    keep: int = 3
+    keep_every_images: int | None = None
     log_images: int = 1_000
     patches: Patches = "independent"
     stages: tuple[Stage, ...] = ()

@@ -110,9 +110,15 @@ class BatchMaker:
     patches: Patches = "independent"
     levels: Callable[[int], Levels | None] | None = None
 
-    def make(self, start: int, size: int) -> Batch:
-        """The batch of positions `start` to `start + size - 1`. Raises RunError if one does not decode."""
-        positions = range(start, start + size)
+    def make(self, start: int, size: int, *, skip: int = 0) -> Batch:
+        """Images of the step that begins at position `start`. Raises RunError if one does not decode.
+
+        Args:
+            start: position of the step's first image, over all processes.
+            size: how many images.
+            skip: how many of the step's come before them.
+        """
+        positions = range(start + skip, start + skip + size)
         indices = [index_of(self.seed, position, len(self.dataset)) for position in positions]
         clean = self.dataset.clean(indices, positions, self.seed, flip=self.flip)
         sigma = self._sigma(start, positions)
@@ -122,7 +128,7 @@ class BatchMaker:
         drawn = [draw_windows(self.shape, self.patches, self.seed, position) for position in positions]
         windows = {brick: _tensor(np.stack([each[brick] for each in drawn])) for brick in drawn[0]}
         return Batch(
-            start,
+            positions.start,
             _tensor(clean),
             _tensor(noisy),
             _tensor(sigma),

@@ -8,13 +8,24 @@ from types import TracebackType
 import torch
 
 from legoc_runtime.training.batch import Batch, BatchMaker
+from legoc_runtime.training.ranks import Ranks
 
 
 class Feed:
-    """Batches of one size from a position on. A context manager: leaving it stops the thread."""
+    """One process's shares of the batches from a position on. A context manager: leaving it stops the thread.
 
-    def __init__(self, maker: BatchMaker, *, start: int, size: int, device: torch.device) -> None:
+    Args:
+        maker: makes them.
+        start: position of the first image of the first batch.
+        size: images of a batch, over all processes.
+        device: where they go.
+        ranks: the processes; each takes an equal share of a batch, in the order of their ranks.
+    """
+
+    def __init__(self, maker: BatchMaker, *, start: int, size: int, device: torch.device, ranks: Ranks) -> None:
         self._maker = maker
+        self._share = size // ranks.size
+        self._skip = ranks.rank * self._share
         self._next = start
         self._size = size
         self._device = device
@@ -40,4 +51,4 @@ class Feed:
         return self._thread.submit(self._make, start)
 
     def _make(self, start: int) -> Batch:
-        return self._maker.make(start, self._size).to(self._device)
+        return self._maker.make(start, self._share, skip=self._skip).to(self._device)

@@ -64,17 +64,20 @@ class Session:
         self._record = record
         self._saved = start.checkpoint if start else None
         self._before_first_save = before_first_save
-        self._metrics = MetricsFile(run, keep_images=self._state.logged_images)
+        self._ranks = trainer.ranks
+        self._metrics = MetricsFile(run, keep_images=self._state.logged_images) if self._ranks.first else None
 
     def train(self, stop: Callable[[], bool]) -> Outcome:
         """Train until all images are done or `stop` says yes; ends with a checkpoint."""
         state, settings = self._state, self._settings
         begun = state.images
         self._progress.begin(images=begun, total=settings.images)
-        feed = Feed(self._trainer.maker, start=begun, size=settings.batch, device=state.store.device)
+        maker, device = self._trainer.maker, state.store.device
+        feed = Feed(maker, start=begun, size=settings.batch, device=device, ranks=self._ranks)
         try:
             with feed:
-                while state.images < settings.images and not stop():
+                # a signal may reach one process a step before the others: they stop together
+                while state.images < settings.images and not self._ranks.any(stop()):
                     before, clock = state.images, time.perf_counter()
                     self._trainer.step(feed.take())
                     self._progress.advance(state.images)
@@ -82,12 +85,10 @@ class Session:
                     self._what_is_due(before)
             if state.images > begun and not self._is_saved():
                 self._save()
-            if self._finished and state.images > state.logged_images:
-                # past the checkpoint: a longer run drops it again and goes on as if it had never ended here
-                self._log()
         finally:
             self._progress.end()
-            self._metrics.close()
+            if self._metrics:
+                self._metrics.close()
         return Outcome(self._saved, state.images, self._finished)
 
     @property
@@ -105,6 +106,10 @@ class Session:
             self._log()
             state.meter.clear()
             state.logged_images, state.logged_seconds = state.images, state.seconds
+        elif self._finished:
+            # before its checkpoint, after which nothing may be missing; `logged_images` stays: a longer run drops
+            # this line again and goes on as if it had never ended here
+            self._log()
         if passed(self._settings.snapshot_images):
             self._save()
 
@@ -113,23 +118,28 @@ class Session:
         self._trainer.check_finite()  # waits for the device: its work counts as training
         self._state.seconds += time.perf_counter() - clock
         metrics = self._trainer.metrics()
-        self._metrics.write(metrics)
+        if self._metrics:
+            self._metrics.write(metrics)
         self._progress.log(metrics)
 
     def _is_saved(self) -> bool:
         return self._saved is not None and self._saved == directory(self._run, self._state.images)
 
     def _save(self) -> None:
+        state = self._state
         self._trainer.check_finite()
+        files = state.files()
+        self._saved = directory(self._run, state.images)
+        if self._metrics is None:
+            return
         self._metrics.sync()
         if self._before_first_save:
             self._before_first_save()
             self._before_first_save = None
-        state = self._state
-        self._saved = write_checkpoint(
+        write_checkpoint(
             self._run,
             replace(self._header, images=state.images),
-            state.files(),
+            files,
             {**state.numbers(), "final": self._finished, **self._record},
         )
-        prune(self._run)
+        prune(self._run, keep=self._settings.keep, every=self._settings.keep_every_images)

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from legoc_runtime.errors import RunError
+from legoc_runtime.training.ranks import Ranks
 
 METRICS_NAME = "metrics.jsonl"
 
@@ -145,6 +146,17 @@ class Meter:
             images_per_second=trained / max(elapsed, 1e-9),
             seconds=seconds,
         )
+
+    def over(self, ranks: Ranks) -> Meter:
+        """The sums over all processes; called by all of them. Norms are the same in each and count once."""
+        if ranks.size == 1:
+            return self
+        merged = Meter(self._bricks, torch.device("cpu"))
+        each = {name: ranks.gather(total) for name, total in self.tensors().items()}
+        merged.load(
+            {**{name: torch.stack(totals).sum(dim=0) for name, totals in each.items()}, "norms": each["norms"][0]}
+        )
+        return merged
 
     def clear(self) -> None:
         """Begin the next line."""

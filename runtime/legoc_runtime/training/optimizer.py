@@ -75,6 +75,10 @@ class Optimizer:
         scaled = loss if self.scale is None else loss * self.scale.scale
         scaled.backward()  # pyright: ignore[reportUnknownMemberType]
 
+    def gradients(self) -> list[Tensor]:
+        """The gradients that are there, in store order."""
+        return [weight.grad for weight in self._store.weights.values() if weight.grad is not None]
+
     def apply(self, loss: Tensor, *, start: int, images: int) -> Tensor:
         """Update the weights from their gradients, unless something was not finite, and clear the gradients.
 
@@ -89,7 +93,7 @@ class Optimizer:
             the norm of the gradient before clipping, a scalar; not finite where the step was left out.
         """
         weights = list(self._store.weights.values())
-        norm = get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+        norm = get_total_norm(self.gradients())
         if self.scale is not None:
             norm = norm / self.scale.scale
         self._observe(loss.detach(), norm, start)
@@ -126,7 +130,8 @@ class Optimizer:
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take the state from `tensors()` of an optimizer over the same weights, in the same precision."""
-        if self.scale is not None:
+        # absent where the run was not in float16 before (`--change train.precision`)
+        if self.scale is not None and SCALE + "scale" in tensors:
             self.scale.load({name.removeprefix(SCALE): t for name, t in tensors.items() if name.startswith(SCALE)})
         state = {
             i: {name: tensors[f"{name}/{key}"] for name in _STATE}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -20,8 +20,14 @@ from legoc_runtime.errors import UsageError
 Resume = Literal["auto", "never"] | Path
 """`auto`: from the newest checkpoint, if there is one. `never`: where there is none. A path: from there."""
 
-MAY_CHANGE = frozenset({"images", "snapshot_images", "log_images"})
+MAY_CHANGE = frozenset({"images", "snapshot_images", "keep", "keep_every_images", "log_images"})
 """Settings that do not act on any step; `images` does where the learning rate falls to its end."""
+
+KEYS = {"learning_rate": "optimizer.lr", "betas": "optimizer.betas", "weight_decay": "optimizer.weight_decay"}
+"""Settings whose key under `train:` is not their name."""
+
+FOR_GOOD = frozenset({"train.ema"})
+"""What cannot change within a run: averages are made from its beginning on."""
 
 ROUNDING = frozenset({"accumulate", "checkpoint_activations"})
 """Settings that move a step by rounding only."""
@@ -108,11 +114,33 @@ def stack_record(manifest: Manifest, settings: TrainSettings) -> dict[str, Any]:
     }
 
 
-def check_continues(start: Start, now: Mapping[str, Any]) -> tuple[str, ...]:
+def check_change(change: Collection[str]) -> None:
+    """Refuse changes that are none of a training setting.
+
+    Raises:
+        UsageError: names the first, and those that there are.
+    """
+    all_that_act = codec.encode_fields(TrainSettings(schedule="cosine"))  # `images` among them
+    known = sorted(_acting(all_that_act).keys() - FOR_GOOD)
+    for key in change:
+        if key in FOR_GOOD:
+            raise UsageError(
+                f"{key} cannot change within a run", help="averages begin with it: train into another --out"
+            )
+        if key not in known:
+            raise UsageError(f"--change {key} names no training setting", help=f"there is {', '.join(known)}")
+
+
+def check_continues(start: Start, now: Mapping[str, Any], change: Collection[str] = ()) -> tuple[str, ...]:
     """Whether a run that stands at `start` may go on under the record `now`.
 
+    Args:
+        start: where it stands.
+        now: what it would be from now on.
+        change: keys of settings that are meant to be others from here on, e.g. `train.optimizer.lr`.
+
     Returns:
-        what people should know: changes that leave every step as it was, and versions that may not.
+        what people should know: changes that were asked for or leave every step as it was, and versions that may not.
 
     Raises:
         UsageError: spec, settings or data differ in what acts on a step; names each value before and after.
@@ -122,15 +150,17 @@ def check_continues(start: Start, now: Mapping[str, Any]) -> tuple[str, ...]:
     changed += _differences("spec.conditioning.label_dropout", then["label_dropout"], now["label_dropout"])
     # a setting that came after the checkpoint: its default is what the run did without it
     settings = {**codec.encode_fields(TrainSettings()), **then["settings"]}
-    changed += _differences("train", _acting(settings), _acting(now["settings"]))
+    meant: list[str] = []
+    for key, before in _acting(settings).items():
+        (meant if key in change else changed).extend(_differences(key, before, _acting(now["settings"]).get(key)))
     if changed:
         raise UsageError(
             f"{start.checkpoint} cannot be continued under other settings: {'; '.join(changed[:6])}"
             + (f" and {len(changed) - 6} more" if len(changed) > 6 else ""),
-            help="set them back, or train into another --out",
+            help=_back(changed),
         )
     before, after = then["data"], now["data"]
-    notes: list[str] = []
+    notes = [f"changed from image {start.images:,} on: {text}" for text in meant]
     if before is None:
         before = after
         notes.append("migrated to other data than it was trained on: going on with these images")
@@ -144,10 +174,12 @@ def check_continues(start: Start, now: Mapping[str, Any]) -> tuple[str, ...]:
             f"{start.checkpoint} was trained on images of other names or labels, or resized otherwise",
             help="give the same --data, or train into another --out",
         )
-    if then["spec_hash"] != now["spec_hash"]:
+    if then["spec_hash"] != now["spec_hash"] and not meant:
         notes.append("the spec has changed since, in nothing that acts on training")
     if parts := _differences("train", _rounding(settings), _rounding(now["settings"])):
         notes.append(f"not exact: steps are computed in another way ({'; '.join(parts)})")
+    if then.get("ranks", 1) != now.get("ranks", 1):
+        notes.append(f"not exact: {then.get('ranks', 1)} processes trained before, {now.get('ranks', 1)} do now")
     if versions := _differences("", then["versions"], now["versions"]):
         notes.append(f"not exact: the checkpoint was written under other versions ({'; '.join(versions)})")
     return tuple(notes)
@@ -156,7 +188,15 @@ def check_continues(start: Start, now: Mapping[str, Any]) -> tuple[str, ...]:
 def _acting(settings: Mapping[str, Any]) -> dict[str, Any]:
     falls_to_the_end = settings["schedule"] == "cosine" and settings["decay_images"] is None
     free = (MAY_CHANGE - {"images"} if falls_to_the_end else MAY_CHANGE) | ROUNDING
-    return {name: value for name, value in settings.items() if name not in free}
+    return {f"train.{KEYS.get(name, name)}": value for name, value in settings.items() if name not in free}
+
+
+def _back(changed: Sequence[str]) -> str:
+    keys = [text.partition(":")[0].partition("[")[0] for text in changed]
+    if all(key.startswith("train.") and key not in FOR_GOOD for key in keys):
+        meant = " ".join(f"--change {key}" for key in dict.fromkeys(keys))
+        return f"set them back, train into another --out, or say that they are meant: {meant}"
+    return "set them back, or train into another --out"
 
 
 def _rounding(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from legoc_runtime.backends.base import Backend, choose_backend
 from legoc_runtime.backends.device import choose_device
-from legoc_runtime.checkpoint import Header
+from legoc_runtime.checkpoint import Header, read_state
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.data.training_set import TrainingSet
-from legoc_runtime.errors import RunError
+from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.stack import TrainingStack
 from legoc_runtime.store import WeightStore
 from legoc_runtime.training.loop import Outcome, Session
 from legoc_runtime.training.progress import Progress
-from legoc_runtime.training.resume import Resume, Start, check_continues, check_given, find_start, record
+from legoc_runtime.training.ranks import Ranks, open_ranks, refuse_uneven
+from legoc_runtime.training.resume import Resume, Start, check_change, check_continues, check_given, find_start, record
 from legoc_runtime.training.rundir import check_free, locked, write_build_files
 from legoc_runtime.training.settings import check_settings
 from legoc_runtime.training.state import TrainState
@@ -35,6 +39,7 @@ def train(
     progress: Progress,
     settings: TrainSettings | None = None,
     resume: Resume = "auto",
+    change: Collection[str] = (),
     device: str = "auto",
     backend: str = "auto",
     write_build: Callable[[Manifest, str, Path], None] = write_build_files,
@@ -53,6 +58,7 @@ def train(
         progress: is told how it goes.
         settings: training settings, where they are not the manifest's own.
         resume: whether and from where the run continues.
+        change: keys of settings that are meant to be other than the checkpoint's, e.g. `train.optimizer.lr`.
         device: `auto`, `cpu` or `cuda`.
         backend: `auto`, `eager` or `inductor`.
         write_build: writes the build into the run, so that the run needs nothing else.
@@ -66,12 +72,14 @@ def train(
     check_settings(settings)
     dataset.check_fits(manifest.shape)
     now = record(manifest, settings, dataset)
-    check_free(run)
     check_given(resume)
-    place, choice = choose_device(device), choose_backend(backend)
-    with locked(run):
-        start = find_start(run, resume)
-        for note in check_continues(start, now) if start else ():
+    check_change(change)
+    with open_ranks(device) as ranks, _written(run, ranks):
+        refuse_uneven(settings.batch, settings.accumulate, ranks)
+        place, choice = choose_device(device), choose_backend(backend)
+        now["ranks"] = ranks.size
+        start = _agreed(ranks, find_start(run, resume) if ranks.first else None, now)
+        for note in check_continues(start, now, change) if start else ():
             progress.say(note)
         put_build = partial(_put_build, write_build, manifest, spec_text, run)
         same_spec = start is None or start.state["spec_hash"] == manifest.spec_hash
@@ -82,13 +90,41 @@ def train(
             progress.say(choice.reason)
         if start:
             progress.say(f"continuing from {start.checkpoint}")
-        trainer = _trainer(manifest, dataset, settings, start, place, choice.backend)
-        if same_spec:
+        trainer = _trainer(manifest, dataset, settings, start, place, choice.backend, ranks)
+        if same_spec and ranks.first:
             put_build()
         # build and newest checkpoint of a run say the same spec: another one comes with its first checkpoint
         first = None if same_spec else put_build
         session = Session(run, trainer, progress, Header(spec_text, manifest.spec_hash, 0), now, start, first)
         return session.train(stop)
+
+
+@contextmanager
+def _written(run: Path, ranks: Ranks) -> Generator[None]:
+    """The run directory, in the hands of the one process that writes."""
+    if not ranks.first:
+        yield
+        return
+    check_free(run)
+    with locked(run):
+        yield
+
+
+def _agreed(ranks: Ranks, start: Start | None, now: Mapping[str, Any]) -> Start | None:
+    """Where the first process found that the run continues; and whether all are about to train the same.
+
+    Raises:
+        UsageError: this process has other settings, data or versions than the first.
+        RunError: this process cannot read the checkpoint.
+    """
+    mine = json.dumps(now, sort_keys=True)
+    if ranks.text(mine) != mine:
+        raise UsageError(
+            f"process {ranks.rank} would train something else than the first",
+            help="give all the same command, data and versions of the packages",
+        )
+    found = ranks.text(str(start.checkpoint.resolve()) if start else "")
+    return start if ranks.first or not found else Start(Path(found), read_state(Path(found)))
 
 
 def _put_build(
@@ -109,13 +145,14 @@ def _trainer(
     start: Start | None,
     device: torch.device,
     backend: Backend,
+    ranks: Ranks,
 ) -> Trainer:
     store = WeightStore(manifest.shape, device=device)
     if start is None:
         store.initialise(settings.seed)
-    state = TrainState(store, settings)
+    state = TrainState(store, settings, ranks)
     if start is not None:
         state.restore(start.checkpoint, start.state)
     recompute = settings.checkpoint_activations == "bricks"
     stack = TrainingStack(manifest, store, backend=backend, checkpoint_bricks=recompute)
-    return Trainer(manifest, dataset, settings, state, stack)
+    return Trainer(manifest, dataset, settings, state, stack, ranks)

@@ -17,9 +17,11 @@ def check_settings(settings: TrainSettings) -> None:
 
 
 def _wrong(settings: TrainSettings) -> Iterator[str]:
-    for name in ("batch", "images", "snapshot_images", "log_images"):
+    for name in ("batch", "images", "snapshot_images", "keep", "log_images"):
         if getattr(settings, name) < 1:
             yield f"{name} is {getattr(settings, name)}, it must be 1 or more"
+    if settings.keep_every_images is not None and settings.keep_every_images < 1:
+        yield f"keep_every_images is {settings.keep_every_images}, it must be 1 or more"
     if settings.accumulate < 1 or settings.batch % settings.accumulate:
         yield f"{settings.accumulate} parts (accumulate) cannot share a batch of {settings.batch} evenly"
     if settings.precision not in get_args(Precision):

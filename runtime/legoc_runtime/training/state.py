@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from legoc_runtime.checkpoint.layout import EMA_PREFIX, OPTIMIZER, WEIGHTS
@@ -14,8 +17,13 @@ from legoc_runtime.store import WeightStore
 from legoc_runtime.training.ema import Ema
 from legoc_runtime.training.metrics import Meter
 from legoc_runtime.training.optimizer import Optimizer
+from legoc_runtime.training.ranks import ALONE, Ranks
 
 _METER = "meter/"
+
+
+def _meter_of(rank: int) -> str:
+    return _METER if rank == 0 else f"{_METER}{rank}/"
 
 
 class TrainState:
@@ -33,8 +41,9 @@ class TrainState:
         logged_seconds: `seconds` at that line.
     """
 
-    def __init__(self, store: WeightStore, settings: TrainSettings) -> None:
+    def __init__(self, store: WeightStore, settings: TrainSettings, ranks: Ranks = ALONE) -> None:
         self.store = store
+        self._ranks = ranks
         self.optimizer = Optimizer(store, settings)
         self.ema = Ema(store, settings.ema)
         self.meter = Meter(store.shape.ids, store.device)
@@ -45,15 +54,30 @@ class TrainState:
         self.logged_seconds = 0.0
 
     def files(self) -> dict[str, dict[str, Tensor]]:
-        """The tensors of a checkpoint: kind -> name -> tensor."""
+        """The tensors of a checkpoint: kind -> name -> tensor; called by all processes, and the same in each."""
         return {
             WEIGHTS: {key: weight.detach() for key, weight in self.store.weights.items()},
             **{f"{EMA_PREFIX}{decay!r}": average for decay, average in self.ema.averages.items()},
             OPTIMIZER: {
                 **self.optimizer.tensors(),
-                **{_METER + name: total for name, total in self.meter.tensors().items()},
+                **self._meters(),
             },
         }
+
+    def _meters(self) -> dict[str, Tensor]:
+        """Every process's sums: `meter/losses` of the first, `meter/1/losses` of the second."""
+        each = {name: self._ranks.gather(total) for name, total in self.meter.tensors().items()}
+        return {_meter_of(rank) + name: total for name, totals in each.items() for rank, total in enumerate(totals)}
+
+    def _load_meter(self, tensors: Mapping[str, Tensor]) -> None:
+        """Each process its own sums, so that they go on bit by bit; of other numbers of them the first has the sum."""
+        names = self.meter.tensors()
+        size = next(n for n in count(1) if _meter_of(n) + "losses" not in tensors)
+        if size == self._ranks.size:
+            self.meter.load({name: tensors[_meter_of(self._ranks.rank) + name] for name in names})
+        elif self._ranks.first:
+            sums = {name: torch.stack([tensors[_meter_of(r) + name] for r in range(size)]).sum(dim=0) for name in names}
+            self.meter.load({**sums, "norms": tensors[_METER + "norms"]})
 
     def numbers(self) -> dict[str, Any]:
         """The numbers of a checkpoint besides `images`."""
@@ -79,7 +103,7 @@ class TrainState:
             self.ema.load(decay, load(checkpoint / f"{EMA_PREFIX}{decay!r}{SUFFIX}"))
         rest = load(checkpoint / f"{OPTIMIZER}{SUFFIX}")
         self.optimizer.load(rest)
-        self.meter.load({name.removeprefix(_METER): t for name, t in rest.items() if name.startswith(_METER)})
+        self._load_meter(rest)
         self.images = int(numbers["images"])
         self.step = int(numbers["step"])
         self.seconds = float(numbers["seconds"])

@@ -17,6 +17,7 @@ from legoc_runtime.training.curriculum import Curriculum, Lesson
 from legoc_runtime.training.metrics import Metrics, noise_range
 from legoc_runtime.training.optimizer import learning_rate
 from legoc_runtime.training.precision import autocast
+from legoc_runtime.training.ranks import ALONE, Ranks
 from legoc_runtime.training.state import TrainState
 from legoc_runtime.training.windows import check_nested
 
@@ -30,11 +31,13 @@ class Trainer:
         settings: training settings.
         state: the run's state, whose weights `stack` runs.
         stack: the training module.
+        ranks: the processes that train together.
 
     Attributes:
         settings: training settings.
         state: the run's state.
         maker: makes the batch at any position.
+        ranks: the processes that train together.
     """
 
     def __init__(
@@ -44,9 +47,11 @@ class Trainer:
         settings: TrainSettings,
         state: TrainState,
         stack: TrainingStack,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.settings = settings
         self.state = state
+        self.ranks = ranks
         self._curriculum = Curriculum(manifest, settings, state.store.device)
         if settings.patches == "nested":
             check_nested(manifest.shape)
@@ -63,8 +68,9 @@ class Trainer:
         self._objective = objective_of(manifest.shape.diffusion, settings.loss_weighting)
 
     def step(self, batch: Batch) -> None:
-        """Train on a batch."""
-        state, lesson = self.state, self._curriculum.at(batch.start)
+        """Train on a batch, of which this is the share of one process."""
+        state, start = self.state, self.state.images
+        lesson = self._curriculum.at(start)
         parts = batch.split(self.settings.accumulate)
         losses: list[Tensor] = []
         loss = torch.zeros((), device=state.store.device)
@@ -74,17 +80,18 @@ class Trainer:
             share = joint_loss(losses[-1], lesson.shares) / len(parts)
             state.optimizer.backward(share)
             losses[-1], loss = losses[-1].detach(), loss + share.detach()
-        images = state.images + len(batch.sigma)
-        norm = state.optimizer.apply(loss, start=batch.start, images=images)
+        self.ranks.average([*state.optimizer.gradients(), loss])
+        images = start + len(batch.sigma) * self.ranks.size
+        norm = state.optimizer.apply(loss, start=start, images=images)
         state.ema.update(state.step)
         state.meter.add(torch.cat(losses, dim=1), batch.sigma, norm, lesson.places)
         state.images = images
         state.step += 1
 
     def metrics(self) -> Metrics:
-        """The line of metrics for the steps since the last one; waits for the device."""
+        """The line of metrics for the steps since the last one; waits for the device and the other processes."""
         state = self.state
-        return state.meter.line(
+        return state.meter.over(self.ranks).line(
             images=state.images,
             step=state.step,
             trained=state.images - state.logged_images,
@@ -104,6 +111,8 @@ class Trainer:
         start = int(self.state.optimizer.halted_at.item())
         if start < 0:
             return
+        if not self.ranks.first:
+            raise RunError("the numbers of the run are not finite", help="the first process says where")
         # the weights are those of the step: it can be made again, this time with a look at everything
         batch = self.maker.make(start, self.settings.batch).to(self.state.store.device)
         raise RunError(
@@ -129,7 +138,8 @@ class Trainer:
 
     def _explain(self, batch: Batch) -> str:
         """Which brick is not finite, and at which noise level; from the bottom, since the others read from it."""
-        lesson, parts = self._curriculum.at(batch.start), batch.split(self.settings.accumulate)
+        lesson = self._curriculum.at(batch.start)
+        parts = batch.split(self.settings.accumulate * self.ranks.size)
         with torch.no_grad():
             losses = torch.cat([self._losses(part, lesson) for part in parts], dim=1)
         for brick, loss in zip(lesson.bricks, losses, strict=True):
