@@ -17,7 +17,7 @@ import legoc_runtime
 from legoc.build_directory import write_build
 from legoc.driver import compile_path
 from legoc_runtime.contract.policy import configuration_name
-from legoc_runtime.data.dataset import open_dataset
+from legoc_runtime.data import open_dataset
 from legoc_runtime.sampling.pictures import grid, png_bytes, to_uint8
 from legoc_runtime.sampling.plan import make_plan
 from legoc_runtime.sampling.run import SamplingRun

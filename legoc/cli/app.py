@@ -22,7 +22,7 @@ class Command:
     @property
     def module(self) -> str:
         """Full name of the command's module; `import` is no name that Python takes for one."""
-        return f"legoc.cli.{'import_weights' if self.name == 'import' else self.name}"
+        return f"legoc.cli.{'import_weights' if self.name == 'import' else self.name.replace(' ', '_')}"
 
 
 COMMANDS: dict[str, Command] = {
@@ -44,6 +44,7 @@ COMMANDS: dict[str, Command] = {
         Command("graph", "Draw a stack: bricks, windows, cost and the path of the estimate (Mermaid, SVG, DOT)."),
         Command("inspect", "Say what a spec, build, run or checkpoint is, and whether its checksums hold."),
         Command("build", "Compile a spec to a build directory: one module for every skip configuration."),
+        Command("data encode", "Encode images through a VAE into latents, once for all stacks that train on them."),
         Command("train", "Train a build on images; continues exactly where it stopped."),
         Command("sample", "Make pictures with a trained stack, leaving bricks out as a skip policy says."),
         Command("eval", "Measure samples against a reference: FID, KID, precision, recall; nearest training images."),
@@ -80,6 +81,11 @@ def run(arguments: list[str]) -> int:
             return 0
         case ["help", name, *_]:
             return run([name, "--help"])
+        case [name, part, *rest] if f"{name} {part}" in COMMANDS:
+            return _call(COMMANDS[f"{name} {part}"], rest)
+        case [name, *rest] if parts := [command for command in COMMANDS if command.startswith(f"{name} ")]:
+            said = f"`legoc {name}` does not do `{rest[0]}`" if rest else f"`legoc {name}` does several things"
+            raise UsageError(said, help=f"say which: {', '.join(f'legoc {part}' for part in parts)}")
         case [name, *rest] if name in COMMANDS:
             return _call(COMMANDS[name], rest)
         case [name, *_]:

@@ -186,14 +186,9 @@ def _data(data: Path | None, manifest: Manifest) -> Path:
 
 
 def _resize(given: str | None, manifest: Manifest, progress: Progress) -> Resize:
-    from legoc_runtime.contract.settings import RESIZES
-    from legoc_runtime.errors import UsageError
+    from legoc.data.request import resize_rule
 
-    if given is None:
-        return manifest.data_resize
-    rule: Resize | None = next((rule for rule in RESIZES if rule == given), None)
-    if rule is None:
-        raise UsageError(f"there is no resize rule `{given}`", help=f"the rules are {', '.join(RESIZES)}")
+    rule = manifest.data_resize if given is None else resize_rule(given)
     if rule != manifest.data_resize:
         progress.say(f"resize: {rule} instead of the spec's {manifest.data_resize}")
     return rule

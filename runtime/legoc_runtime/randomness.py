@@ -30,6 +30,7 @@ class Purpose(IntEnum):
     CLASS = 9
     DROP = 10
     SUBSETS = 11
+    LATENT = 12
 
 
 def stream(seed: int, purpose: Purpose, position: int = 0, part: int = 0) -> np.random.Generator:

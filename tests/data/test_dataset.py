@@ -13,7 +13,8 @@ from PIL import Image
 
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.data import dataset as dataset_module
-from legoc_runtime.data import open_dataset, pictures
+from legoc_runtime.data import open_images as open_dataset
+from legoc_runtime.data import pictures
 from legoc_runtime.errors import LegocError, RunError, UsageError
 from tests.image_sets import encoded, labelled_zip, picture, write_zip
 from tests.stacks import stack

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from legoc_runtime.data import open_dataset
+from legoc_runtime.data import open_images as open_dataset
 from legoc_runtime.errors import RunError, UsageError
 from tests.image_sets import encoded, picture
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from legoc_runtime.contract.settings import Resize
-from legoc_runtime.data import open_dataset
+from legoc_runtime.data import open_images as open_dataset
 from legoc_runtime.data.resize import resized
 from legoc_runtime.errors import LegocError, RunError, UsageError
 from tests.image_sets import encoded, picture, write_zip

@@ -141,6 +141,9 @@ class ImageDataset(TrainingSet):
                 help=f"give the spec `channels: {self.channels}`, or convert the images",
             )
 
+    def check_flips(self) -> None:
+        """Every image has a mirror image."""
+
     def _header(self, index: int) -> pictures.Header:
         where = self._source.where(index)
         with pictures.naming(where), self._source.open(index) as file:
@@ -180,21 +183,16 @@ def _as_values(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
-def open_dataset(path: str | Path, *, resize: Resize = "none", size: Size | None = None) -> ImageDataset:
-    """Open a .zip of images with `dataset.json` (StyleGAN, EDM), a folder of class folders, or a flat folder.
+def open_images(path: Path, *, resize: Resize = "none", size: Size | None = None) -> ImageDataset:
+    """Open a set of images, of any form that `open_source` knows.
 
     Every header and every label is read and checked here (the first 200,000 headers of a larger set).
-
-    Args:
-        path: where it is.
-        resize: how images of other sizes come to `size`.
-        size: height and width, for every rule but `none`.
 
     Raises:
         UsageError: there is no such set, or the rule cannot make images of that size.
         RunError: a file of it cannot be read, or is not like the others; the message names it.
     """
-    source = open_source(Path(path).expanduser())
+    source = open_source(path)
     try:
         return ImageDataset(source, resize, size)
     except OSError as error:

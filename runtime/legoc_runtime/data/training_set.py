@@ -100,19 +100,30 @@ class TrainingSet(ABC):
             return f"no labels ({self.labels.why_absent})"
         return f"{len(set(self.labels.classes))} classes"
 
-    def check_fits(self, shape: StackShape) -> None:
+    def check_fits(self, shape: StackShape, *, flip: bool = False) -> None:
         """Whether a stack can train on this set.
 
+        Args:
+            shape: the stack.
+            flip: whether it trains on mirror images too.
+
         Raises:
-            UsageError: channels or size differ from the stack's, labels are missing, or one is out of range.
+            UsageError: channels or size differ from the stack's, labels are missing, one is out of range, or there are
+                no mirror images.
         """
         self.check_grid(shape)
+        if flip:
+            self.check_flips()
         if shape.classes is not None:
             self._check_labels(shape.classes)
 
     @abstractmethod
     def check_grid(self, shape: StackShape) -> None:
         """Whether examples are of the stack's channels, height and width. Raises UsageError."""
+
+    @abstractmethod
+    def check_flips(self) -> None:
+        """Whether mirror images can be had. Raises UsageError where not."""
 
     def _check_labels(self, classes: int) -> None:
         labels = self.labels

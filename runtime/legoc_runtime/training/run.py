@@ -70,7 +70,7 @@ def train(
     """
     settings = settings or manifest.train
     check_settings(settings)
-    dataset.check_fits(manifest.shape)
+    dataset.check_fits(manifest.shape, flip=settings.flip)
     now = record(manifest, settings, dataset)
     check_given(resume)
     check_change(change)
