@@ -79,7 +79,9 @@ def train(trainee: Trainee, images: Tensor, labels: Tensor, epochs: int, seed: i
     weights = (counts.mean() / counts).sqrt()
     optimizer = torch.optim.AdamW(trainee.parameters(), lr=RATE, weight_decay=0.05)
     steps = len(images) // BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=epochs * steps, pct_start=1 / epochs)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, RATE, total_steps=epochs * steps, pct_start=min(0.5, 1 / epochs)
+    )
     for epoch in range(epochs):
         trainee.train()
         order = torch.randperm(len(images), generator=random)

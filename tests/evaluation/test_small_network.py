@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from legoc_runtime.data import open_dataset
 from legoc_runtime.errors import LegocError, UsageError
 from legoc_runtime.evaluation import named
 from legoc_runtime.evaluation.arrays import as_tensor
+from legoc_runtime.evaluation.frechet import frechet_distance
+from legoc_runtime.evaluation.moments import Moments, MomentsSum
 from legoc_runtime.evaluation.named import open_extractor
 from legoc_runtime.evaluation.small_network import SmallExtractor, load_small_extractor
 from tests.evaluation.small_sets import pixels, tiny_extractor, write_extractor
@@ -35,6 +40,23 @@ def test_the_shipped_extractor_is_what_its_record_says():
     right = (logits.argmax(1) == torch.tensor([data.label(i) for i in held_out])).double().mean()
     assert float(right) == pytest.approx(record["held_out_accuracy"], abs=0.01)
     assert record["held_out_accuracy"] > record["share_of_largest_class"] + 0.1
+
+
+def test_the_shipped_extractor_sees_damage_grow():
+    """Emoji lie nearer to other emoji than noisy ones do, and those nearer than noisier ones."""
+    emoji = open_extractor("emoji", CPU)
+    data = open_dataset(DATA)
+    real, other = (data.images(range(first, len(data), 20)).astype(float) for first in (0, 10))
+    noise = np.random.default_rng(0).normal(0, 1, real.shape)
+
+    def moments(images: NDArray[np.float64]) -> Moments:
+        gathered = MomentsSum(emoji.dimensions)
+        gathered.add(emoji(as_tensor(images.clip(0, 255).astype(np.uint8))).pooled)
+        return gathered.moments()
+
+    reference = moments(other)
+    distances = [frechet_distance(moments(real + level * noise), reference) for level in (0, 15, 30, 60)]
+    assert all(1.3 * near < far for near, far in pairwise(distances)), distances
 
 
 def test_its_card_says_what_its_record_says():
