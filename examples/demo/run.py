@@ -1,7 +1,7 @@
 """`make demo`: train a small stack for a few minutes, sample it under three skip policies, show them side by side.
 
 Everything is done by the commands that a user would type; they are printed as they run. Called again, it continues or
-reuses the run that is there. Leaves demo/policies.png, demo/loss.png and what the commands write.
+reuses the run that is there. Leaves demo/policies.png, demo/loss.svg and what the commands write.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ def main() -> None:
         legoc("sample", run, "--skip-policy", policy, "--seeds", chosen.seeds, *where)
         legoc("timeline", run, "--skip-policy", policy, "-o", out / f"timeline-{policy}.svg")
 
+    legoc("plot", run, "-o", out / "loss.svg")
+
     # drawing comes after the commands, so that a machine without the packages fails with their words
-    from loss_curve import loss_curve
     from policy_sheet import policy_sheet
 
     policy_sheet(run, sets).save(out / "policies.png")
-    loss_curve(run / "metrics.jsonl").save(out / "loss.png")
     print(f"\n{'policy':<10} {'MACs saved':>11} {'time saved':>11}")
     for policy, directory in sets.items():
         timing = json.loads((directory / "samples.json").read_text(encoding="utf-8"))["timing"]
         print(f"{policy:<10} {timing['macs_saved']:>11.1%} {timing['time_saved']:>11.1%}")
-    print(f"\nlook at {out / 'policies.png'} and {out / 'loss.png'}")
+    print(f"\nlook at {out / 'policies.png'} and {out / 'loss.svg'}")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,23 @@ class Curve:
     points: tuple[tuple[float, float], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Curves over one axis.
+
+    Attributes:
+        title: what is shown.
+        curves: one or more; the first `MAX_CURVES` are drawn.
+        across: what the horizontal axis counts.
+        below: a line of small type under the title.
+    """
+
+    title: str
+    curves: tuple[Curve, ...]
+    across: str
+    below: str = ""
+
+
 def curves_svg(title: str, curves: Sequence[Curve], *, across: str, below: str = "") -> str:
     """The curves in one plot, the first `MAX_CURVES` of them.
 
@@ -58,26 +75,45 @@ def curves_svg(title: str, curves: Sequence[Curve], *, across: str, below: str =
         across: what the horizontal axis counts.
         below: a line of small type under the title.
     """
-    shown = list(curves[:MAX_CURVES])
+    return plots_svg(title, [Plot(title, tuple(curves), across, below)])
+
+
+def plots_svg(title: str, plots: Sequence[Plot]) -> str:
+    """Plots one below the other, in one file.
+
+    Args:
+        title: name of the whole.
+        plots: one or more.
+    """
+    height = HEAD + PLOT_HEIGHT + FOOT
+    words = ". ".join(
+        (f"{plot.title}: " if len(plots) > 1 else "") + description(plot.curves, plot.across) for plot in plots
+    )
+    style = _style(max(len(plot.curves[:MAX_CURVES]) for plot in plots))
+    svg = elements.document(WIDTH, height * len(plots), title=title, description=words, style=style)
+    for i, plot in enumerate(plots):
+        _plot(svg if i == 0 else elements.group(svg, 0, i * height), plot)
+    return elements.serialise(svg)
+
+
+def _plot(parent: Element, plot: Plot) -> None:
+    shown = plot.curves[:MAX_CURVES]
     frame = _Frame.around(shown)
     scale = " · logarithmic" if frame.is_logarithmic else ""
-    left_out = f" · the first {MAX_CURVES} of {len(curves)}" if len(curves) > MAX_CURVES else ""
-    height = HEAD + PLOT_HEIGHT + FOOT
-    svg = elements.document(WIDTH, height, title=title, description=description(curves, across), style=_style(shown))
-    elements.text(svg, 20, 30, title, "title")
-    elements.text(svg, 20, 50, f"{below}{scale}{left_out}".removeprefix(" · "), "small")
-    _axes(svg, frame, across)
+    left_out = f" · the first {MAX_CURVES} of {len(plot.curves)}" if len(plot.curves) > MAX_CURVES else ""
+    elements.text(parent, 20, 30, plot.title, "title")
+    elements.text(parent, 20, 50, f"{plot.below}{scale}{left_out}".removeprefix(" · "), "small")
+    _axes(parent, frame, plot.across)
     ends = _spread([frame.y(curve.points[-1][1]) for curve in shown])
     for i, (curve, end) in enumerate(zip(shown, ends, strict=True)):
-        _curve(svg, frame, curve, i, end)
-    return elements.serialise(svg)
+        _curve(parent, frame, curve, i, end)
 
 
 def description(curves: Sequence[Curve], across: str) -> str:
     """The curves in words, for those who do not see them: where each begins and ends."""
     sentences = [
-        f"{visible(curve.label)}: from {_short(curve.points[0][1])} at {_short(curve.points[0][0])} {across} "
-        f"to {_short(curve.points[-1][1])} at {_short(curve.points[-1][0])}"
+        f"{visible(curve.label)}: from {short(curve.points[0][1])} at {short(curve.points[0][0])} {across} "
+        f"to {short(curve.points[-1][1])} at {short(curve.points[-1][0])}"
         for curve in curves[:MAX_CURVES]
     ]
     return "; ".join(sentences)
@@ -137,11 +173,11 @@ def _axes(svg: Element, frame: _Frame, across: str) -> None:
     bottom, end = HEAD + PLOT_HEIGHT, WIDTH - RIGHT
     for value in decades(frame.low, frame.high) if frame.is_logarithmic else ticks(frame.low, frame.high, 5):
         elements.line(svg, "lines", LEFT, frame.y(value), end, frame.y(value))
-        elements.text(svg, LEFT - 8, frame.y(value) + 4, _short(value), "small", anchor="end")
+        elements.text(svg, LEFT - 8, frame.y(value) + 4, short(value), "small", anchor="end")
     elements.line(svg, "axis", LEFT, bottom, end, bottom)
     for value in ticks(frame.left, frame.right, 7) if frame.right > frame.left else [frame.left]:
         elements.line(svg, "axis", frame.x(value), bottom, frame.x(value), bottom + 5)
-        elements.text(svg, frame.x(value), bottom + 20, _short(value), "small", anchor="middle")
+        elements.text(svg, frame.x(value), bottom + 20, short(value), "small", anchor="middle")
     elements.text(svg, end, bottom + 38, across, "small", anchor="end")
 
 
@@ -174,8 +210,8 @@ def _spread(wanted: Sequence[float]) -> list[float]:
     return placed
 
 
-def _style(curves: Sequence[Curve]) -> str:
-    used = min(len(curves), len(LIGHT))
+def _style(curves: int) -> str:
+    used = min(curves, len(LIGHT))
 
     def colours(palette: Sequence[str]) -> str:
         return "\n".join(f".c{i} {{ stroke: {palette[i]}; }} .t{i} {{ fill: {palette[i]}; }}" for i in range(used))
@@ -187,7 +223,7 @@ def _style(curves: Sequence[Curve]) -> str:
     return f"{STYLE}{colours(LIGHT)}\n@media (prefers-color-scheme: dark) {{\n{dark}\n{colours(DARK)}\n}}\n"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """A number on an axis, as short as it goes: `20k`, `0.05`."""
     for unit, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:

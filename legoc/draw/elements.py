@@ -31,6 +31,11 @@ def serialise(svg: Element) -> str:
     return ElementTree.tostring(svg, encoding="unicode") + "\n"
 
 
+def group(parent: Element, x: float, y: float) -> Element:
+    """A part of the picture with coordinates of its own, whose origin is at a point."""
+    return SubElement(parent, "g", {"transform": f"translate({x:g} {y:g})"})
+
+
 def text(parent: Element, x: float, y: float, words: str, kind: str = "", *, anchor: str = "start") -> None:
     """A line of text whose baseline starts, ends or has its middle (`anchor`) at a point."""
     attributes = {"x": f"{x:.2f}", "y": f"{y:.2f}", "text-anchor": anchor}

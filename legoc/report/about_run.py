@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from legoc.draw.curves import Curve, curves_svg
+from legoc.draw.curves import curves_svg
+from legoc.history import METRICS_NAME, History
 from legoc.render.lines import counted
-from legoc.report.curves import METRICS_NAME, History
 from legoc.report.html import Html, joined, tag
 from legoc.report.parts import Section, card, code, image, note, picture
 from legoc.report.samples import SampleSet, mapping
@@ -43,15 +43,9 @@ def run_cards(manifest: Manifest, trained: Sequence[int], history: History | Non
 
 def training_section(history: History, trained: Sequence[int]) -> Section:
     """The curves of a run."""
-    plots: list[Html] = []
-    mean = f"each point the mean of {history.lines_a_point} lines" if history.lines_a_point > 1 else ""
-    for title, curves in (
-        ("Training loss", history.total),
-        ("Loss by brick", history.by_brick),
-        ("Training loss by noise level", history.by_noise),
-    ):
-        if curves:
-            plots.append(_plot(title, curves, mean))
+    plots = [
+        picture(curves_svg(plot.title, plot.curves, across=plot.across, below=plot.below)) for plot in history.plots
+    ]
     words = [f"{counted(history.lines, 'line')} of {METRICS_NAME}"]
     if history.unread:
         words.append(f"{counted(history.unread, 'line')} could not be read")
@@ -68,10 +62,6 @@ def samples_section(found: Sequence[SampleSet]) -> Section:
     if more := found[MAX_SETS:]:
         body.append(note(f"{counted(len(more), 'further set')}: {', '.join(str(one.path) for one in more)}"))
     return Section("samples", "Samples", joined(body))
-
-
-def _plot(title: str, curves: Sequence[Curve], below: str) -> Html:
-    return picture(curves_svg(title, curves, across="images", below=below))
 
 
 def _duration(seconds: float) -> str:

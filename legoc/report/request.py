@@ -10,11 +10,11 @@ from pathlib import Path
 from legoc.cost.report import Cost, price
 from legoc.describe import describe_spec, read_build
 from legoc.diagnostics import SpecError
+from legoc.history import METRICS_NAME, History, read_history
 from legoc.report.about_cost import cost_cards, cost_sections
 from legoc.report.about_diff import diff_sections, lead
 from legoc.report.about_run import run_cards, samples_section, training_section
 from legoc.report.about_spec import described, spec_sections, warnings
-from legoc.report.curves import METRICS_NAME, History, read_history
 from legoc.report.html import Html, joined, tag
 from legoc.report.page import Page
 from legoc.report.parts import Section, cards, code, facts, note

@@ -41,8 +41,6 @@ def test_the_demo_trains_samples_three_policies_and_draws_them(tmp_path: Path) -
     for policy in records:
         assert f"{policy:<10}" in done.stdout
         assert (out / f"timeline-{policy}.svg").read_text().startswith("<svg")
-    with Image.open(out / "policies.png") as sheet, Image.open(out / "loss.png") as loss:
+    with Image.open(out / "policies.png") as sheet:
         assert sheet.width > 900
-        # the loss curve is drawn: its blue and orange lines are there
-        colours = {colour for _, colour in loss.convert("RGB").getcolors(maxcolors=1 << 24) or []}
-    assert {(0x38, 0x67, 0xC8), (0xC2, 0x41, 0x0C)} <= colours
+    assert (out / "loss.svg").read_text().count('class="curve ') > 3

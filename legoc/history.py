@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-from legoc.draw.curves import Curve
+from legoc.draw.curves import Curve, Plot
 
 Values: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """The named losses of a line."""
@@ -41,6 +41,17 @@ class History:
     total: tuple[Curve, ...]
     by_brick: tuple[Curve, ...]
     by_noise: tuple[Curve, ...]
+
+    @property
+    def plots(self) -> tuple[Plot, ...]:
+        """The curves over the images trained on: in all, by brick and by noise level, as far as the run has them."""
+        below = f"each point the mean of {self.lines_a_point} lines" if self.lines_a_point > 1 else ""
+        titled = (
+            ("Training loss", self.total),
+            ("Loss by brick", self.by_brick),
+            ("Training loss by noise level", self.by_noise),
+        )
+        return tuple(Plot(title, curves, "images", below) for title, curves in titled if curves)
 
     @property
     def lines_a_point(self) -> int:
