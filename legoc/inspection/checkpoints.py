@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from legoc.inspection.origins import origin_of_state
 from legoc.inspection.report import CheckpointFacts, FileFacts
 from legoc_runtime.checkpoint.layout import EMA_PREFIX, WEIGHTS, check_digest, read_state
 from legoc_runtime.checkpoint.tensorfile import SUFFIX
@@ -30,6 +31,7 @@ def checkpoint_facts(checkpoint: Path, checksums: bool, progress: Progress) -> C
     try:
         state = read_state(checkpoint)
         digests, images = _digests(checkpoint, state), int(state.get("images", -1))
+        origin = origin_of_state(state)
     except (RunError, TypeError, ValueError) as error:
         message = error.message if isinstance(error, RunError) else f"{checkpoint}: its state makes no sense: {error}"
         return CheckpointFacts(str(checkpoint), None, False, (), (), checksums, message)
@@ -49,6 +51,7 @@ def checkpoint_facts(checkpoint: Path, checksums: bool, progress: Progress) -> C
         files=tuple(files),
         checked=checksums,
         damage="; ".join(damage) or None,
+        migrated_from=origin,
     )
 
 

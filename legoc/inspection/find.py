@@ -6,6 +6,7 @@ from pathlib import Path
 
 from legoc.build_directory import MODULES
 from legoc.inspection.checkpoints import Progress, checkpoint_facts, no_progress
+from legoc.inspection.origins import MIGRATION_NAME, origin_of_run
 from legoc.inspection.report import FileFacts, Inspection
 from legoc.inspection.stacks import source_faults, stack_of_build, stack_of_spec
 from legoc.inspection.tensors import inspect_tensors
@@ -69,11 +70,17 @@ def _directory(path: Path, checksums: bool, progress: Progress) -> Inspection:
     found = tuple(checkpoint_facts(checkpoint, checksums, progress) for checkpoint in checkpoints(path))
     is_run = bool(found) or (path / METRICS).is_file() or (path / CHECKPOINTS).is_dir()
     faults += source_faults(path, (*stack.configurations, TRAINING), needed=not is_run)
-    return Inspection("run" if is_run else "build", str(path), stack, _files(path), found, faults=tuple(faults))
+    origin = None
+    try:
+        origin = origin_of_run(path)
+    except ValueError as error:
+        faults.append(f"{path / MIGRATION_NAME}: {error}")
+    kind = "run" if is_run else "build"
+    return Inspection(kind, str(path), stack, _files(path), found, faults=tuple(faults), migrated_from=origin)
 
 
 def _files(directory: Path) -> tuple[FileFacts, ...]:
-    named = [directory / name for name in (MANIFEST_NAME, SPEC_NAME, METRICS)]
+    named = [directory / name for name in (MANIFEST_NAME, SPEC_NAME, METRICS, MIGRATION_NAME)]
     modules = sorted((directory / MODULES).glob("*.py"))
     return tuple(
         FileFacts(file.relative_to(directory).as_posix(), file.stat().st_size)

@@ -66,6 +66,21 @@ class StackFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What `legoc migrate` made something of.
+
+    Attributes:
+        spec_hash: SHA-256 of the resolved spec that it was trained under.
+        images: images that it was trained on under that spec.
+        path: the checkpoint as it was called then; None where that is not recorded.
+    """
+
+    spec_hash: str
+    images: int
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointFacts:
     """One checkpoint.
 
@@ -77,6 +92,7 @@ class CheckpointFacts:
         files: its files, with whether they have their checksums.
         checked: whether the checksums were compared.
         damage: what is wrong with it, or None.
+        migrated_from: where `legoc migrate` took it from; None where training wrote it.
     """
 
     path: str
@@ -86,6 +102,7 @@ class CheckpointFacts:
     files: tuple[FileFacts, ...]
     checked: bool
     damage: str | None
+    migrated_from: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +117,7 @@ class TensorFacts:
         images: images trained on, in a file of legoc's, else None.
         misfits: tensors that are missing for, or unknown to, the stack in the header, up to the first few.
         metadata: keys of the header's metadata.
+        migrated_from: where `legoc migrate` took them from, or None.
     """
 
     count: int
@@ -109,6 +127,7 @@ class TensorFacts:
     images: int | None
     misfits: tuple[str, ...]
     metadata: tuple[str, ...]
+    migrated_from: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +142,7 @@ class Inspection:
         checkpoints: its checkpoints, oldest first.
         tensors: what the file holds, for `weights` and `tensors`.
         faults: where a build is not what its spec says, a sentence each.
+        migrated_from: where `legoc migrate` took a run from, however long it was trained since; None where nowhere.
     """
 
     kind: Kind
@@ -132,6 +152,7 @@ class Inspection:
     checkpoints: tuple[CheckpointFacts, ...] = ()
     tensors: TensorFacts | None = None
     faults: tuple[str, ...] = ()
+    migrated_from: Origin | None = None
 
     @property
     def damage(self) -> tuple[str, ...]:

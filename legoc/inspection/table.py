@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from legoc.cost.table import parameter_count, quantity
-from legoc.inspection.report import CheckpointFacts, FileFacts, Inspection, StackFacts, TensorFacts
+from legoc.inspection.report import CheckpointFacts, FileFacts, Inspection, Origin, StackFacts, TensorFacts
+from legoc.render.lines import visible
 
 _TITLES = {
     "spec": "a spec",
@@ -26,6 +27,8 @@ def table(found: Inspection) -> str:
         rows += _stack(found.stack)
     if found.tensors is not None:
         rows += _tensors(found.tensors)
+        rows += _origin(found.tensors.migrated_from)
+    rows += _origin(found.migrated_from)
     if found.kind in ("run", "checkpoint"):
         rows.append(("trained", _trained(found)))
     width = max(len(name) for name, _ in rows) + 2
@@ -80,6 +83,16 @@ def _tensors(tensors: TensorFacts) -> Iterator[tuple[str, str]]:
         yield "metadata", keys or "none"
 
 
+def _origin(origin: Origin | None) -> Iterator[tuple[str, str]]:
+    if origin is not None:
+        yield "migrated", f"from {_words(origin)}"
+
+
+def _words(origin: Origin) -> str:
+    path = "a checkpoint" if origin.path is None else visible(origin.path)
+    return f"{path} at {origin.images:,} images, of the spec {visible(origin.spec_hash[:16])}"
+
+
 def _trained(found: Inspection) -> str:
     images = max((c.images for c in found.checkpoints if c.images is not None), default=None)
     if images is None:
@@ -106,4 +119,6 @@ def _checkpoint(checkpoint: CheckpointFacts) -> Iterator[str]:
         state = "every checksum holds" if checkpoint.checked else "checksums not compared"
     final = ", the final one" if checkpoint.final else ""
     yield f"checkpoint at {checkpoint.images:,} images{final}: {', '.join(checkpoint.weights)}; {state}"
+    if checkpoint.migrated_from is not None:
+        yield f"  migrated from {_words(checkpoint.migrated_from)}"
     yield from _files(checkpoint.files)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from legoc.driver import spec_hash
 from legoc.inspection.checkpoints import Progress, file_facts
+from legoc.inspection.origins import origin_of_header
 from legoc.inspection.report import Inspection, TensorFacts
 from legoc.inspection.stacks import resolved_spec, stack_of_spec
 from legoc_runtime.checkpoint import is_checkpoint
@@ -44,7 +46,13 @@ def inspect_tensors(path: Path, *, checksums: bool, progress: Progress) -> Inspe
         misfits.append("the spec does not have the hash beside it")
     if weights.kind == WEIGHTS or weights.kind.startswith(EMA_PREFIX):
         misfits += _misfits(tensors, manifest.shape)
+    origin = None
+    try:
+        origin = origin_of_header(described)
+    except ValueError as error:
+        misfits.append(f"its header makes no sense: {error}")
     facts = _facts(tensors, described, weights.kind, weights.images, tuple(misfits[:_SHOWN_MISFITS]))
+    facts = replace(facts, migrated_from=origin)
     return Inspection("weights", str(path), stack, (file,), tensors=facts)
 
 

@@ -11,7 +11,8 @@
 
 takes: a checkpoint, a spec
 gives: a run whose one checkpoint is the migrated one, or a file of weights; a `Migration`, which says what was done
-may import: `legoc.review`, `legoc.driver`, `legoc_runtime`; torch only where tensors are, so that a refusal needs none
+may import: `legoc.review`, `legoc.inspection`, `legoc.driver`, `legoc_runtime`; torch only where tensors are,
+    so that a refusal needs none
 """
 
 from legoc.migrate.plan import Plan, plan_migration

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from legoc.build_directory import write_build
+from legoc.inspection.origins import MIGRATION_NAME
 from legoc.migrate.migration import Migration, origin, to_json
 from legoc_runtime.checkpoint import Header, write_checkpoint
 from legoc_runtime.checkpoint.tensorfile import reason, save
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from legoc.migrate.source import Source
     from legoc_runtime.contract.manifest import Manifest
-
-MIGRATION_NAME = "migration.json"
-"""What was done, in the run that came of it."""
 
 _ROOM = "make room on the disk, or choose another -o; what was migrated is as it was"
 _OF_FILES = frozenset({"version", "files", "tensors"})

@@ -20,6 +20,7 @@ from legoc.review.values import (
 )
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.policy import Policy
+from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import BrickShape, brick_weights
 
 NO_RENAMES: Mapping[str, str] = MappingProxyType({})
@@ -140,7 +141,7 @@ def compare_specs(before: StackSpec, after: StackSpec, renames: Mapping[str, str
         renames: id before -> id after, for bricks that are said to be one brick, whatever they have in common.
     """
     matched = match_bricks(before, after, renames)
-    found: list[Change] = [*_values(before, after), *_bricks(before, after, matched)]
+    found: list[Change] = [*_values(before, after, matched), *_bricks(before, after, matched)]
     return Changes((*found, *_policies(before, after, matched)), matched)
 
 
@@ -237,12 +238,30 @@ def _tensors(brick: BrickShape) -> list[tuple[int, ...]]:
     return [shape for _, shape in brick_weights(brick)]
 
 
-def _values(before: StackSpec, after: StackSpec) -> Iterator[Change]:
+def _values(before: StackSpec, after: StackSpec, matched: Mapping[str, str]) -> Iterator[Change]:
     ours, theirs = spec_texts(before), spec_texts(after)
+    of_bricks = _of_bricks(before.train, matched)
     for key, text in ours.items():
-        # constants of another diffusion follow from its kind
-        if key in theirs and text != theirs[key]:
+        if key in of_bricks:
+            differs = of_bricks[key] != _of_bricks(after.train, {})[key]
+        else:
+            # constants of another diffusion follow from its kind
+            differs = key in theirs and text != theirs[key]
+        if differs:
             yield ValueChanged(key, spec_value(before, key, text), spec_value(after, key, theirs[key]))
+
+
+def _of_bricks(train: TrainSettings, ids: Mapping[str, str]) -> dict[str, object]:
+    """What training says of bricks, under other ids: a brick renamed is trained as before."""
+
+    def renamed(bricks: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(ids.get(id, id) for id in bricks)
+
+    drop = train.drop and replace(
+        train.drop, bands=tuple(replace(band, bricks=renamed(band.bricks)) for band in train.drop.bands)
+    )
+    stages = tuple(replace(stage, train=renamed(stage.train)) for stage in train.stages)
+    return {"train.drop": drop, "train.stages": stages}
 
 
 def _bricks(before: StackSpec, after: StackSpec, matched: Mapping[str, str]) -> Iterator[Change]:

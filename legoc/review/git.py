@@ -42,9 +42,11 @@ class Repository:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        where = self._lines("rev-parse", "--show-toplevel", "--show-prefix")
-        if not where or not where[0]:
-            raise UsageError(f"{folder} is no folder of a working tree of git", help="run it where the specs are")
+        code, out, errors = self._run("rev-parse", "--show-toplevel", "--show-prefix")
+        where = os.fsdecode(out).splitlines()
+        if b"not a git repository" in errors or (code == 0 and not any(where[:1])):
+            raise UsageError(f"{folder.absolute()} is in no working tree of git", help="run it where the specs are")
+        self._check("rev-parse", code, errors)
         self.root, self.prefix = Path(where[0]), where[1] if len(where) > 1 else ""
         self._reader: subprocess.Popen[bytes] | None = None
 
@@ -118,18 +120,19 @@ class Repository:
         stdout.read(1)  # the line's end
         return data
 
-    def _lines(self, *arguments: str) -> list[str]:
-        return os.fsdecode(self._checked(*arguments)).splitlines()
-
     def _records(self, *arguments: str) -> list[str]:
         return os.fsdecode(self._checked(*arguments)).split("\0")[:-1]
 
     def _checked(self, *arguments: str) -> bytes:
         code, out, errors = self._run(*arguments)
+        self._check(arguments[0], code, errors)
+        return out
+
+    @staticmethod
+    def _check(command: str, code: int, errors: bytes) -> None:
         if code != 0:
             said = errors.decode(errors="replace").strip().splitlines()
-            raise UsageError(f"git {arguments[0]} failed: {said[-1] if said else f'exit code {code}'}")
-        return out
+            raise UsageError(f"git {command} failed: {said[-1] if said else f'exit code {code}'}")
 
     def _run(self, *arguments: str) -> tuple[int, bytes, bytes]:
         with tempfile.TemporaryFile() as errors, self._open(*arguments, stderr=errors.fileno()) as process:

@@ -25,13 +25,21 @@ def compare_request(what: Sequence[str]) -> Report:
     """
     if is_one_thing(what[0]):
         return _two(what)
-    with Repository(Path()) as repository:
+    with _repository(what[0]) as repository:
         asked, paths = read_range(what[0]), list(what[1:])
         if asked.after is None and paths and not os.path.exists(paths[0]) and repository.commit(paths[0]) is not None:
             asked = Range(asked.before, paths.pop(0))
         before, after = states(repository, asked)
         found = pairs(repository, before, after, paths)
         return compare(before.revision or WORKING_TREE, after.revision or WORKING_TREE, found)
+
+
+def _repository(text: str) -> Repository:
+    try:
+        return Repository(Path())
+    except UsageError as error:
+        message = f"there is nothing at {text}, and no revision can be meant: {error.message}"
+        raise UsageError(message, help="check the path, or run it in a repository of git") from error
 
 
 def _two(what: Sequence[str]) -> Report:

@@ -168,7 +168,7 @@ def _field_texts(section: object) -> Iterator[tuple[str, str]]:
 def _text(value: Scalar | Drop | tuple[Stage, ...]) -> str:
     """A value of a section; stages as `coarse for 2000000, coarse+detail`, a policy with what it runs."""
     if isinstance(value, Drop):
-        bands = ", ".join(f"{'+'.join(band.bricks)} at {band.share:.3g}" for band in value.bands)
+        bands = ", ".join(f"{'+'.join(band.bricks)} at {band.share:.4g}" for band in value.bands)
         return f"{value.policy} in {value.rate:g} of the steps ({bands})"
     if isinstance(value, tuple) and value and isinstance(value[0], Stage):
         stages = cast("tuple[Stage, ...]", value)

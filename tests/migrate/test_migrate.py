@@ -91,7 +91,16 @@ def test_all_files_of_a_checkpoint_are_carried_over(
     begun = load(checkpoint / "ema-0.99.safetensors")
     assert all(torch.equal(begun[key], weight) for key, weight in new.items())
 
+    capsys.readouterr()
     assert main(["inspect", str(made)]) == 0
+    told = f"from {origin} at {IMAGES} images, of the spec {was['spec_hash'][:16]}"
+    out = capsys.readouterr().out
+    assert f"\nmigrated        {told}\n" in out
+    assert f"\n  migrated {told}\n" in out
+    assert "migration.json" in out
+    assert main(["inspect", str(checkpoint / "weights.safetensors"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)["tensors"]["migrated_from"]
+    assert said == {"spec_hash": was["spec_hash"], "images": IMAGES, "path": None}
     assert main(["build", "--check", str(made)]) == 0
     capsys.readouterr()
     record = json.loads((made / "migration.json").read_text())

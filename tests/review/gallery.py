@@ -25,6 +25,12 @@ train: {batch: 8, images: 1000}
 sample: {steps: 8}
 """
 
+DROP = BASE.replace(
+    "images: 1000}",
+    "images: 1000, drop: {policy: late}, "
+    "stages: [{train: [windows, single], images: 9}, {train: [windows, single, whole]}]}",
+)
+
 ONE = """\
 legoc: 1
 name: one
@@ -157,6 +163,7 @@ GALLERY = (
     ),
     put("training for skipping", "training", "train.drop.policy=late"),
     put("loss weighting", "training", "train.loss_weighting=min_snr"),
+    put("steps of a policy that training follows", "training", "sample.steps=9", base=DROP),
     put("nested patches", "training", "train.patches=nested"),
     put("precision", "training", "train.precision=bf16"),
     put(
@@ -168,6 +175,14 @@ GALLERY = (
     ),
     put("more depth", "resumable", "bricks.whole.depth=3"),
     edit("a brick renamed", "resumable", ("id: single", "id: parts"), ("late: {single", "late: {parts")),
+    edit(
+        "a brick renamed in stages and in what training leaves out",
+        "resumable",
+        ("id: single", "id: parts"),
+        ("late: {single", "late: {parts"),
+        ("train: [windows, single", "train: [windows, parts"),
+        base=DROP,
+    ),
     edit("the bottom brick renamed", "resumable", ("id: windows", "id: base")),
     edit("a new bottom brick", "resumable", (WINDOWS, NEW + WINDOWS)),
     edit("a new brick in the middle", "resumable", (WHOLE, NEW + WHOLE)),

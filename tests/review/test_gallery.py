@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from legoc.hashes import spec_hashes
-from legoc.review.changes import ValueChanged
+from legoc.review.changes import BrickRenamed, ValueChanged
 from legoc.review.classify import rank
 from legoc.review.compare import Review, review
 from legoc.review.rules import RULES, Impact
@@ -66,3 +66,8 @@ def test_what_breaks_does_not_load(exhibit: Exhibit) -> None:
 
 def test_the_base_is_what_the_gallery_changes() -> None:
     assert all(e.base != BASE or e.specs[0].name == "small" for e in GALLERY)
+
+
+def test_a_brick_of_another_id_is_trained_as_before() -> None:
+    renamed = next(e for e in GALLERY if e.name.startswith("a brick renamed in stages"))
+    assert [type(v.change) for v in reviewed(renamed).verdicts] == [BrickRenamed]

@@ -159,7 +159,7 @@ def test_bad_requests_say_what_is_wrong(made: Made, what: list[str], message: st
 def test_outside_of_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(UsageError, match="not a git repository"):
+    with pytest.raises(UsageError, match=r"there is nothing at main...HEAD, .* is in no working tree of git"):
         compare_request(["main...HEAD"])
 
 
