@@ -35,6 +35,12 @@ def no_diffusers() -> str | None:
 
 
 @cache
+def no_hub() -> str | None:
+    """Why pipelines cannot be held against the Hub's own package here, or None."""
+    return None if find_spec("huggingface_hub") else "huggingface_hub is not installed (the extra `[hub]`)"
+
+
+@cache
 def no_triton() -> str | None:
     """Why Triton kernels cannot be interpreted here, or None."""
     lack = "Triton is not installed; `pip install --target DIR --no-deps triton==3.6.0`, and DIR on PYTHONPATH"
@@ -81,6 +87,7 @@ LACKS = {
     "compiler": no_compiler,
     "datasets": no_datasets,
     "gpu": no_gpu,
+    "hub": no_hub,
     "triton": no_triton,
     "graphviz": no_graphviz,
     "peers": no_diffusers,

@@ -50,6 +50,7 @@ COMMANDS: dict[str, Command] = {
         Command("sample", "Make pictures with a trained stack, leaving bricks out as a skip policy says."),
         Command("eval", "Measure samples against a reference: FID, KID, precision, recall; nearest training images."),
         Command("import", "Make a run of weights of other code: released LEGO, DiT, diffusers. Pickles are never run."),
+        Command("export", "Write a run's weights as a folder for diffusers and the Hugging Face Hub."),
         Command("bench", "Time a stack, its policies and its peers in one run: speed, memory, compile time."),
         Command("schema", "Write the JSON Schema of specs, for editors."),
         Command("lsp", "Serve an editor: diagnostics, costs on hover, completion, rename (Language Server Protocol)."),

@@ -1,0 +1,45 @@
+"""`legoc export`: write a run's weights as a folder for diffusers and the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from legoc.cli.options import refuse_stdin
+from legoc.cli.output import echo
+from legoc.cli.parameters import Argument, Option
+
+
+def command(
+    run: Annotated[Path, Argument(help="A run, whose newest checkpoint is taken; a checkpoint; a .safetensors file.")],
+    out: Annotated[
+        Path | None,
+        Option("-o", "--out", help="The folder; nothing may be there. [default: export/NAME]", show_default=False),
+    ] = None,
+    ema: Annotated[
+        str | None,
+        Option(
+            help="Which weights: first, a rate, or none for the raw ones. [default: the spec's]", show_default=False
+        ),
+    ] = None,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Write one set of a run's weights, its build and its spec as a folder laid out as diffusers does it.
+
+    `legoc_runtime.interop.LegoPipeline` loads and samples it without the compiler, `HubPipeline` puts it on the Hugging
+    Face Hub, and `legoc import` makes a run of it again, bit by bit. The folder's path is printed on stdout.
+    """
+    refuse_stdin(run, "export")
+    from legoc.cli.sample_source import find_stack
+    from legoc_runtime.checkpoint import read_tensors
+    from legoc_runtime.interop.folder import check_free, write_folder
+
+    source = find_stack(run, ema)
+    place = out if out is not None else Path("export") / source.manifest.name
+    check_free(place)
+    if not quiet:
+        weights = source.weights
+        echo(f"{weights.path}: {weights.kind} after {weights.images:,} images", err=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_folder(source.manifest, source.weights, read_tensors(source.weights), place)
+    echo(place)

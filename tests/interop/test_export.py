@@ -1,0 +1,203 @@
+"""Exported folders: what is in them, that they sample as the run does, and that a run comes back bit by bit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import legoc_runtime
+from legoc.__main__ import main
+from legoc_runtime.checkpoint import find_weights, read_tensors
+from legoc_runtime.checkpoint.tensorfile import load, metadata
+from legoc_runtime.contract.manifest import read_manifest
+from legoc_runtime.errors import LegocError, UsageError
+from legoc_runtime.interop import LegoPipeline
+from legoc_runtime.sampling.pictures import read_png
+from tests.cli.small_run import spec_text, write_run
+from tests.interop.foreign_files import torch_file
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "run")
+
+
+def export(run: Path, out: Path, *arguments: str) -> Path:
+    assert main(["export", str(run), "-o", str(out), "-q", *arguments]) == 0
+    return out
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_what_a_folder_holds(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = export(run, tmp_path / "out")
+    assert capsys.readouterr().out.strip() == str(folder)
+    assert files(folder) == [
+        "README.md",
+        "config.json",
+        "model_index.json",
+        "scheduler/scheduler_config.json",
+        "stack/diffusion_pytorch_model.safetensors",
+        "stack/manifest.json",
+        "stack/spec.yaml",
+    ]
+    index = json.loads((folder / "model_index.json").read_text())
+    assert index["stack"] == ["legoc_runtime.interop", "ExportedStack"]
+    assert metadata(folder / "stack" / "diffusion_pytorch_model.safetensors")["legoc.kind"] == "ema-0.999"
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["height"], config["width"], config["classes"]) == (16, 8, 4)
+
+
+def test_a_pipeline_makes_what_the_run_makes(run: Path, tmp_path: Path) -> None:
+    pipeline = LegoPipeline.from_pretrained(export(run, tmp_path / "out"))
+    made = pipeline(seeds="3-5", steps=4, skip_policy="halfway", batch=2)
+    assert made.seeds == (3, 4, 5)
+    again = LegoPipeline(legoc_runtime.load(run))(seeds="3-5", steps=4, skip_policy="halfway")
+    assert torch.equal(made.estimates, again.estimates)
+    assert [image.size for image in made.images] == [(8, 16)] * 3
+    pictures = tmp_path / "pictures"
+    arguments = ["--steps", "4", "--skip-policy", "halfway", "--backend", "eager", "--out", str(pictures), "-q"]
+    assert main(["sample", str(run), "--seeds", "3-5", *arguments]) == 0
+    (first,) = pictures.rglob("*3.png")
+    picture = read_png(first, (3, 16, 8))
+    assert picture is not None
+    assert (picture.transpose(1, 2, 0) == np.asarray(made.images[0])).all()
+
+
+@pytest.mark.parametrize("ema", ["none", "0.999"])
+def test_exported_and_imported_is_the_same(ema: str, run: Path, tmp_path: Path) -> None:
+    """Equal bits, the same spec, the same pictures."""
+    folder = export(run, tmp_path / "out", "--ema", ema)
+    assert main(["import", str(folder), "-o", str(tmp_path / "again"), "-q"]) == 0
+    before = read_tensors(find_weights(run, ema=ema))
+    after = read_tensors(find_weights(tmp_path / "again"))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert (tmp_path / "again" / "spec.yaml").read_bytes() == (run / "spec.yaml").read_bytes()
+    assert read_manifest(tmp_path / "again") == read_manifest(run)
+    ask: Any = {"seeds": "0-1", "steps": 3, "skip_policy": "late"}
+    one, other = (LegoPipeline(legoc_runtime.load(path, ema=rate))(**ask) for path, rate in
+                  ((run, ema), (tmp_path / "again", None)))  # fmt: skip
+    assert torch.equal(one.estimates, other.estimates)
+
+
+def test_an_imported_stack_goes_out_again(tmp_path: Path) -> None:
+    """DiT's weights, its origin told in the model card; a scheduler of its own chain."""
+    file = torch_file(tmp_path / "dit.pt", "dit_tiny")
+    assert main(["import", str(file), "--heads", "4", "-o", str(tmp_path / "run"), "-q"]) == 0
+    folder = export(tmp_path / "run", tmp_path / "out")
+    assert "imported from `dit.pt`" in (folder / "README.md").read_text()
+    assert json.loads((folder / "scheduler" / "scheduler_config.json").read_text())["beta_end"] == 0.02
+    made = LegoPipeline.from_pretrained(folder)(seeds="0", steps=3)
+    assert made.estimates.shape == (1, 4, 16, 16)
+    with pytest.raises(UsageError, match="latents"):
+        _ = made.images
+
+
+def test_saved_again_it_has_the_weights_of_now(run: Path, tmp_path: Path) -> None:
+    pipeline = LegoPipeline.from_pretrained(export(run, tmp_path / "out"))
+    store = pipeline.stack.store
+    with store.updating(), torch.no_grad():
+        store.weights["conditioning.time.fc1.bias"].add_(1)
+    pipeline.save_pretrained(tmp_path / "new")
+    name = "stack/diffusion_pytorch_model.safetensors"
+    before, after = load(tmp_path / "out" / name), load(tmp_path / "new" / name)
+    assert [key for key in before if not torch.equal(before[key], after[key])] == ["conditioning.time.fc1.bias"]
+    assert files(tmp_path / "new") == files(tmp_path / "out")
+
+
+def test_no_compiler_is_needed(run: Path, tmp_path: Path) -> None:
+    folder = export(run, tmp_path / "out")
+    code = (
+        "import sys\nfrom legoc_runtime.interop import LegoPipeline\n"
+        f"LegoPipeline.from_pretrained({str(folder)!r})(seeds='0', steps=2)\n"
+        "assert not {'legoc', 'ruamel', 'networkx', 'huggingface_hub'} & {*sys.modules}"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_refused(run: Path, tmp_path: Path) -> None:
+    folder = export(run, tmp_path / "out")
+    assert main(["export", str(run), "-o", str(folder)]) == 2
+    assert main(["export", str(tmp_path / "nothing")]) == 2
+    pipeline = LegoPipeline.from_pretrained(folder)
+    with pytest.raises(UsageError, match="no key `stepz`"):
+        pipeline(seeds="0", stepz=3)
+    with pytest.raises(UsageError, match="no skip policy `thirds`"):
+        pipeline(seeds="0", skip_policy="thirds")
+    with pytest.raises(UsageError, match="no folder of `legoc export`"):
+        LegoPipeline.from_pretrained(tmp_path)
+    with pytest.raises(UsageError, match="whole stack"):
+        LegoPipeline(legoc_runtime.load(run, bricks=("image",))).save_pretrained(tmp_path / "part")
+
+
+def test_damage_is_seen(run: Path, tmp_path: Path) -> None:
+    folder = export(run, tmp_path / "out")
+    other = export(write_run(tmp_path / "other", spec_text(classes=5)), tmp_path / "other_out")
+    name = "stack/diffusion_pytorch_model.safetensors"
+    shutil.copy(other / name, folder / name)
+    with pytest.raises(LegocError, match="another spec"):
+        LegoPipeline.from_pretrained(folder)
+    (folder / name).write_bytes((other / name).read_bytes()[:-100])
+    with pytest.raises(LegocError):
+        LegoPipeline.from_pretrained(folder)
+
+
+@pytest.mark.hub
+def test_the_hubs_own_mixin(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saved, read and pushed by huggingface_hub's code; what it would upload is kept here instead."""
+    import huggingface_hub.hub_mixin as mixin  # pyright: ignore[reportMissingImports]
+
+    from legoc_runtime.interop import HubPipeline
+
+    pushed = tmp_path / "pushed"
+
+    class Api:
+        def __init__(self, **_: object) -> None:
+            pass
+
+        def create_repo(self, repo_id: str, **_: object) -> Any:
+            return type("Repo", (), {"repo_id": repo_id})()
+
+        def upload_folder(self, *, folder_path: str | Path, **_: object) -> str:
+            shutil.copytree(folder_path, pushed)
+            return "uploaded"
+
+    monkeypatch.setattr(mixin, "HfApi", Api)
+    folder = export(run, tmp_path / "out")
+    pipeline = HubPipeline.from_pretrained(folder)
+    assert pipeline.push_to_hub("someone/small") == "uploaded"
+    assert files(pushed) == files(folder)
+    again = HubPipeline.from_pretrained(str(pushed))
+    ask: Any = {"seeds": "0-1", "steps": 3}
+    assert torch.equal(pipeline(**ask).estimates, again(**ask).estimates)
+
+    def download(*_: object, **__: object) -> str:
+        return str(folder)
+
+    def download_config(*_: object, **__: object) -> str:
+        return str(folder / "config.json")
+
+    monkeypatch.setattr("legoc_runtime.interop.hub._hub.snapshot_download", download)
+    monkeypatch.setattr(mixin, "hf_hub_download", download_config)
+    assert HubPipeline.from_pretrained("someone/small", local_files_only=True).manifest == pipeline.manifest
+
+
+def test_without_the_package_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    monkeypatch.delitem(sys.modules, "legoc_runtime.interop.hub", raising=False)
+    with pytest.raises(UsageError, match="huggingface_hub") as refused:
+        import_module("legoc_runtime.interop.hub")
+    assert "legoc[hub]" in (refused.value.help or "")
