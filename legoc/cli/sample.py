@@ -6,6 +6,7 @@ from os import environ
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from legoc.cli.canvas import canvas_asked
 from legoc.cli.options import as_interval, known_sampler, overridden, refuse_idle_guidance, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
@@ -14,6 +15,7 @@ from legoc_runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from legoc.cli.sample_source import StackSource
+    from legoc_runtime.contract.canvas import Canvas
     from legoc_runtime.contract.manifest import Manifest
     from legoc_runtime.sampling.given import Given
     from legoc_runtime.sampling.plan import Plan
@@ -94,6 +96,31 @@ def command(
         Path | None,
         Option(help="With --from: a picture, white where pixels are made anew, black where kept.", show_default=False),
     ] = None,
+    size: Annotated[
+        str | None,
+        Option(
+            metavar="HxW",
+            help="Make canvases of this size, at least the stack's: windows slide over them and agree at every step.",
+            show_default=False,
+        ),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        Option(help="With --size: from one window to the next. [default: 7, or a smaller window]", show_default=False),
+    ] = None,
+    wrap: Annotated[bool, Option("--wrap", help="With --size: the right border goes on at the left one.")] = False,
+    regions: Annotated[
+        str | None,
+        Option(
+            metavar="FILE|LIST",
+            help="With --size: rectangles with classes of their own, class:x0,y0,x1,y1;... (later ones on top).",
+            show_default=False,
+        ),
+    ] = None,
+    window_batch: Annotated[
+        int | None,
+        Option(help="With --size: windows at once, which bounds memory. [default: --batch]", min=1, show_default=False),
+    ] = None,
     batch: Annotated[int | None, Option(help=f"Pictures at once. {FROM_SPEC}", min=1, show_default=False)] = None,
     out: Annotated[
         Path | None,
@@ -147,12 +174,13 @@ def command(
     place = Place(out, overwrite, resume, npz)
     say = Talk(quiet or follows_another())
     source = _find(path, ema, say)
-    given = _given(source.manifest, images_from, mask, strength)
-    plan = _plan(source.manifest, flags, given, say)
+    canvas = canvas_asked(source.manifest.shape, size, stride=stride, wrap=wrap, regions=regions, rows=window_batch)
+    given = _given(source.manifest, images_from, mask, strength, canvas)
+    plan = _plan(source.manifest, flags, given, canvas, say)
     from legoc_runtime.backends.base import choose_backend
 
     choice = choose_backend(backend, build=source.build, trust_native=trust_native)
-    directory = sample(source, plan, place, Machine(device, choice, dtype, cuda_graphs, fp8), say)
+    directory = sample(source, plan, place, Machine(device, choice, dtype, cuda_graphs, fp8, window_batch), say)
     if directory is not None:
         echo(directory)
 
@@ -181,7 +209,9 @@ def _find(path: Path | None, ema: str | None, say: Talk) -> StackSource:
     return source
 
 
-def _given(manifest: Manifest, images: Path | None, mask: Path | None, strength: float | None) -> Given | None:
+def _given(
+    manifest: Manifest, images: Path | None, mask: Path | None, strength: float | None, canvas: Canvas | None
+) -> Given | None:
     """What the call starts from, where it starts from images."""
     if images is None:
         idle = "--mask" if mask is not None else "--strength" if strength is not None else None
@@ -190,13 +220,14 @@ def _given(manifest: Manifest, images: Path | None, mask: Path | None, strength:
         return None
     from legoc_runtime.sampling.given import read_given
 
-    return read_given(manifest.shape, images, mask, strength)
+    return read_given(manifest.shape, images, mask, strength, None if canvas is None else canvas.size)
 
 
 def _plan(
     manifest: Manifest,
     flags: dict[str, float | str | None],
     given: Given | None,
+    canvas: Canvas | None,
     say: Talk,
 ) -> Plan:
     """Everything that can be refused before the weights are read."""
@@ -211,7 +242,7 @@ def _plan(
     for notice in notices:
         say(notice)
     seeds, classes = parse_seeds(settings.seeds), parse_classes(settings.classes)
-    return make_plan(manifest.shape, policy, settings, seeds, classes, given)
+    return make_plan(manifest.shape, policy, settings, seeds, classes, given, canvas)
 
 
 def _why(policy: str, manifest: Manifest) -> str:

@@ -31,6 +31,7 @@ class Machine:
     dtype: str
     cuda_graphs: bool
     fp8: str | None
+    window_batch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class _Computing:
     graphs: CudaGraphs | None
     fp8: Fp8 | None
     ranks: Ranks
+    window_batch: int | None
 
 
 def _computing(machine: Machine, plan: Plan, ranks: Ranks) -> _Computing:
@@ -116,7 +118,7 @@ def _computing(machine: Machine, plan: Plan, ranks: Ranks) -> _Computing:
     where, dtype = ranks.device(choose_device(machine.device)), choose_dtype(machine.dtype)
     graphs = graphs_for(where) if machine.cuda_graphs else None
     fp8 = None if machine.fp8 is None else fp8_for(machine.fp8, plan.shape, where, dtype)
-    return _Computing(where, dtype, machine.choice, graphs, fp8, ranks)
+    return _Computing(where, dtype, machine.choice, graphs, fp8, ranks, machine.window_batch)
 
 
 def _fill(
@@ -150,9 +152,11 @@ def _fill(
         say(f"{stack.unread_bytes:,} bytes of weights were not loaded: policy `{plan.policy.name}` never runs {idle}")
     how = {"device": str(where), "backend": choice.backend.name, "unloaded_bytes": stack.unread_bytes}
     how |= {"cuda_graphs": True} if computing.graphs else {}
+    if plan.canvas is not None:
+        how["window_batch"] = computing.window_batch or plan.settings.batch
     say(_pace(plan, places, ranks, f"{where}, backend {choice.reason or choice.backend.name}"))
     with SamplingBar(plan, pictures=-(-len(places) // ranks.world), saved=saved, quiet=say.quiet) as bar:
-        run = SamplingRun(stack, plan, device=where)
+        run = SamplingRun(stack, plan, device=where, window_batch=computing.window_batch)
         batch, advance = plan.settings.batch, bar.advance
         done = directory.fill(
             run, batch=batch, how=how, macs_saved=saved, on_call=advance, places=places, ranks=ranks, npz=npz

@@ -35,6 +35,8 @@ def plan_lines(plan: Plan, macs_saved: float) -> list[str]:
         lines[0] += f", churn {settings.churn:g} from sigma {settings.churn_min:g} to {settings.churn_max:g}"
     if settings.eta:
         lines[0] += f", eta {settings.eta:g}"
+    if plan.canvas is not None:
+        lines.append(plan.canvas.describe())
     if plan.given is not None:
         lines.append(_given_line(plan, plan.given))
     if plan.skips_nothing:

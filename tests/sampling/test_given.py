@@ -134,7 +134,7 @@ def test_the_record_says_what_was_given(tmp_path: Path):
     [
         (np.zeros((8, 8), np.uint8), "black: every pixel is kept"),
         (np.full((8, 8), 255, np.uint8), "white: no pixel is kept"),
-        (np.zeros((8, 9), np.uint8), "is 8x9; the stack makes pictures of 8x8"),
+        (np.zeros((8, 9), np.uint8), "is 8x9; pictures of 8x8 are made"),
     ],
 )
 def test_masks_that_mean_nothing_are_refused(tmp_path: Path, pixels: NDArray[np.uint8], words: str):
@@ -154,7 +154,7 @@ def test_images_that_do_not_fit_are_refused(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="holds no images"):
         read_given(shape(), tmp_path / "empty", None, 0.5)
-    with pytest.raises(UsageError, match=r"is 4x8; the stack makes pictures of 8x8"):
+    with pytest.raises(UsageError, match=r"is 4x8; pictures of 8x8 are made"):
         read_given(shape(), picture(tmp_path / "small.png", DOTS[:4]), None, 0.5)
     with pytest.raises(UsageError, match="a colour image; the stack makes grey ones"):
         read_given(shape(channels=1), picture(tmp_path / "a.png"), None, 0.5)

@@ -147,8 +147,9 @@ def test_the_sampling_hash_is_of_what_decides_pictures(written: str, counts: boo
     assert changed == (["sampling"] if counts else [])
 
 
-OF_THE_MACHINE = {"device", "backend", "trust_native", "cuda_graphs", "fp8", "dtype", "quiet"}
+OF_THE_MACHINE = {"device", "backend", "trust_native", "cuda_graphs", "fp8", "dtype", "quiet", "window_batch"}
 OF_THE_CALL = {"out", "resume", "change", "overwrite", "overrides", "npz", "images_from", "strength", "mask"}
+OF_THE_CALL |= {"size", "stride", "wrap", "regions"}
 """What ARCHITECTURE leaves to flags alone."""
 
 

@@ -40,6 +40,8 @@ class Ahead:
         self._max_bytes = max_bytes
         self._calls = tuple((plan.configuration_at(found), sampler.sigma_of(found)) for found in plan.evaluations)
         self._null = () if plan.settings.guidance == 1 or plan.shape.classes is None else (plan.shape.classes,)
+        regions = () if plan.canvas is None else plan.canvas.regions
+        self._of_regions = {region.label for region in regions}
         self.table = self._tabulate(plan.labels)
         self._whole = self.table.fits
         self._past = Use()
@@ -80,7 +82,7 @@ class Ahead:
         }
 
     def _chosen(self, labels: Sequence[int] | None) -> tuple[int, ...] | None:
-        return None if labels is None else (*sorted({*labels} - {*self._null}), *self._null)
+        return None if labels is None else (*sorted({*labels, *self._of_regions} - {*self._null}), *self._null)
 
     def _tabulate(self, labels: Sequence[int] | None) -> ModulationTable:
         return self._stack.tabulate(self._calls, self._chosen(labels), max_bytes=self._max_bytes)

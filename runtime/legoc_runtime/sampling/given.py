@@ -73,7 +73,13 @@ class Given:
         }
 
 
-def read_given(shape: StackShape, images: Path, mask: Path | None, strength: float | None) -> Given:
+def read_given(
+    shape: StackShape,
+    images: Path,
+    mask: Path | None,
+    strength: float | None,
+    size: tuple[int, int] | None = None,
+) -> Given:
     """Check what a call starts from; images are looked at, and read later.
 
     Args:
@@ -81,6 +87,7 @@ def read_given(shape: StackShape, images: Path, mask: Path | None, strength: flo
         images: an image, or a folder of images.
         mask: a picture, white where pixels are made anew; None makes all anew.
         strength: share of the steps that run; None is 1 with a mask, else `DEFAULT_STRENGTH`.
+        size: height and width of a canvas; None is the stack's grid.
 
     Raises:
         UsageError: the stack makes no pictures, there are no images, one has another size or colour, the mask is
@@ -99,13 +106,14 @@ def read_given(shape: StackShape, images: Path, mask: Path | None, strength: flo
         )
     if mask is None and share == 1:
         raise UsageError("--strength 1 leaves nothing of the image", help="pass less, or leave --from out")
-    size = (shape.channels, *shape.grid)
+    grid = shape.grid if size is None else size
+    wanted = (shape.channels, *grid)
     paths = _paths(images)
     digest = hashlib.sha256()
     for path in paths:
-        _pixels(path, size)
+        _pixels(path, wanted)
         digest.update(f"{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return Given(paths, digest.hexdigest(), share, None if mask is None else _read_mask(mask, shape.grid), size)
+    return Given(paths, digest.hexdigest(), share, None if mask is None else _read_mask(mask, grid), wanted)
 
 
 def _paths(images: Path) -> tuple[Path, ...]:
@@ -129,7 +137,7 @@ def _pixels(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
             header = read_header(file, str(path))
             if (header.height, header.width) != (height, width):
                 raise UsageError(
-                    f"{path} is {header.height}x{header.width}; the stack makes pictures of {height}x{width}",
+                    f"{path} is {header.height}x{header.width}; pictures of {height}x{width} are made",
                     help=f"crop or resize it to {height} rows and {width} columns",
                 )
             if channels == 1 and not header.gray:

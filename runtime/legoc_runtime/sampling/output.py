@@ -175,7 +175,7 @@ class SampleDirectory:
 
     def _write_grid(self) -> None:
         if self.suffix == ".png":
-            shown = self._plan.seeds[: grid_count(*self._plan.shape.grid)]
+            shown = self._plan.seeds[: grid_count(*self._plan.image_shape[1:])]
             write_whole(self.path / GRID_NAME, png_bytes(grid(list(self._pictures(shown)))))
 
     def _pictures(self, seeds: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from legoc_runtime.contract.canvas import Canvas
 from legoc_runtime.contract.policy import Configuration, Policy, TruthTable, tabulate
 from legoc_runtime.contract.request import ClassRule, RandomClass, parse_channels, parse_interval
 from legoc_runtime.contract.samplers import SAMPLERS, samplers_of
@@ -36,6 +37,7 @@ class Plan:
         table: the policy over the schedule.
         evaluations: the calls of the stack for one batch, in order; from a given image on those that are left.
         given: the images that sampling starts from, or None.
+        canvas: where windows lie on pictures larger than the stack's grid; None makes pictures of the grid's size.
     """
 
     shape: StackShape
@@ -46,11 +48,12 @@ class Plan:
     table: TruthTable
     evaluations: tuple[Evaluation, ...]
     given: Given | None = None
+    canvas: Canvas | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height, width of a picture."""
-        return (self.shape.channels, *self.shape.grid)
+        return (self.shape.channels, *(self.shape.grid if self.canvas is None else self.canvas.size))
 
     @property
     def skips_nothing(self) -> bool:
@@ -79,6 +82,7 @@ def make_plan(
     seeds: Sequence[int],
     classes: ClassRule | None = None,
     given: Given | None = None,
+    canvas: Canvas | None = None,
 ) -> Plan:
     """Check a request and make it concrete.
 
@@ -89,6 +93,7 @@ def make_plan(
         seeds: from `parse_seeds`.
         classes: from `parse_classes`; None draws each seed's class from its own stream.
         given: from `given.read_given`; None starts from noise alone.
+        canvas: from `canvas.make_canvas`; None makes pictures of the grid's size.
 
     Raises:
         UsageError: a setting out of range, guidance or classes for an unconditional stack, a policy that does
@@ -102,7 +107,7 @@ def make_plan(
     table = tabulate(policy, shape.ids, levels)
     first = given.first_step(settings.steps) if given is not None else 0
     calls = tuple(call for call in evaluations(settings.sampler, settings.steps) if call.step >= first)
-    return Plan(shape, policy, settings, tuple(seeds), labels, table, calls, given)
+    return Plan(shape, policy, settings, tuple(seeds), labels, table, calls, given, canvas)
 
 
 def check_sampler(settings: SampleSettings, shape: StackShape) -> None:

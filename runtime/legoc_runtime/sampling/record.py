@@ -84,6 +84,8 @@ def request_record(plan: Plan, source: Source) -> dict[str, Any]:
     }
     if plan.given is not None:
         record["given"] = plan.given.record(plan.settings.steps, plan.first_level.sigma)
+    if plan.canvas is not None:
+        record["canvas"] = plan.canvas.record()
     # 16 bits move a picture by more than rounding; float32 goes without saying, as in older sets
     return record if source.dtype == "float32" else {**record, "dtype": source.dtype}
 

@@ -22,6 +22,7 @@ from legoc_runtime.contract.schedule import Evaluation
 from legoc_runtime.contract.stack import DdpmConstants
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.sampling.ahead import Ahead
+from legoc_runtime.sampling.canvas import OnCanvas
 from legoc_runtime.sampling.churn import Churn
 from legoc_runtime.sampling.clock import Stopwatch, clock_for
 from legoc_runtime.sampling.ddim import Ddim
@@ -85,6 +86,7 @@ class SamplingRun:
         *,
         device: str | torch.device = "cpu",
         table_bytes: int = DEFAULT_TABLE_BYTES,
+        window_batch: int | None = None,
     ) -> None:
         """Prepare to sample.
 
@@ -93,6 +95,10 @@ class SamplingRun:
             plan: what to sample.
             device: where the stack's weights live.
             table_bytes: how much conditioning may be held at a time; 0 computes it in every call.
+            window_batch: on a canvas, rows of a call of the stack; None takes the plan's `batch`.
+
+        Raises:
+            UsageError: rows below 1.
         """
         self.plan = plan
         self.trace = Trace(plan)
@@ -110,8 +116,12 @@ class SamplingRun:
         # a learned variance comes after the image's channels: it is never guided, and DDPM's sampler alone reads it
         image = plan.shape.channels if plan.shape.variance_channels else None
         self._kept = None if plan.settings.sampler == "ddpm" else image
+        self._bare: Stack = self._recorder
+        if plan.canvas is not None:
+            rows = plan.settings.batch if window_batch is None else window_batch
+            self._bare = OnCanvas(self._recorder, plan.canvas, plan.shape.classes, rows)
         scale, channels = plan.settings.guidance, parse_channels(plan.settings.guidance_channels)
-        self._guided = Guided(self._recorder, scale, plan.shape.classes, channels=channels or image)
+        self._guided = Guided(self._bare, scale, plan.shape.classes, channels=channels or image)
 
     @property
     def timings(self) -> Mapping[Configuration, Timing]:
@@ -179,9 +189,9 @@ class SamplingRun:
             return estimate[:, : self._kept]
 
         def noise(step: int) -> Tensor:
-            return churn_noise(seeds, self.plan.image_shape, step).to(self._device)
+            return churn_noise(seeds, self.plan.image_shape, step, self.plan.shape.grid).to(self._device)
 
-        start = start_noise(seeds, self.plan.image_shape).to(self._device)
+        start = start_noise(seeds, self.plan.image_shape, self.plan.shape.grid).to(self._device)
         pictures = self._sampler(self._begun(start, image), denoise, noise, on_state).to("cpu", torch.float32)
         self._watch.settle()
         _check_finite(pictures, seeds)
@@ -203,7 +213,7 @@ class SamplingRun:
         level = torch.tensor(sigma, dtype=torch.float32)
         began = self._watch.mark()
         # outside the interval of guidance an image is one row
-        stack = self._guided if self.plan.table.levels[evaluation.level].guided else self._recorder
+        stack = self._guided if self.plan.table.levels[evaluation.level].guided else self._bare
         estimate = stack(x.to(torch.float32), level, labels, configuration=configuration)
         self._watch.add(configuration, len(x), began)
         self.trace.add(evaluation, sigma, self._recorder.take())

@@ -37,7 +37,7 @@ class Call:
 
 
 class Recorder:
-    """A stack that remembers which bricks its last call ran."""
+    """A stack that remembers which bricks the calls of an evaluation ran: one, or on a canvas several."""
 
     def __init__(self, stack: Stack, bricks: Configuration) -> None:
         """Record `stack`, which runs all its `bricks` when a call names no configuration."""
@@ -53,8 +53,15 @@ class Recorder:
         *,
         configuration: Configuration | None = None,
     ) -> Tensor:
-        """Call the stack: see `sampler.Stack`."""
-        self._ran = self._stack.bricks_run(configuration or self._bricks)
+        """Call the stack: see `sampler.Stack`.
+
+        Raises:
+            RunError: an earlier call since the last `take` ran other bricks.
+        """
+        ran = self._stack.bricks_run(configuration or self._bricks)
+        if self._ran not in (None, ran):
+            raise RunError("the windows of one evaluation ran different bricks")
+        self._ran = ran
         return self._stack(x, sigma, labels, configuration=configuration)
 
     def bricks_run(self, configuration: Configuration) -> tuple[str, ...]:
@@ -62,7 +69,7 @@ class Recorder:
         return self._stack.bricks_run(configuration)
 
     def take(self) -> Configuration:
-        """The bricks of the call since the last `take`. Raises RunError when there was none."""
+        """The bricks of the calls since the last `take`. Raises RunError when there was none."""
         if self._ran is None:
             raise RunError("the sampler went past an evaluation without calling the stack")
         ran, self._ran = self._ran, None

@@ -1,0 +1,83 @@
+"""`legoc sample --size`: canvases of a small run, and what is refused before weights are read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from legoc.__main__ import main
+from tests.cli.small_run import write_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_run(tmp_path_factory.mktemp("project") / "small")
+
+
+def sample(run: Path, *arguments: str) -> int:
+    return main(["sample", str(run), "--seeds", "0-2", "--backend", "eager", "--device", "cpu", *arguments])
+
+
+def test_canvases_are_made_and_recorded(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    regions = tmp_path / "regions.txt"
+    regions.write_text("# left and right\n2:0,0,8,17\n3:12,0,20,17\n")
+    asked = ["--size", "17x20", "--stride", "5", "--wrap", "--regions", str(regions), "--window-batch", "3"]
+    assert sample(run, *asked, "--skip-policy", "late", "--sampler", "euler", "--npz", "-o", str(tmp_path / "a")) == 0
+    said = capsys.readouterr().err
+    assert "canvas 17x20: 8 windows of 16x8, stride 5, wrapped around; 2 regions, " in said
+    with Image.open(tmp_path / "a" / "000001.png") as picture:
+        assert picture.size == (20, 17)
+    assert (tmp_path / "a" / "samples_3x17x20x3.npz").is_file()
+    record = json.loads((tmp_path / "a" / "samples.json").read_text())
+    assert record["request"]["shape"] == [3, 17, 20]
+    assert record["request"]["canvas"] == {
+        "size": [17, 20],
+        "window": [16, 8],
+        "stride": 5,
+        "wrap": True,
+        "regions": [
+            {"label": 2, "left": 0, "top": 0, "right": 8, "bottom": 17},
+            {"label": 3, "left": 12, "top": 0, "right": 20, "bottom": 17},
+        ],
+    }
+    assert record["how"]["window_batch"] == 3
+    # guidance and regions included, every call of a window was foreseen
+    assert record["conditioning_ahead"]["direct"] == 0
+
+
+def test_a_set_with_another_stride_is_another_set(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert sample(run, "--size", "16x16", "--steps", "2", "-o", str(tmp_path / "a")) == 0
+    assert sample(run, "--size", "16x16", "--steps", "2", "--stride", "4", "-o", str(tmp_path / "a")) == 2
+    assert "another request" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--size", "15x64"), "a canvas of 15x64 is smaller than a window: the stack was trained on 16x8"),
+        (("--size", "64"), "no size of a canvas"),
+        (("--size", "16x16", "--stride", "9"), "leaves gaps"),
+        (("--size", "16x16", "--regions", "1:0,0,99,9"), "leaves the canvas"),
+        (("--size", "16x16", "--regions", "9:0,0,9,9"), "class 9, which is none"),
+        (("--size", "16x16", "--regions", "nowhere.txt"), "cannot be read"),
+        (("--stride", "3"), "--stride says something of a canvas"),
+        (("--wrap",), "--wrap says something of a canvas"),
+        (("--regions", "1:0,0,8,8"), "--regions says something of a canvas"),
+        (("--window-batch", "3"), "--window-batch says something of a canvas"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_before_weights_are_read(
+    arguments: tuple[str, ...],
+    words: str,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setattr("legoc_runtime.stack.load_bricks", None)
+    assert sample(run, *arguments) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
