@@ -8,16 +8,26 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 
 
-def run(script: str, *arguments: str, without: str = "") -> str:
-    """The output of an example, run from the repository root; `without` names a module that cannot be imported."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "runtime"), str(ROOT)])}
-    command = [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments]
+def run(script: str, *arguments: str, without: str = "", allow: str = "") -> str:
+    """The output of an example, run from the repository root.
+
+    Args:
+        script: its name.
+        arguments: as it takes them.
+        without: a module that cannot be imported.
+        allow: a kind of warning that is no error.
+    """
+    paths = [str(ROOT / "runtime"), str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    allowed = ["-W", f"ignore::{allow}"] if allow else []
+    command = [sys.executable, "-W", "error", *allowed, str(EXAMPLES / script), *arguments]
     if without:
         start = f"import runpy, sys; sys.modules[{without!r}] = None; sys.argv = {[script, *arguments]!r}"
         code = f"{start}; runpy.run_path({str(EXAMPLES / script)!r}, run_name='__main__')"
@@ -67,3 +77,13 @@ def test_a_built_stack_in_your_own_loop() -> None:
     difference = re.search(r"mean difference between the two ([\d.]+)", output)
     assert difference
     assert 0.01 < float(difference[1]) < 10
+
+
+@pytest.mark.peers
+def test_a_stack_in_a_loop_of_diffusers() -> None:
+    """Euler's steps by diffusers' scheduler are those by hand, up to its float32."""
+    output = run("diffusers_loop.py", allow="DeprecationWarning")  # of numpy, in diffusers
+    assert "halfway: steps 6 to 11 ran windows\n" in output
+    differences = re.findall(r"([\d.e-]+) from the loop by hand", output)
+    assert len(differences) == 2
+    assert max(map(float, differences)) < 1e-5

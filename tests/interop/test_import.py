@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -97,6 +99,51 @@ def test_dit(form: str, tmp_path: Path) -> None:
         estimate, variance = stack(x, sigma, tensors["y"]).chunk(2, dim=1)
     noise = torch.cat([(x - estimate) / column, variance], dim=1)
     assert (noise - tensors["output_f64"]).abs().max() < 2e-4
+
+
+@pytest.mark.peers
+def test_dit_as_diffusers_runs_it(tmp_path: Path) -> None:
+    """A folder that diffusers itself saved, and what its model computes.
+
+    With DiT's frequencies and epsilon it is the same function, with its own not quite (docs/interop.md).
+    """
+    model, differences = diffusers_model(), list[float]()
+    model.save_pretrained(tmp_path / "DiT" / "transformer")
+    stack = loaded(bring(tmp_path / "DiT", tmp_path / "run"))
+    diffusion = stack.shape.diffusion
+    assert isinstance(diffusion, DdpmConstants)
+    t, labels = torch.tensor([3, 400, 999]), torch.tensor([0, 5, 10])
+    sigma = torch.tensor(chain_levels(diffusion), dtype=torch.float64)[t]
+    column = sigma[:, None, None, None]
+    generator = torch.Generator().manual_seed(1)
+    x_t = torch.randn(3, 4, 16, 16, dtype=torch.float64, generator=generator)
+    x = x_t * (1 + column**2).sqrt()
+    with torch.no_grad():
+        estimate, variance = stack(x, sigma, labels).chunk(2, dim=1)
+        ours = torch.cat([(x - estimate) / column, variance], dim=1)
+        for as_dit in (False, True):
+            for block in model.transformer_blocks if as_dit else ():
+                block.norm1.emb.time_proj.downscale_freq_shift = 0
+                block.norm3.eps = 1e-6
+            theirs = model.double()(x_t, timestep=t, class_labels=labels, return_dict=False)[0]
+            differences.append((ours - theirs).abs().max().item())
+    assert differences[1] < 2e-4 < differences[0]
+
+
+def diffusers_model() -> Any:
+    """A small `DiTTransformer2DModel` with random weights and, as converted ones have, one embedder for all blocks."""
+    model: Any = import_module("diffusers.models.transformers.dit_transformer_2d").DiTTransformer2DModel(
+        num_attention_heads=4, attention_head_dim=16, in_channels=4, out_channels=8, num_layers=2, sample_size=16,
+        patch_size=2, num_embeds_ada_norm=10,
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=generator) * 0.1)
+        first = model.transformer_blocks[0].norm1.emb
+        for block in model.transformer_blocks[1:]:
+            block.norm1.emb.load_state_dict(first.state_dict())
+    return model.eval()
 
 
 def test_what_an_imported_run_says_of_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
