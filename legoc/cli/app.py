@@ -44,6 +44,8 @@ COMMANDS: dict[str, Command] = {
         Command("graph", "Draw a stack: bricks, windows, cost and the path of the estimate (Mermaid, SVG, DOT)."),
         Command("inspect", "Say what a spec, build, run or checkpoint is, and whether its checksums hold."),
         Command("build", "Compile a spec to a build directory: one module for every skip configuration."),
+        Command("data check", "Say all that is wrong with a set of images or latents; --sheet draws it."),
+        Command("data info", "Say what a set holds: sizes, classes, labels."),
         Command("data encode", "Encode images through a VAE into latents, once for all stacks that train on them."),
         Command("train", "Train a build on images; continues exactly where it stopped."),
         Command("plot", "Draw the curves of a run: loss in all, by brick and by noise level; as text or SVG."),

@@ -92,6 +92,11 @@ class LatentDataset(TrainingSet):
         indices = spread_indices(len(self), count)
         return self.clean(indices, indices, 0, flip=False)
 
+    def scaled_mean(self, index: int) -> NDArray[np.float32]:
+        """The mean of a latent's distribution, scaled, float32 [channels, height, width]. Raises RunError."""
+        nothing = np.zeros((self.channels, self.height, self.width), dtype=np.float32)
+        return self._scaled(index, nothing, flipped=False)
+
     def shard_digest(self, shard: Shard) -> str:
         """SHA-256 of a shard as it is on the disk. Raises RunError when it cannot be read."""
         return file_digest([self.path / shard.file])
