@@ -1,4 +1,4 @@
-"""The lines of `metrics.jsonl` as curves: read without the runtime, and without trust in what stands there."""
+"""The lines of `metrics.jsonl` and `held_out.jsonl` as curves: read without the runtime, with no trust in them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ Values: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """The named losses of a line."""
 
 METRICS_NAME = "metrics.jsonl"
+HELD_OUT_NAME = "held_out.jsonl"
 MAX_POINTS = 300
 """Points of a curve; where there are more lines, a point is the mean of several."""
 
@@ -30,9 +31,11 @@ class History:
         lines: how many lines were read.
         unread: how many could not be: a run that was killed leaves one cut short.
         last: the last line.
-        total: the loss.
+        total: the loss, and the one on held-out images where there are any.
         by_brick: the loss of every brick.
         by_noise: the loss of every range of sigma.
+        held_out_by_brick: likewise on held-out images; empty where there are none.
+        held_out_by_noise: likewise.
     """
 
     lines: int
@@ -41,6 +44,8 @@ class History:
     total: tuple[Curve, ...]
     by_brick: tuple[Curve, ...]
     by_noise: tuple[Curve, ...]
+    held_out_by_brick: tuple[Curve, ...] = ()
+    held_out_by_noise: tuple[Curve, ...] = ()
 
     @property
     def plots(self) -> tuple[Plot, ...]:
@@ -50,6 +55,8 @@ class History:
             ("Training loss", self.total),
             ("Loss by brick", self.by_brick),
             ("Training loss by noise level", self.by_noise),
+            ("Held-out loss by brick", self.held_out_by_brick),
+            ("Held-out loss by noise level", self.held_out_by_noise),
         )
         return tuple(Plot(title, curves, "images", below) for title, curves in titled if curves)
 
@@ -69,7 +76,25 @@ def read_history(run: Path) -> History | None:
     Raises:
         OSError: the file cannot be read.
     """
-    path = run / METRICS_NAME
+    found = _read(run / METRICS_NAME)
+    if found is None or not found[0]:
+        return None
+    lines, unread = found
+    held_out, unread_too = _read(run / HELD_OUT_NAME) or ([], 0)
+    return History(
+        len(lines),
+        unread + unread_too,
+        lines[-1],
+        (*_total(lines, "loss"), *_total(held_out, "held out")),
+        tuple(_curves(lines, lambda line: _mapping(line.get("loss_by_brick")))),
+        tuple(_curves(lines, lambda line: _mapping(line.get("loss_by_noise")))),
+        tuple(_curves(held_out, lambda line: _mapping(line.get("loss_by_brick")))),
+        tuple(_curves(held_out, lambda line: _mapping(line.get("loss_by_noise")))),
+    )
+
+
+def _read(path: Path) -> tuple[list[Mapping[str, Any]], int] | None:
+    """The lines of a file and the number of those that cannot be read; None where there is no file."""
     if not path.is_file():
         return None
     lines: list[Mapping[str, Any]] = []
@@ -81,16 +106,11 @@ def read_history(run: Path) -> History | None:
                 lines.append(line)
             elif text.strip():
                 unread += 1
-    if not lines:
-        return None
-    return History(
-        len(lines),
-        unread,
-        lines[-1],
-        tuple(_curves(lines, lambda line: {"loss": line.get("loss")})),
-        tuple(_curves(lines, lambda line: _mapping(line.get("loss_by_brick")))),
-        tuple(_curves(lines, lambda line: _mapping(line.get("loss_by_noise")))),
-    )
+    return lines, unread
+
+
+def _total(lines: list[Mapping[str, Any]], name: str) -> Iterator[Curve]:
+    return _curves(lines, lambda line: {name: line.get("loss")})
 
 
 def _line(text: bytes) -> Mapping[str, Any] | None:

@@ -53,6 +53,10 @@ def command(
         Option(help=f"Decay rate of an EMA; may be repeated. {FROM_SPEC}", show_default=False),
     ] = None,
     seed: Annotated[int | None, Option(help=f"Seed of the whole run. {FROM_SPEC}", show_default=False)] = None,
+    held_out: Annotated[
+        float | None,
+        Option(help=f"Share of the images never trained on, for measuring: 0.02. {FROM_SPEC}", show_default=False),
+    ] = None,
     snapshot_images: Annotated[
         str | None, Option(help=f"A checkpoint every so many images. {FROM_SPEC}", show_default=False)
     ] = None,
@@ -90,7 +94,7 @@ def command(
     flags: dict[str, Any] = {
         name: count(text, f"--{name.replace('_', '-')}") for name, text in counts.items() if text is not None
     }
-    flags |= {"precision": precision, "accumulate": accumulate}
+    flags |= {"precision": precision, "accumulate": accumulate, "held_out": held_out}
     flags |= {"learning_rate": lr, "seed": seed, "ema": tuple(ema) if ema else None}
     settings, notices = overridden(manifest.train, flags, overrides or ())
     for notice in notices:

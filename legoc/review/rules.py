@@ -89,6 +89,7 @@ RULES: Mapping[str, Rule] = {
     "train.clip_norm": _TRAINING,
     "train.ema": Rule("training", "which averages of the weights training keeps"),
     "train.patches": Rule("training", "whether the windows that bricks train on lie inside each other's"),
+    "train.held_out": Rule("training", "which images are trained on, and which measured on"),
     "train.loss_weighting": Rule("training", "how much an error counts at its noise level"),
     "train.drop": Rule("training", "which bricks training leaves out, how often, and at which noise levels"),
     "train.stages": Rule("training", "which bricks train when"),

@@ -136,6 +136,9 @@ class Train(Section):
         description="of older ones, one in every so many images is kept too, null for none (null)",
         examples=["1M"],
     )
+    held_out: Rate | None = Field(
+        None, description="share of the images that is never trained on, for measuring (0)", examples=[0.02]
+    )
     log_images: PositiveCount | None = Field(
         None, description="a line of metrics every so many images (1k)", examples=["1k"]
     )

@@ -162,6 +162,7 @@ GALLERY = (
         ("images: 1000}", "images: 1000, stages: [{train: [windows], images: 9}, {train: [whole]}]}"),
     ),
     put("training for skipping", "training", "train.drop.policy=late"),
+    put("images held out", "training", "train.held_out=0.1"),
     put("loss weighting", "training", "train.loss_weighting=min_snr"),
     put("steps of a policy that training follows", "training", "sample.steps=9", base=DROP),
     put("nested patches", "training", "train.patches=nested"),

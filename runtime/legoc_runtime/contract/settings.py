@@ -89,6 +89,7 @@ class TrainSettings:
         patches: whether bricks draw the windows that they train on independently, or nested (`training/windows.py`).
         stages: which bricks train when; empty trains all of them all the time.
         drop: which steps leave bricks out as a skip policy does; it acts where the whole stack trains.
+        held_out: share of the images that is never trained on, for measuring (`training/held_out.py`); 0 is none.
         loss_weighting: how much the error of an image counts at its noise level (`diffusion/weighting.py`).
     """
 
@@ -117,6 +118,7 @@ class TrainSettings:
     stages: tuple[Stage, ...] = ()
     drop: Drop | None = None
     loss_weighting: LossWeighting = "diffusion"
+    held_out: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 from legoc_runtime.checkpoint import Header, prune, write_checkpoint
 from legoc_runtime.checkpoint.layout import directory
 from legoc_runtime.training.feed import Feed
+from legoc_runtime.training.held_out import HeldOut
 from legoc_runtime.training.metrics import MetricsFile
 from legoc_runtime.training.progress import Progress
 from legoc_runtime.training.resume import Start
@@ -43,6 +44,7 @@ class Session:
         record: what `state.json` keeps about the run.
         start: the checkpoint that the trainer was restored from.
         before_first_save: called once, before the first checkpoint.
+        held_out: measures on images that are not trained on, if there are any; before every checkpoint that is due.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Session:
         record: Mapping[str, Any],
         start: Start | None,
         before_first_save: Callable[[], None] | None,
+        held_out: HeldOut | None = None,
     ) -> None:
         self._run = run
         self._trainer = trainer
@@ -64,6 +67,7 @@ class Session:
         self._record = record
         self._saved = start.checkpoint if start else None
         self._before_first_save = before_first_save
+        self._held_out = held_out
         self._ranks = trainer.ranks
         self._metrics = MetricsFile(run, keep_images=self._state.logged_images) if self._ranks.first else None
 
@@ -89,6 +93,8 @@ class Session:
             self._progress.end()
             if self._metrics:
                 self._metrics.close()
+            if self._held_out:
+                self._held_out.close()
         return Outcome(self._saved, state.images, self._finished)
 
     @property
@@ -110,6 +116,8 @@ class Session:
             # before its checkpoint, after which nothing may be missing; `logged_images` stays: a longer run drops
             # this line again and goes on as if it had never ended here
             self._log()
+        if self._held_out and (passed(self._settings.snapshot_images) or self._finished):
+            self._measure(self._held_out)
         if passed(self._settings.snapshot_images):
             self._save()
 
@@ -121,6 +129,12 @@ class Session:
         if self._metrics:
             self._metrics.write(metrics)
         self._progress.log(metrics)
+
+    def _measure(self, held_out: HeldOut) -> None:
+        self._trainer.check_finite()
+        line = held_out.measure()
+        loss = "not finite" if line.loss is None else f"{line.loss:.4f}"
+        self._progress.say(f"{line.images:,} images: held-out loss {loss}")
 
     def _is_saved(self) -> bool:
         return self._saved is not None and self._saved == directory(self._run, self._state.images)

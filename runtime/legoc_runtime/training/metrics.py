@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -62,6 +62,12 @@ class Metrics:
     loss_scale: float | None
     images_per_second: float
     seconds: float
+
+
+class Line(Protocol):
+    """A dataclass that is one line of a file."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 class Meter:
@@ -130,21 +136,34 @@ class Meter:
             elapsed: seconds spent training since the last line.
             seconds: seconds spent training in all.
         """
-        losses, counts, share = self.losses.cpu(), self.counts.cpu(), shares.cpu().to(torch.float64)
-        by_brick = _means(losses.sum(dim=1), counts.sum(dim=1))
-        by_noise = [_joint(losses[:, i], counts[:, i], share) for i in range(counts.shape[1])]
+        loss, by_brick, by_noise = self.losses_of(shares)
         norm, steps = _floats(self.norms)
         return Metrics(
             images=images,
             step=step,
-            loss=_joint(losses.sum(dim=1), counts.sum(dim=1), share) or 0.0,
-            loss_by_brick=dict(zip(self._bricks, by_brick, strict=True)),
-            loss_by_noise=dict(zip(NOISE_RANGES, by_noise, strict=True)),
+            loss=loss or 0.0,
+            loss_by_brick=by_brick,
+            loss_by_noise=by_noise,
             learning_rate=learning_rate,
             grad_norm=norm / steps if steps else None,
             loss_scale=loss_scale,
             images_per_second=trained / max(elapsed, 1e-9),
             seconds=seconds,
+        )
+
+    def losses_of(self, shares: Tensor) -> tuple[float | None, dict[str, float | None], dict[str, float | None]]:
+        """The training loss, that of every brick, and the training loss in every range of sigma; waits for the device.
+
+        Args:
+            shares: share of every brick in the training loss, [bricks].
+        """
+        losses, counts, share = self.losses.cpu(), self.counts.cpu(), shares.cpu().to(torch.float64)
+        by_brick = _means(losses.sum(dim=1), counts.sum(dim=1))
+        by_noise = [_joint(losses[:, i], counts[:, i], share) for i in range(counts.shape[1])]
+        return (
+            _joint(losses.sum(dim=1), counts.sum(dim=1), share),
+            dict(zip(self._bricks, by_brick, strict=True)),
+            dict(zip(NOISE_RANGES, by_noise, strict=True)),
         )
 
     def over(self, ranks: Ranks) -> Meter:
@@ -174,29 +193,29 @@ class Meter:
 
 
 class MetricsFile:
-    """`metrics.jsonl` of a run, open for more lines.
+    """`metrics.jsonl` of a run, or another file of lines with `images`, open for more lines.
 
     Raises:
         RunError: it cannot be written.
     """
 
-    def __init__(self, run: Path, *, keep_images: int) -> None:
+    def __init__(self, run: Path, *, keep_images: int, name: str = METRICS_NAME) -> None:
         """Open the file. Lines past `keep_images` go: the run was cut short after its last checkpoint."""
-        self.path = run / METRICS_NAME
+        self.path = run / name
         try:
             if self.path.exists():
                 kept = [line for line in self.path.read_bytes().splitlines() if _images(line) <= keep_images]
-                draft = self.path.with_name(f".{METRICS_NAME}")
+                draft = self.path.with_name(f".{name}")
                 draft.write_bytes(b"".join(line + b"\n" for line in kept))
                 draft.replace(self.path)
             self._file = self.path.open("a", encoding="utf-8")
         except OSError as error:
             raise self._failed(error) from error
 
-    def write(self, metrics: Metrics) -> None:
+    def write(self, line: Line) -> None:
         """Add a line."""
         try:
-            self._file.write(json.dumps(asdict(metrics), allow_nan=False) + "\n")
+            self._file.write(json.dumps(asdict(line), allow_nan=False) + "\n")
             self._file.flush()
         except OSError as error:
             raise self._failed(error) from error

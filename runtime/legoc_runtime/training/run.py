@@ -16,10 +16,12 @@ from legoc_runtime.backends.device import choose_device
 from legoc_runtime.checkpoint import Header, read_state
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.settings import TrainSettings
+from legoc_runtime.data.split import split
 from legoc_runtime.data.training_set import TrainingSet
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.stack import TrainingStack
 from legoc_runtime.store import WeightStore
+from legoc_runtime.training.held_out import HeldOut
 from legoc_runtime.training.loop import Outcome, Session
 from legoc_runtime.training.progress import Progress
 from legoc_runtime.training.ranks import Ranks, open_ranks, refuse_uneven
@@ -53,7 +55,7 @@ def train(
     Args:
         manifest: the build.
         spec_text: its resolved spec.
-        dataset: the images.
+        dataset: the images, those that are held out among them.
         run: the run directory; made if it is not there.
         progress: is told how it goes.
         settings: training settings, where they are not the manifest's own.
@@ -71,6 +73,7 @@ def train(
     settings = settings or manifest.train
     check_settings(settings)
     dataset.check_fits(manifest.shape, flip=settings.flip)
+    trained, held_out = split(dataset, settings.held_out)
     now = record(manifest, settings, dataset)
     check_given(resume)
     check_change(change)
@@ -88,14 +91,18 @@ def train(
             return Outcome(start.checkpoint, start.images, finished=True)
         if choice.reason:
             progress.say(choice.reason)
+        if held_out:
+            progress.say(f"{len(held_out):,} of the {len(dataset):,} images are held out")
         if start:
             progress.say(f"continuing from {start.checkpoint}")
-        trainer = _trainer(manifest, dataset, settings, start, place, choice.backend, ranks)
+        trainer = _trainer(manifest, trained, settings, start, place, choice.backend, ranks)
         if same_spec and ranks.first:
             put_build()
         # build and newest checkpoint of a run say the same spec: another one comes with its first checkpoint
         first = None if same_spec else put_build
-        session = Session(run, trainer, progress, Header(spec_text, manifest.spec_hash, 0), now, start, first)
+        measure = HeldOut(run, trainer, held_out, manifest.shape) if held_out else None
+        header = Header(spec_text, manifest.spec_hash, 0)
+        session = Session(run, trainer, progress, header, now, start, first, measure)
         return session.train(stop)
 
 

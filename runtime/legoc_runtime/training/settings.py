@@ -24,6 +24,8 @@ def _wrong(settings: TrainSettings) -> Iterator[str]:
         yield f"keep_every_images is {settings.keep_every_images}, it must be 1 or more"
     if settings.accumulate < 1 or settings.batch % settings.accumulate:
         yield f"{settings.accumulate} parts (accumulate) cannot share a batch of {settings.batch} evenly"
+    if not 0 <= settings.held_out < 1:
+        yield f"held_out is {settings.held_out}, it must be at least 0 and below 1"
     if settings.precision not in get_args(Precision):
         yield f"precision is {settings.precision}, it must be one of {', '.join(get_args(Precision))}"
     yield from _wrong_schedule(settings)

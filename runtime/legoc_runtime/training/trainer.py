@@ -102,6 +102,15 @@ class Trainer:
             seconds=state.seconds,
         )
 
+    @property
+    def shares(self) -> Tensor:
+        """Share of every brick in the loss of the whole stack, [bricks]."""
+        return self._curriculum.whole.shares
+
+    def measure(self, batch: Batch) -> Tensor:
+        """Losses of all bricks, image by image, [bricks, N], from the weights as they are; nothing is learned."""
+        return self._losses(batch, self._curriculum.whole).detach()
+
     def check_finite(self) -> None:
         """Wait for the device, and stop the run if a loss or a gradient was not finite.
 
