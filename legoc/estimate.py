@@ -282,7 +282,7 @@ def estimate(manifest: Manifest, device: Machine, *, images: int | None = None, 
         raise UsageError("images and batch are 1 or more", help="for example --images 350M --batch 256")
     shape = manifest.shape
     macs = executed_training_macs(shape, manifest.train)
-    state = training_state_bytes(parameters(shape), len(manifest.train.ema))
+    state = training_state_bytes(parameters(shape), len(manifest.train.ema) + len(manifest.train.ema_profiles))
     found: list[PrecisionEstimate] = []
     for precision, rate in device.rates.items():
         share = share_of_peak(shape, rate, narrow=device.narrow)

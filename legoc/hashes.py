@@ -33,7 +33,15 @@ _SPLIT = frozenset(
 )
 """Fields of a spec that are split below, or that no hash is of."""
 
-BOOKKEEPING = ("snapshot_images", "keep", "keep_every_images", "log_images", "accumulate", "checkpoint_activations")
+BOOKKEEPING = (
+    "ema_snapshot_images",
+    "snapshot_images",
+    "keep",
+    "keep_every_images",
+    "log_images",
+    "accumulate",
+    "checkpoint_activations",
+)
 """Training settings that change what is written, or by rounding only what is learned."""
 
 ROUNDING = ("batch",)

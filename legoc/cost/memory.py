@@ -64,7 +64,7 @@ def memory(shape: StackShape, train: TrainSettings | None = None) -> MemoryCost:
     count = parameters(shape)
     return MemoryCost(
         weights={precision: size * count for precision, size in BYTES.items()},
-        training_state=training_state_bytes(count, len(train.ema)),
+        training_state=training_state_bytes(count, len(train.ema) + len(train.ema_profiles)),
         sampling_activations={p: size * sampling_numbers(shape) for p, size in BYTES.items()},
         training_activations={p: size * training_numbers(shape, train) for p, size in BYTES.items()},
     )

@@ -19,7 +19,7 @@ from legoc.migrate.outcome import Outcome
 from legoc.migrate.plan import Plan
 from legoc.migrate.proof import Side, compared, noise_of
 from legoc.migrate.write import write
-from legoc_runtime.checkpoint.layout import EMA_PREFIX, OPTIMIZER, WEIGHTS
+from legoc_runtime.checkpoint.layout import EMA_PREFIX, OPTIMIZER, PROFILE_PREFIX, WEIGHTS
 from legoc_runtime.contract import codec
 from legoc_runtime.errors import RunError
 from legoc_runtime.training.metrics import Meter
@@ -107,7 +107,9 @@ def _loss_scale(optimizer: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _missing_averages(plan: Plan) -> list[str]:
-    kinds = (f"{EMA_PREFIX}{decay!r}" for decay in plan.after.spec.train.ema)
+    train = plan.after.spec.train
+    kinds = [f"{EMA_PREFIX}{decay!r}" for decay in train.ema]
+    kinds += [f"{PROFILE_PREFIX}{width!r}" for width in train.ema_profiles]
     return [kind for kind in kinds if kind not in plan.source.files]
 
 

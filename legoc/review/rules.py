@@ -88,6 +88,8 @@ RULES: Mapping[str, Rule] = {
     "train.decay_images": _TRAINING,
     "train.clip_norm": _TRAINING,
     "train.ema": Rule("training", "which averages of the weights training keeps"),
+    "train.ema_profiles": Rule("training", "which averages of the weights training keeps"),
+    "train.ema_snapshot_images": _RECORD,
     "train.patches": Rule("training", "whether the windows that bricks train on lie inside each other's"),
     "train.held_out": Rule("training", "which images are trained on, and which measured on"),
     "train.loss_weighting": Rule("training", "how much an error counts at its noise level"),

@@ -105,7 +105,8 @@ def _train(spec: StackSpec) -> Iterator[str]:
     optimizer = _entries(name="adamw", lr=train.learning_rate, betas=train.betas, weight_decay=train.weight_decay)
     yield from (f"  {line}" for line in optimizer)
     yield from _entries(warmup_images=train.warmup_images, schedule=train.schedule, decay_images=train.decay_images)
-    yield from _entries(clip_norm=train.clip_norm, ema=train.ema)
+    yield from _entries(clip_norm=train.clip_norm, ema=train.ema, ema_profiles=train.ema_profiles)
+    yield from _entries(ema_snapshot_images=train.ema_snapshot_images)
     if train.drop is not None:
         yield f"  drop: {{policy: {_scalar(train.drop.policy)}, rate: {_scalar(train.drop.rate)}}}"
     yield "  stages:" + ("" if train.stages else " []")

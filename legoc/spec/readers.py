@@ -120,8 +120,8 @@ def classes(value: Any) -> str:
 
 def average(value: Any) -> str:
     """Which weights are sampled, as `legoc sample --ema` takes it."""
-    expected = "the rate of an average such as 0.9999, first or none"
-    if value in ("first", "none"):
+    expected = "the rate of an average such as 0.9999, profile-WIDTH, first or none"
+    if value in ("first", "none") or (isinstance(value, str) and re.fullmatch(r"profile-0?\.[0-9]+", value)):
         return str(value)
     if type(value) not in (int, float, str):
         raise PydanticCustomError("type", expected)

@@ -51,6 +51,10 @@ def _averages(loaded: Loaded) -> Iterator[Diagnostic]:
             first = Label(loaded.span("train", "ema", rates.index(rate)), "first written here")
             message = f"the average with rate {rate:g} is asked for twice"
             yield report("LG108", message, loaded.span("train", "ema", i), secondary=[first], help="remove one of them")
+    widths = (loaded.written.train.ema_profiles if loaded.written.train else None) or []
+    if len(set(widths)) < len(widths):
+        message = "an average with one profile is asked for twice"
+        yield report("LG108", message, loaded.span("train", "ema_profiles"), help="remove one of them")
 
 
 def _labels(loaded: Loaded) -> Iterator[Diagnostic]:

@@ -19,6 +19,7 @@ _SEEDS: Path = ("sample", "seeds")
 _CLASSES: Path = ("sample", "classes")
 _CHANNELS: Path = ("sample", "guidance_channels")
 _EMA: Path = ("sample", "ema")
+_PROFILE = "profile-"
 
 
 def check_sampling(loaded: Loaded) -> Iterator[Diagnostic]:
@@ -113,6 +114,9 @@ def _average(loaded: Loaded, rate: str) -> Iterator[Diagnostic]:
     if rate in ("first", "none") or loaded.is_broken("train", "ema"):
         return
     train = loaded.written.train
+    if rate.startswith(_PROFILE):
+        yield from _profile(loaded, rate)
+        return
     kept = TrainSettings().ema if train is None or train.ema is None else train.ema
     if float(rate) in kept:
         return
@@ -122,3 +126,14 @@ def _average(loaded: Loaded, rate: str) -> Iterator[Diagnostic]:
     secondary = place if loaded.tree.has(("train", "ema")) else []
     message = f"sampling asks for the average of rate {rate}; training keeps {listed}"
     yield report("LG108", message, loaded.span(*_EMA), secondary=secondary, help=f"write {known}, or `first`")
+
+
+def _profile(loaded: Loaded, name: str) -> Iterator[Diagnostic]:
+    train = loaded.written.train
+    widths = (train.ema_profiles if train else None) or []
+    if loaded.is_broken("train", "ema_profiles") or float(name.removeprefix(_PROFILE)) in widths:
+        return
+    known = ", ".join(f"{_PROFILE}{width:g}" for width in widths)
+    message = f"sampling asks for the average `{shorten(name)}`, which training does not keep"
+    help = f"write {known}, or `first`" if widths else "add it to `train: {ema_profiles: [...]}`, or write `first`"
+    yield report("LG108", message, loaded.span(*_EMA), help=help)

@@ -33,7 +33,8 @@ _ClassesText = Annotated[str, StringConstraints(pattern=r"\A[0-9]+( ?, ?[0-9]+)*
 _ClassesInput = (
     Literal["balanced", "random"] | _NotNegative | Annotated[list[_NotNegative], Field(min_length=1)] | _ClassesText
 )
-_AverageInput = Literal["first", "none"] | Annotated[float, Field(gt=0, lt=1)]
+_ProfileText = Annotated[str, StringConstraints(pattern=r"\Aprofile-0?\.[0-9]+\z")]
+_AverageInput = Literal["first", "none"] | Annotated[float, Field(gt=0, lt=1)] | _ProfileText
 _ChannelsInput = Literal["all"] | Annotated[int, Field(ge=1, le=999_999)]
 _IntervalInput = Literal["all"] | Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)]
 WrittenSize = Annotated[Size, PlainValidator(size, json_schema_input_type=_SizeInput)]

@@ -93,6 +93,16 @@ class Train(Section):
     ema: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1, max_length=8)] | None = Field(
         None, description="decay rates of the moving averages ([0.9999])", examples=[[0.9999]]
     )
+    ema_profiles: (
+        Annotated[list[Annotated[float, Field(gt=0.001, le=0.28)]], Field(min_length=0, max_length=8)] | None
+    ) = Field(
+        None,
+        description="widths (sigma_rel) of averages that `legoc ema` makes others of after the run (none)",
+        examples=[[0.05, 0.1]],
+    )
+    ema_snapshot_images: PositiveCount | None = Field(
+        None, description="those averages are kept every so many images (1M)", examples=["4M"]
+    )
     patches: Literal["independent", "nested"] | None = Field(
         None,
         description="whether bricks draw the windows that they train on independently, or one inside the other "

@@ -109,6 +109,7 @@ def test_the_defaults_are_what_typer_gives(name: str) -> None:
         "estimate": ["a.yaml", "--gpu", "cpu"],
         "eval": ["a", "--ref", "b"],
         "bench": ["a.yaml"],
+        "ema": ["run", "--sigma-rel", "0.1"],
         "migrate": ["run", "a.yaml"],
         "git": ["install"],
     }
@@ -252,6 +253,7 @@ def test_a_wrong_value_is_named_in_our_words(
         "train": ["--data", str(root / "examples/data/noto-emoji-32.zip")],
         "estimate": ["--gpu", "cpu"],
         "eval": ["--ref", "data", "--features", "emoji"],
+        "ema": ["--sigma-rel", "0.1"],
     }
     code = main([name, *path, *more.get(name, []), flag, value])
     said = capsys.readouterr()

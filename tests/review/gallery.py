@@ -105,7 +105,13 @@ GALLERY = (
     edit("a default written out", "cosmetic", ("diffusion: edm", "diffusion: edm\ncarry: x0")),
     put("name", "cosmetic", "name=other"),
     put("description", "cosmetic", "description=other"),
-    put("how often to write", "cosmetic", "train.snapshot_images=50", "train.log_images=10"),
+    put(
+        "how often to write",
+        "cosmetic",
+        "train.snapshot_images=50",
+        "train.log_images=10",
+        "train.ema_snapshot_images=5k",
+    ),
     put("checkpoints kept", "cosmetic", "train.keep=5", "train.keep_every_images=1k"),
     put("parts of a step", "cosmetic", "train.accumulate=4"),
     put("what is computed again", "cosmetic", "train.checkpoint_activations=bricks"),
@@ -167,6 +173,7 @@ GALLERY = (
     put("steps of a policy that training follows", "training", "sample.steps=9", base=DROP),
     put("nested patches", "training", "train.patches=nested"),
     put("precision", "training", "train.precision=bf16"),
+    put("averages for later", "training", "train.ema_profiles=[0.05, 0.1]"),
     put(
         "learning rate that falls",
         "training",

@@ -63,6 +63,8 @@ train:
   clip_norm: null
   optimizer: {lr: 3e-4, betas: [0.8, 0.95], weight_decay: 0.01}
   ema: [0.99, 0.999]
+  ema_profiles: [0.05, 0.1]
+  ema_snapshot_images: 5k
   fill: x0
   gradient: detached
   flip: true
@@ -94,6 +96,8 @@ sample: {steps: 12, guidance: 3, churn: 40, churn_min: 0.05, churn_max: 50, chur
         decay_images=70_000,
         clip_norm=None,
         ema=(0.99, 0.999),
+        ema_profiles=(0.05, 0.1),
+        ema_snapshot_images=5_000,
         fill="x0",
         gradient="detached",
         flip=True,

@@ -26,7 +26,7 @@ bricks:
   - {id: image, size: image}
 skip_policies:
   late: {image: "sigma < 0.3"}
-train: {ema: [0.999, 0.9999]}
+train: {ema: [0.999, 0.9999], ema_profiles: [0.05]}
 """
 
 
@@ -53,6 +53,7 @@ def settings(addition: str, base: str = BASE) -> SampleSettings:
         ("classes: balanced", {"classes": "balanced"}),
         ("ema: 0.9999", {"ema": "0.9999"}),
         ("ema: none", {"ema": "none"}),
+        ("ema: profile-0.05", {"ema": "profile-0.05"}),
         ("batch: 7", {"batch": 7}),
     ],
 )
@@ -124,6 +125,7 @@ def test_a_slip_is_told_the_word_that_was_meant(written: str, help: str | None) 
         (f"seeds: 0-{'9' * 5000}", "LG108", "too large"),
         ("classes: 0,9", "LG108", "there is no class 9: the stack has classes 0 to 8"),
         ("ema: 0.5", "LG108", "training keeps 0.999 and 0.9999"),
+        ("ema: profile-0.1", "LG108", "`profile-0.1`, which training does not keep"),
         ("skip_policy: halfwy", "LG315", "there is no skip policy `halfwy`"),
         ("skip_policy: halfway:x", "LG315", "must be a number from 0 to 1"),
     ],
@@ -148,8 +150,8 @@ def test_the_sampling_hash_is_of_what_decides_pictures(written: str, counts: boo
 
 
 OF_THE_MACHINE = {"device", "backend", "trust_native", "cuda_graphs", "fp8", "dtype", "quiet", "window_batch"}
-OF_THE_CALL = {"out", "resume", "change", "overwrite", "overrides", "npz", "images_from", "strength", "mask"}
-OF_THE_CALL |= {"size", "stride", "wrap", "regions"}
+OF_A_CALL_TO_SAMPLE = {"npz", "images_from", "strength", "mask", "size", "stride", "wrap", "regions"}
+OF_THE_CALL = {"out", "resume", "change", "overwrite", "overrides", *OF_A_CALL_TO_SAMPLE}
 """What ARCHITECTURE leaves to flags alone."""
 
 

@@ -42,6 +42,7 @@ def test_what_is_written_is_what_trains() -> None:
         ("decay_images: 5k", "does nothing under a constant learning rate", "choose `schedule: cosine`"),
         ("schedule: inverse_sqrt", "needs `decay_images`", "add `decay_images: 70M`"),
         ("schedule: cosine, decay_images: 500k", "0 from image 500,000 on, and training ends at 1,000,000", "null"),
+        ("ema_profiles: [0.1, 0.1]", "one profile is asked for twice", "remove one"),
         ("schedule: cosine, images: 10k", "the warm-up lasts as long as the cosine", "shorten"),
     ],
 )

@@ -172,6 +172,8 @@ def test_plain_progress_is_not_a_line_a_log_but_always_the_last() -> None:
         ({"precision": "half"}, "precision is half, it must be one of float32, bf16, fp16"),
         ({"accumulate": 3}, "3 parts .* cannot share a batch of 128"),
         ({"accumulate": 0}, "0 parts"),
+        ({"ema_profiles": (0.3,)}, "ema profile has the width 0.3"),
+        ({"ema_profiles": (0.1, 0.1)}, "ema profile is given twice"),
         ({"decay_images": 7}, "decay_images does nothing"),
         ({"schedule": "inverse_sqrt"}, "decay_images is None"),
         ({"schedule": "cosine", "decay_images": 7}, "0 from image 7 on"),

@@ -13,25 +13,29 @@ from legoc_runtime.checkpoint import tensorfile
 from legoc_runtime.errors import RunError
 
 CHECKPOINTS = "checkpoints"
+AVERAGES = "averages"
+"""Where a run keeps averages that others can be made of (`training/posthoc.py`), laid out as checkpoints are."""
 STATE_NAME = "state.json"
 STATE_VERSION = 1
 WEIGHTS = "weights"
 OPTIMIZER = "optimizer"
 EMA_PREFIX = "ema-"
+PROFILE_PREFIX = "ema-profile-"
+"""Of averages with a power-function profile; their width follows."""
 
 _DIRECTORY = re.compile(r"\d{12,}")
 _MAX_STATE_BYTES = 16 * 2**20
 _OTHER = "take another checkpoint of the run"
 
 
-def directory(run: Path, images: int) -> Path:
-    """Where the checkpoint of a run at so many images lies."""
-    return run / CHECKPOINTS / f"{images:012d}"
+def directory(run: Path, images: int, folder: str = CHECKPOINTS) -> Path:
+    """Where the checkpoint of a run at so many images lies, or with `AVERAGES` its averages."""
+    return run / folder / f"{images:012d}"
 
 
-def checkpoints(run: Path) -> tuple[Path, ...]:
-    """The checkpoints of a run, oldest first; empty for a directory that is no run."""
-    root = run / CHECKPOINTS
+def checkpoints(run: Path, folder: str = CHECKPOINTS) -> tuple[Path, ...]:
+    """The checkpoints of a run, oldest first; with `AVERAGES` its averages. Empty for a directory that is no run."""
+    root = run / folder
     if not root.is_dir():
         return ()
     found = [path for path in root.iterdir() if _DIRECTORY.fullmatch(path.name) and is_checkpoint(path)]

@@ -35,6 +35,20 @@ def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str])
     safetensors.torch.save_file(dict(tensors), path, dict(metadata))  # pyright: ignore[reportUnknownMemberType]
 
 
+def replace_file(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors with a header so that the file is whole or as it was. Raises OSError when the disk is full."""
+    draft = path.with_name(f".{path.name}.tmp")
+    try:
+        save(draft, tensors, metadata)
+        # safetensors makes files that only their owner reads; the directory's rights decide, as for a checkpoint
+        draft.chmod(path.parent.stat().st_mode & 0o666)
+        draft.replace(path)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def load(path: Path) -> dict[str, Tensor]:
     """The tensors of a file, on the CPU. Raises RunError when it is damaged or no safetensors file."""
     import safetensors.torch

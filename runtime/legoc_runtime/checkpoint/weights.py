@@ -167,6 +167,8 @@ def _choose(kinds: list[str], ema: str | None, checkpoint: Path) -> str:
 
 
 def _same_rate(one: str, other: str) -> bool:
+    if one == other:
+        return True
     try:
         return float(one) == float(other)
     except ValueError:

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from legoc_runtime.checkpoint import tensorfile
 from legoc_runtime.checkpoint.layout import (
+    AVERAGES,
     CHECKPOINTS,
     OPTIMIZER,
     STATE_NAME,
@@ -61,7 +62,12 @@ class Header:
 
 
 def write_checkpoint(
-    run: Path, header: Header, files: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]
+    run: Path,
+    header: Header,
+    files: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
+    *,
+    folder: str = CHECKPOINTS,
 ) -> Path:
     """Write a checkpoint: into a hidden directory, to the disk, then renamed.
 
@@ -70,6 +76,7 @@ def write_checkpoint(
         header: what the files' headers say; its `images` names the checkpoint.
         files: kind (`weights`, `ema-RATE`, `optimizer`) -> tensors.
         state: what `state.json` says besides; JSON-ready.
+        folder: of the run, `CHECKPOINTS` or `AVERAGES`.
 
     Returns:
         the checkpoint directory.
@@ -77,7 +84,7 @@ def write_checkpoint(
     Raises:
         RunError: the disk is full or cannot be written; earlier checkpoints are as they were.
     """
-    final = directory(run, header.images)
+    final = directory(run, header.images, folder)
     draft = final.with_name(f".writing-{final.name}")
     try:
         draft.mkdir(parents=True)
@@ -124,9 +131,8 @@ def prune(run: Path, *, keep: int = 3, every: int | None = None) -> None:
 
 def clean(run: Path) -> None:
     """Remove what a killed process left half written or half removed."""
-    root = run / CHECKPOINTS
-    if root.is_dir():
-        for path in root.iterdir():
+    for root in (run / CHECKPOINTS, run / AVERAGES):
+        for path in root.iterdir() if root.is_dir() else ():
             if _UNFINISHED.fullmatch(path.name):
                 shutil.rmtree(path, ignore_errors=True)
 

@@ -78,6 +78,9 @@ class TrainSettings:
         decay_images: `cosine`: where it reaches 0, None for the end of the run; `inverse_sqrt`: where it falls.
         clip_norm: bound on the gradient's norm, or None.
         ema: decay rates of the exponential moving averages, a step each.
+        ema_profiles: widths (sigma_rel) of further averages, with power-function profiles, that others can be made of
+            after the run (`contract.profiles`).
+        ema_snapshot_images: those are kept every so many images.
         fill: what stands, while training, for windows that a brick did not run (ARCHITECTURE, "The missing estimate").
         gradient: whether a brick's loss reaches the bricks below (`through`) or not (`detached`).
         flip: whether training images are flipped horizontally at random.
@@ -106,6 +109,8 @@ class TrainSettings:
     decay_images: int | None = None
     clip_norm: float | None = 1.0
     ema: tuple[float, ...] = (0.9999,)
+    ema_profiles: tuple[float, ...] = ()
+    ema_snapshot_images: int = 1_000_000
     fill: Fill = "noisy"
     gradient: Literal["through", "detached"] = "through"
     flip: bool = False

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from legoc_runtime.checkpoint import Header, prune, write_checkpoint
-from legoc_runtime.checkpoint.layout import directory
+from legoc_runtime.checkpoint.layout import AVERAGES, directory
 from legoc_runtime.training.feed import Feed
 from legoc_runtime.training.held_out import HeldOut
 from legoc_runtime.training.metrics import MetricsFile
+from legoc_runtime.training.posthoc import halved, snapshot_state
 from legoc_runtime.training.progress import Progress
 from legoc_runtime.training.resume import Start
 from legoc_runtime.training.trainer import Trainer
@@ -116,6 +117,8 @@ class Session:
             # before its checkpoint, after which nothing may be missing; `logged_images` stays: a longer run drops
             # this line again and goes on as if it had never ended here
             self._log()
+        if self._settings.ema_profiles and (passed(self._settings.ema_snapshot_images) or self._finished):
+            self._keep_averages()
         if self._held_out and (passed(self._settings.snapshot_images) or self._finished):
             self._measure(self._held_out)
         if passed(self._settings.snapshot_images):
@@ -135,6 +138,19 @@ class Session:
         line = held_out.measure()
         loss = "not finite" if line.loss is None else f"{line.loss:.4f}"
         self._progress.say(f"{line.images:,} images: held-out loss {loss}")
+
+    def _keep_averages(self) -> None:
+        self._trainer.check_finite()
+        if not self._ranks.first:
+            return
+        state = self._state
+        write_checkpoint(
+            self._run,
+            replace(self._header, images=state.images),
+            {kind: halved(average) for kind, average in state.profiles().items()},
+            snapshot_state(state.step, self._record),
+            folder=AVERAGES,
+        )
 
     def _is_saved(self) -> bool:
         return self._saved is not None and self._saved == directory(self._run, self._state.images)

@@ -77,33 +77,35 @@ def train(
     now = record(manifest, settings, dataset)
     check_given(resume)
     check_change(change)
-    with open_ranks(device) as ranks, _written(run, ranks):
+    with open_ranks(device) as ranks:
+        # what cannot be leaves no directory behind
         refuse_uneven(settings.batch, settings.accumulate, ranks)
         place, choice = choose_device(device), choose_backend(backend)
         now["ranks"] = ranks.size
-        start = _agreed(ranks, find_start(run, resume) if ranks.first else None, now)
-        for note in check_continues(start, now, change) if start else ():
-            progress.say(note)
-        put_build = partial(_put_build, write_build, manifest, spec_text, run)
-        same_spec = start is None or start.state["spec_hash"] == manifest.spec_hash
-        if start and start.images >= settings.images:
-            progress.say(f"{start.checkpoint} has seen {start.images:,} images: ask for more with --images")
-            return Outcome(start.checkpoint, start.images, finished=True)
-        if choice.reason:
-            progress.say(choice.reason)
-        if held_out:
-            progress.say(f"{len(held_out):,} of the {len(dataset):,} images are held out")
-        if start:
-            progress.say(f"continuing from {start.checkpoint}")
-        trainer = _trainer(manifest, trained, settings, start, place, choice.backend, ranks)
-        if same_spec and ranks.first:
-            put_build()
-        # build and newest checkpoint of a run say the same spec: another one comes with its first checkpoint
-        first = None if same_spec else put_build
-        measure = HeldOut(run, trainer, held_out, manifest.shape) if held_out else None
-        header = Header(spec_text, manifest.spec_hash, 0)
-        session = Session(run, trainer, progress, header, now, start, first, measure)
-        return session.train(stop)
+        with _written(run, ranks):
+            start = _agreed(ranks, find_start(run, resume) if ranks.first else None, now)
+            for note in check_continues(start, now, change) if start else ():
+                progress.say(note)
+            put_build = partial(_put_build, write_build, manifest, spec_text, run)
+            same_spec = start is None or start.state["spec_hash"] == manifest.spec_hash
+            if start and start.images >= settings.images:
+                progress.say(f"{start.checkpoint} has seen {start.images:,} images: ask for more with --images")
+                return Outcome(start.checkpoint, start.images, finished=True)
+            if choice.reason:
+                progress.say(choice.reason)
+            if held_out:
+                progress.say(f"{len(held_out):,} of the {len(dataset):,} images are held out")
+            if start:
+                progress.say(f"continuing from {start.checkpoint}")
+            trainer = _trainer(manifest, trained, settings, start, place, choice.backend, ranks)
+            if same_spec and ranks.first:
+                put_build()
+            # build and newest checkpoint of a run say the same spec: another one comes with its first checkpoint
+            first = None if same_spec else put_build
+            measure = HeldOut(run, trainer, held_out, manifest.shape) if held_out else None
+            header = Header(spec_text, manifest.spec_hash, 0)
+            session = Session(run, trainer, progress, header, now, start, first, measure)
+            return session.train(stop)
 
 
 @contextmanager

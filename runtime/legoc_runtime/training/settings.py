@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import get_args
 
+from legoc_runtime.contract.profiles import MAX_WIDTH
 from legoc_runtime.contract.settings import Precision, TrainSettings
 from legoc_runtime.errors import UsageError
 
@@ -17,7 +18,7 @@ def check_settings(settings: TrainSettings) -> None:
 
 
 def _wrong(settings: TrainSettings) -> Iterator[str]:
-    for name in ("batch", "images", "snapshot_images", "keep", "log_images"):
+    for name in ("batch", "images", "snapshot_images", "keep", "log_images", "ema_snapshot_images"):
         if getattr(settings, name) < 1:
             yield f"{name} is {getattr(settings, name)}, it must be 1 or more"
     if settings.keep_every_images is not None and settings.keep_every_images < 1:
@@ -42,6 +43,11 @@ def _wrong(settings: TrainSettings) -> Iterator[str]:
             yield f"an ema rate is {rate}, it must be at least 0 and below 1"
     if len(set(settings.ema)) < len(settings.ema):
         yield "an ema rate is given twice"
+    for width in settings.ema_profiles:
+        if not 0.001 < width <= MAX_WIDTH:
+            yield f"an ema profile has the width {width}, it must be above 0.001 and at most {MAX_WIDTH}"
+    if len(set(settings.ema_profiles)) < len(settings.ema_profiles):
+        yield "an ema profile is given twice"
     if not 0 <= settings.seed < 2**63:
         yield f"seed is {settings.seed}, it must be at least 0 and below 2^63"
 

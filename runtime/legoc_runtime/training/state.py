@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from legoc_runtime.checkpoint.layout import EMA_PREFIX, OPTIMIZER, WEIGHTS
+from legoc_runtime.checkpoint.layout import EMA_PREFIX, OPTIMIZER, PROFILE_PREFIX, WEIGHTS
 from legoc_runtime.checkpoint.tensorfile import SUFFIX, load
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.store import WeightStore
@@ -45,7 +45,7 @@ class TrainState:
         self.store = store
         self._ranks = ranks
         self.optimizer = Optimizer(store, settings)
-        self.ema = Ema(store, settings.ema)
+        self.ema = Ema(store, settings.ema, settings.ema_profiles)
         self.meter = Meter(store.shape.ids, store.device)
         self.images = 0
         self.step = 0
@@ -58,11 +58,16 @@ class TrainState:
         return {
             WEIGHTS: {key: weight.detach() for key, weight in self.store.weights.items()},
             **{f"{EMA_PREFIX}{decay!r}": average for decay, average in self.ema.averages.items()},
+            **self.profiles(),
             OPTIMIZER: {
                 **self.optimizer.tensors(),
                 **self._meters(),
             },
         }
+
+    def profiles(self) -> dict[str, dict[str, Tensor]]:
+        """The averages with power-function profiles: kind -> weight key -> average."""
+        return {f"{PROFILE_PREFIX}{width!r}": average for width, average in self.ema.profiles.items()}
 
     def _meters(self) -> dict[str, Tensor]:
         """Every process's sums: `meter/losses` of the first, `meter/1/losses` of the second."""
@@ -101,6 +106,8 @@ class TrainState:
         self.store.load(load(checkpoint / f"{WEIGHTS}{SUFFIX}"))
         for decay in self.ema.averages:
             self.ema.load(decay, load(checkpoint / f"{EMA_PREFIX}{decay!r}{SUFFIX}"))
+        for kind, average in self.profiles().items():
+            self.ema.take(average, load(checkpoint / f"{kind}{SUFFIX}"))
         rest = load(checkpoint / f"{OPTIMIZER}{SUFFIX}")
         self.optimizer.load(rest)
         self._load_meter(rest)
