@@ -216,7 +216,8 @@ def pairs(repository: Repository, before: Tree, after: Tree, paths: Sequence[str
     old, new = _specs(before, [top for _, top in wanted]), _specs(after, [top for _, top in wanted])
     for path, top in wanted:
         if not any(_is_named(found, top) for found in (*old, *new)):
-            raise UsageError(f"there is no spec at `{path}`, before or after", help="name a spec or a folder of specs")
+            late = "options go before `--`" if path.startswith("-") else "name a spec or a folder of specs"
+            raise UsageError(f"there is no spec at `{path}`, before or after", help=late)
     commits = [tree.commit for tree in (before, after) if isinstance(tree, Commit)]
     moved = repository.renames(commits[0], commits[1] if len(commits) > 1 else None)
     known, there = set(before.paths()), set(after.paths())

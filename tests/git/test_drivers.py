@@ -66,8 +66,7 @@ def test_log_and_show_compare_resolved_specs(made: Made) -> None:
     assert made.git("show").endswith("a change")  # nothing that a spec says
     assert "cosmetic" in made.git("show", "--ext-diff")
     made.commit(specs__a=DEEPER)
-    for shown in (made.git("show"), made.git("log", "-1", "-p")):
-        assert "\n-    depth: 2\n+    depth: 3\n" in shown
+    assert "\n-    depth: 2\n+    depth: 3\n" in made.git("log", "-1", "-p")
     assert "specs/a.yaml: resumable" in made.git("show", "--ext-diff")
 
 

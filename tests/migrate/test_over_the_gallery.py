@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
+import legoc.migrate.write as write_room
 from legoc.__main__ import main
 from legoc.driver import describe_spec, lower_configuration
 from legoc.migrate.plan import Plan, plan_migration
@@ -24,18 +26,37 @@ LOADS = [e for e in GALLERY if e.impact != "breaks"]
 BREAKS = [e for e in GALLERY if e.impact == "breaks"]
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A checkpoint, and what its stack computes."""
+
+    checkpoint: Path
+    weights: dict[str, torch.Tensor]
+    estimate: torch.Tensor
+
+
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
     """Text of a spec -> a checkpoint of it."""
     root = tmp_path_factory.mktemp("trained")
     texts = {exhibit.base for exhibit in GALLERY}
-    return {text: write_trained(root / str(i), text, ema=()) for i, text in enumerate(sorted(texts))}
+    return {text: made(root / str(i), text) for i, text in enumerate(sorted(texts))}
 
 
-def planned(exhibit: Exhibit, trained: dict[str, Path], folder: Path) -> Plan:
+def made(run: Path, text: str) -> Trained:
+    checkpoint = write_trained(run, text, ema=())
+    weights, spec = load(checkpoint / "weights.safetensors"), resolved(text)
+    return Trained(checkpoint, weights, estimate(spec, weights, spec.ids))
+
+
+def no_build(*_: object) -> None:
+    """Writes no build."""
+
+
+def planned(exhibit: Exhibit, trained: dict[str, Trained], folder: Path) -> Plan:
     spec = folder / "after.yaml"
     spec.write_text(exhibit.text, encoding="utf-8")
-    return plan_migration(trained[exhibit.base], str(spec), exhibit.overrides)
+    return plan_migration(trained[exhibit.base].checkpoint, str(spec), exhibit.overrides)
 
 
 def estimate(spec: StackSpec, weights: dict[str, torch.Tensor], bricks: tuple[str, ...]) -> torch.Tensor:
@@ -48,39 +69,41 @@ def estimate(spec: StackSpec, weights: dict[str, torch.Tensor], bricks: tuple[st
 
 @pytest.mark.parametrize("exhibit", LOADS, ids=lambda e: e.name)
 def test_what_loads_is_carried_over_and_computes_what_it_must(
-    exhibit: Exhibit, trained: dict[str, Path], tmp_path: Path
+    exhibit: Exhibit, trained: dict[str, Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # the build beside the weights is held against its spec in test_migrate.py
+    monkeypatch.setattr(write_room, "write_build", no_build)
     plan = planned(exhibit, trained, tmp_path)
     found = migrate(plan, tmp_path / "out")
     assert found.holds
     assert found.out == tmp_path / "out"
     checkpoint = tmp_path / "out" / "checkpoints" / f"{IMAGES:012d}"
-    before, after = exhibit.specs
+    after = exhibit.specs[1]
     whole = [o for o in found.outcomes if set(o.expected.after) == set(plan.matched.values())]
     assert [o.expected.must_be_equal for o in whole] == [exhibit.impact != "meaning"]
     # held against a comparison of the test's own, on the file that was written
-    old, new = (load(folder / "weights.safetensors") for folder in (trained[exhibit.base], checkpoint))
+    old, new = trained[exhibit.base], load(checkpoint / "weights.safetensors")
     assert "legoc.migrated_from" in metadata(checkpoint / "weights.safetensors")
     known = tuple(id for id in after.ids if id in plan.matched.values())
-    one, other = estimate(before, old, before.ids), estimate(after, new, known)
+    one, other = old.estimate, estimate(after, new, known)
     same = one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=1e-11)
     assert same == (exhibit.impact != "meaning")
     # what is said to load as it is does, without a migration, and what is said to need one does not load
     store = WeightStore(after.shape)
     if plan.tensors.loading == "as_is":
-        store.load(old)
+        store.load(old.weights)
     else:
         with pytest.raises(RunError, match="of another stack"):
-            store.load(old)
+            store.load(old.weights)
 
 
 @pytest.mark.parametrize("exhibit", BREAKS, ids=lambda e: e.name)
 def test_what_breaks_is_refused_with_every_lost_tensor(
-    exhibit: Exhibit, trained: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    exhibit: Exhibit, trained: dict[str, Trained], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = planned(exhibit, trained, tmp_path)
     assert not plan.is_possible
-    arguments = [str(trained[exhibit.base]), str(tmp_path / "after.yaml"), "-o", str(tmp_path / "out")]
+    arguments = [str(trained[exhibit.base].checkpoint), str(tmp_path / "after.yaml"), "-o", str(tmp_path / "out")]
     assert main(["migrate", *arguments, *(text for o in exhibit.overrides for text in ("--set", o))]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -89,10 +112,10 @@ def test_what_breaks_is_refused_with_every_lost_tensor(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["after.yaml"]
 
 
-def test_the_base_of_every_exhibit_is_carried_over_to_itself(trained: dict[str, Path], tmp_path: Path) -> None:
-    for text, checkpoint in trained.items():
+def test_the_base_of_every_exhibit_is_carried_over_to_itself(trained: dict[str, Trained], tmp_path: Path) -> None:
+    for text, entry in trained.items():
         spec = tmp_path / "same.yaml"
         spec.write_text(text, encoding="utf-8")
-        found = migrate(plan_migration(checkpoint, str(spec)), None)
+        found = migrate(plan_migration(entry.checkpoint, str(spec)), None)
         assert all(outcome.is_equal for outcome in found.outcomes)
         assert resolved(text).ids in {outcome.expected.after for outcome in found.outcomes}

@@ -144,6 +144,7 @@ def test_links_are_followed_within_a_revision(made: Made) -> None:
         (["nowhere"], "there is no revision `nowhere`"),
         (["--output=x"], "there is no revision"),
         (["HEAD", "nothing.yaml"], "there is no spec at `nothing.yaml`"),
+        (["HEAD", "one.yaml", "-o"], "there is no spec at `-o`"),
         (["one.yaml"], "one thing to compare"),
         (["one.yaml", "one.yaml", "one.yaml"], "3 things to compare"),
         (["-", "-"], "both sides cannot be standard input"),
