@@ -102,7 +102,14 @@ def compare_costs(before: StackSpec | None, after: StackSpec | None, matched: Ma
     except UsageError as error:
         return Costs(refusal=error.message)
     ours, theirs = ({} if cost is None else _figures(cost) for cost in (old, new))
-    sampled = {spec.sample.skip_policy for spec in (after or before,) if spec is not None}
+    asked = [spec.sample.skip_policy for spec in (before, after) if spec is not None]
+    sampled = f"sampling, {asked[-1]}"
+    if asked[0] != asked[-1]:
+        # another policy than before: what sampling costs is held against what it did cost, not against nothing
+        sampled = _SAMPLING
+        ours[_SAMPLING, "MACs"], theirs[_SAMPLING, "MACs"] = (
+            figures[f"sampling, {policy}", "MACs"] for figures, policy in zip((ours, theirs), asked, strict=True)
+        )
     rows = [
         CostRow(name, unit, ours.get((name, unit)), theirs.get((name, unit)), _metric(name, sampled))
         for name, unit in _ordered(ours, theirs)
@@ -111,6 +118,7 @@ def compare_costs(before: StackSpec | None, after: StackSpec | None, matched: Ma
     return Costs(tuple(rows), shifts)
 
 
+_SAMPLING = "sampling as the spec says"
 _Figures = dict[tuple[str, Unit], float]
 
 
@@ -138,6 +146,7 @@ def _ordered(ours: _Figures, theirs: _Figures) -> list[tuple[str, Unit]]:
         "parameters",
         "a forward",
         "a training",
+        _SAMPLING,
         "sampling,",
         "saving",
         "weights",
@@ -148,7 +157,7 @@ def _ordered(ours: _Figures, theirs: _Figures) -> list[tuple[str, Unit]]:
     return sorted(keys, key=lambda key: next(i for i, kind in enumerate(kinds) if key[0].startswith(kind)))
 
 
-def _metric(name: str, sampled: set[str]) -> Metric | None:
+def _metric(name: str, sampled: str) -> Metric | None:
     fixed: dict[str, Metric] = {
         "parameters": "params",
         "a forward pass": "macs",
@@ -156,7 +165,7 @@ def _metric(name: str, sampled: set[str]) -> Metric | None:
         "weights, float32": "weights",
         "activations of training, an image": "activations",
     }
-    return "sample" if name.removeprefix("sampling, ") in sampled and name.startswith("sampling") else fixed.get(name)
+    return "sample" if name == sampled else fixed.get(name)
 
 
 def _shifts(before: StackSpec, after: StackSpec, matched: Mapping[str, str]) -> Iterator[PolicyShift]:

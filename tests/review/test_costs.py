@@ -95,6 +95,19 @@ def test_budgets(budget: str, broken: list[str]) -> None:
     assert all(sentence.startswith(start) for sentence, start in zip(found, broken, strict=True)), found
 
 
+def test_sampling_under_another_policy_is_held_against_what_it_did_cost() -> None:
+    before = BASE.replace("sample: {", "sample: {skip_policy: halfway, ")
+    after = before.replace("skip_policy: halfway", "skip_policy: new").replace(
+        "  late:", "  new: {single: step > 6}\n  late:"
+    )
+    (broken,) = broken_limits(report(before, after), read_budget("sample<=+10%"))
+    assert broken.startswith("a.yaml: `sample<=+10%` is broken: +")
+    rows = {row.name: row for row in compare_costs(resolved(before), resolved(after), {}).rows}
+    told = rows["sampling as the spec says"]
+    assert (told.before, told.after) == (rows["sampling, halfway"].before, rows["sampling, new"].after)
+    assert [row.name for row in rows.values() if row.metric == "sample"] == [told.name]
+
+
 def test_a_new_spec_keeps_absolute_limits_and_has_nothing_to_grow_from() -> None:
     found = compare("a", "b", [Added(spec_side(ONE))])
     assert broken_limits(found, read_budget("params<=+1%")) == []
