@@ -15,13 +15,20 @@ from legoc_runtime.errors import LegocError, RunError, UsageError
 
 TYPE_CHECKING = False  # typing's own costs more to import than `legoc --help` takes
 if TYPE_CHECKING:
+    from legoc_runtime.interop.diffusers_pipeline import DiffusersStack as DiffusersStack
     from legoc_runtime.stack import BrickStack as BrickStack
     from legoc_runtime.stack import TrainingStack as TrainingStack
     from legoc_runtime.stack import load as load
 
-__all__ = ["BrickStack", "LegocError", "RunError", "TrainingStack", "UsageError", "load"]
+__all__ = ["BrickStack", "DiffusersStack", "LegocError", "RunError", "TrainingStack", "UsageError", "load"]
 
-_LAZY = dict.fromkeys(("BrickStack", "TrainingStack", "load"), "legoc_runtime.stack")
+_STACK = "legoc_runtime.stack"
+_LAZY = {
+    "BrickStack": _STACK,
+    "DiffusersStack": "legoc_runtime.interop.diffusers_pipeline",  # pipelines name their parts by package and class
+    "TrainingStack": _STACK,
+    "load": _STACK,
+}
 
 
 def __getattr__(name: str) -> object:

@@ -19,8 +19,10 @@ from legoc.__main__ import main
 from legoc_runtime.checkpoint import find_weights, read_tensors
 from legoc_runtime.checkpoint.tensorfile import load, metadata
 from legoc_runtime.contract.manifest import read_manifest
+from legoc_runtime.contract.schedule import alphas_cumprod
 from legoc_runtime.errors import LegocError, UsageError
 from legoc_runtime.interop import LegoPipeline
+from legoc_runtime.sampling.noise import start_noise
 from legoc_runtime.sampling.pictures import read_png
 from tests.cli.small_run import spec_text, write_run
 from tests.interop.foreign_files import torch_file
@@ -53,7 +55,7 @@ def test_what_a_folder_holds(run: Path, tmp_path: Path, capsys: pytest.CaptureFi
         "stack/spec.yaml",
     ]
     index = json.loads((folder / "model_index.json").read_text())
-    assert index["stack"] == ["legoc_runtime.interop", "ExportedStack"]
+    assert index["stack"] == ["legoc_runtime", "DiffusersStack"]
     assert metadata(folder / "stack" / "diffusion_pytorch_model.safetensors")["legoc.kind"] == "ema-0.999"
     config = json.loads((folder / "config.json").read_text())
     assert (config["height"], config["width"], config["classes"]) == (16, 8, 4)
@@ -193,6 +195,49 @@ def test_the_hubs_own_mixin(run: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("legoc_runtime.interop.hub._hub.snapshot_download", download)
     monkeypatch.setattr(mixin, "hf_hub_download", download_config)
     assert HubPipeline.from_pretrained("someone/small", local_files_only=True).manifest == pipeline.manifest
+
+
+@pytest.mark.peers
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of numpy, in diffusers
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_diffusers_loads_and_samples_it(guidance: float, run: Path, tmp_path: Path) -> None:
+    """Read, run and saved by diffusers' own machinery; its Euler is ours up to its float32."""
+    from legoc_runtime.interop import LegoDiffusionPipeline
+
+    folder = export(run, tmp_path / "out")
+    theirs: Any = LegoDiffusionPipeline.from_pretrained(folder)
+    theirs.set_progress_bar_config(disable=True)
+    ask: Any = {"seeds": "0-2", "skip_policy": "halfway"}
+    made = theirs(**ask, num_inference_steps=6, guidance_scale=guidance)
+    ours = LegoPipeline.from_pretrained(folder)(**ask, steps=6, guidance=guidance, sampler="euler")
+    assert made.labels == ours.labels
+    torch.testing.assert_close(made.estimates, ours.estimates, rtol=1e-4, atol=1e-4)
+    theirs.save_pretrained(tmp_path / "saved")
+    again: Any = LegoDiffusionPipeline.from_pretrained(tmp_path / "saved")
+    again.set_progress_bar_config(disable=True)
+    assert torch.equal(again(**ask, num_inference_steps=6, guidance_scale=guidance).estimates, made.estimates)
+
+
+@pytest.mark.peers
+def test_diffusers_samples_ddpm(tmp_path: Path) -> None:
+    """DDIM's first step by hand: x_t to the next timestep, by the estimate of the stack."""
+    from legoc_runtime.interop import LegoDiffusionPipeline
+
+    file = torch_file(tmp_path / "dit.pt", "dit_tiny")
+    assert main(["import", str(file), "--heads", "4", "-o", str(tmp_path / "run"), "-q"]) == 0
+    pipeline: Any = LegoDiffusionPipeline.from_pretrained(export(tmp_path / "run", tmp_path / "out"))
+    pipeline.set_progress_bar_config(disable=True)
+    made = pipeline(seeds="0-1", num_inference_steps=1000 // 500)
+    stack = pipeline.stack.stack
+    abar = alphas_cumprod(stack.shape.diffusion)
+    x = start_noise((0, 1), (4, 16, 16)).float()
+    for t, after in ((500, abar[0]), (0, 1.0)):
+        sigma = ((1 - abar[t]) / abar[t]) ** 0.5
+        with torch.no_grad():
+            estimate = stack(x / abar[t] ** 0.5, torch.tensor(sigma), torch.tensor(made.labels))[:, :4]
+        noise = (x - abar[t] ** 0.5 * estimate) / (1 - abar[t]) ** 0.5
+        x = after**0.5 * estimate + (1 - after) ** 0.5 * noise
+    torch.testing.assert_close(made.estimates, x, rtol=1e-3, atol=1e-3)
 
 
 def test_without_the_package_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,8 @@
 
 takes: tensors by foreign names; exported folders
 gives: weights of a StackShape; LegoPipeline
-may import: every room of the runtime; huggingface_hub in `hub.py` alone, which nothing imports unasked
+may import: every room of the runtime; huggingface_hub in `hub.py` and diffusers in
+    `diffusers_pipeline.py` alone, which nothing imports unasked
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # torch is imported with the first use of a name
 if TYPE_CHECKING:
+    from legoc_runtime.interop.diffusers_pipeline import LegoDiffusionPipeline as LegoDiffusionPipeline
     from legoc_runtime.interop.hub import HubPipeline as HubPipeline
-    from legoc_runtime.interop.pipeline import ExportedStack as ExportedStack
     from legoc_runtime.interop.pipeline import LegoPipeline as LegoPipeline
     from legoc_runtime.interop.pipeline import Pictures as Pictures
 
-__all__ = ["ExportedStack", "HubPipeline", "LegoPipeline", "Pictures"]
+__all__ = ["HubPipeline", "LegoDiffusionPipeline", "LegoPipeline", "Pictures"]
 
 _LAZY = {
-    "ExportedStack": "legoc_runtime.interop.pipeline",
     "HubPipeline": "legoc_runtime.interop.hub",
+    "LegoDiffusionPipeline": "legoc_runtime.interop.diffusers_pipeline",
     "LegoPipeline": "legoc_runtime.interop.pipeline",
     "Pictures": "legoc_runtime.interop.pipeline",
 }

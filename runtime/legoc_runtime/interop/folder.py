@@ -92,14 +92,8 @@ def write_folder(manifest: Manifest, weights: WeightsFile, tensors: Mapping[str,
         check_free(out)
     draft = out.with_name(f".writing-{os.getpid()}-{out.name}")
     try:
-        (draft / STACK_FOLDER).mkdir(parents=True)
-        (draft / SCHEDULER_FOLDER).mkdir()
-        stack = draft / STACK_FOLDER
-        _text(stack / MANIFEST_NAME, manifest.to_json())
-        _text(stack / SPEC_NAME, weights.spec_text)
-        tensorfile.save(stack / WEIGHTS_NAME, tensors, tensorfile.metadata(weights.path))
-        # safetensors makes files that only their owner reads
-        (stack / WEIGHTS_NAME).chmod(stack.stat().st_mode & 0o666)
+        (draft / SCHEDULER_FOLDER).mkdir(parents=True)
+        _stack(manifest, weights, tensors, draft / STACK_FOLDER)
         _json(draft / CONFIG_NAME, config(manifest))
         _json(draft / INDEX_NAME, index(manifest))
         _json(draft / SCHEDULER_FOLDER / SCHEDULER_NAME, scheduler(manifest))
@@ -111,6 +105,28 @@ def write_folder(manifest: Manifest, weights: WeightsFile, tensors: Mapping[str,
         raise RunError(f"{out} cannot be written: {tensorfile.reason(error)}", help="choose another folder") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_stack(manifest: Manifest, weights: WeightsFile, tensors: Mapping[str, Tensor], out: Path) -> None:
+    """Write the `stack` of a folder alone, into a directory that may be there; arguments as of `write_folder`.
+
+    Raises:
+        RunError: the disk does not take it.
+    """
+    try:
+        _stack(manifest, weights, tensors, out)
+        _json(out / CONFIG_NAME, config(manifest))
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{out} cannot be written: {tensorfile.reason(error)}", help="choose another folder") from error
+
+
+def _stack(manifest: Manifest, weights: WeightsFile, tensors: Mapping[str, Tensor], out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    _text(out / MANIFEST_NAME, manifest.to_json())
+    _text(out / SPEC_NAME, weights.spec_text)
+    tensorfile.save(out / WEIGHTS_NAME, tensors, tensorfile.metadata(weights.path))
+    # safetensors makes files that only their owner reads
+    (out / WEIGHTS_NAME).chmod(out.stat().st_mode & 0o666)
 
 
 def config(manifest: Manifest) -> dict[str, Any]:
@@ -135,9 +151,9 @@ def config(manifest: Manifest) -> dict[str, Any]:
 def index(manifest: Manifest) -> dict[str, Any]:
     """`model_index.json`: the pipeline, and for each of its folders a library and a class."""
     return {
-        "_class_name": "LegoPipeline",
+        "_class_name": "LegoDiffusionPipeline",
         "_legoc_version": manifest.legoc_version,
-        "stack": ["legoc_runtime.interop", "ExportedStack"],
+        "stack": ["legoc_runtime", "DiffusersStack"],
         "scheduler": ["diffusers", str(scheduler(manifest)["_class_name"])],
     }
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from legoc_runtime.checkpoint import WeightsFile
+
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
@@ -55,15 +57,6 @@ class Pictures:
         return [Image.fromarray(np.ascontiguousarray(row[..., 0] if channels == 1 else row)) for row in rows]
 
 
-class ExportedStack:
-    """The `stack` of an exported folder, as `model_index.json` names it."""
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path, **options: Any) -> BrickStack:
-        """The stack in a folder; options as of `LegoPipeline.from_pretrained`."""
-        return load_exported(Path(folder), **options)
-
-
 def load_exported(
     folder: Path,
     *,
@@ -80,6 +73,18 @@ def load_exported(
     manifest, weights = read_folder(folder)
     chosen = choose_backend(backend).backend if isinstance(backend, str) else backend
     return load_bricks(manifest, weights, backend=chosen, device=device, dtype=dtype)
+
+
+def held(stack: BrickStack) -> tuple[WeightsFile, dict[str, Tensor]]:
+    """The weights that a stack has now, and the file that they came from.
+
+    Raises:
+        UsageError: not all bricks were loaded, or the stack came from no file.
+    """
+    store, file = stack.store, stack.weights_file
+    if file is None or store.bricks != store.shape.ids:
+        raise UsageError("only a whole stack that was loaded from a file can be saved", help="load all its bricks")
+    return file, {key: weight.detach().cpu().clone() for key, weight in store.weights.items()}
 
 
 class LegoPipeline:
@@ -121,11 +126,8 @@ class LegoPipeline:
             UsageError: something is there, or not all bricks were loaded, or the stack came from no file.
             RunError: the disk does not take it.
         """
-        store, file = self.stack.store, self.stack.weights_file
-        if file is None or store.bricks != store.shape.ids:
-            raise UsageError("only a whole stack that was loaded from a file can be saved", help="load all its bricks")
-        tensors = {key: weight.detach().cpu() for key, weight in store.weights.items()}
-        write_folder(self.manifest, file, {key: tensor.clone() for key, tensor in tensors.items()}, Path(folder))
+        file, tensors = held(self.stack)
+        write_folder(self.manifest, file, tensors, Path(folder))
 
     def __call__(
         self,
