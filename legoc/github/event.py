@@ -90,6 +90,9 @@ def read_workflow(environment: Mapping[str, str]) -> Workflow:
         )
     event = _event(Path(path))
     pull = _mapping(event, "pull_request")
+    base = _base(event, pull)
+    if base is None and name.startswith(("pull_request", "merge_group")):
+        raise UsageError(f"the event of the workflow, {name}, names no base to compare with: {path}")
     repository = environment.get("GITHUB_REPOSITORY", "")
     server, run = environment.get("GITHUB_SERVER_URL", ""), environment.get("GITHUB_RUN_ID", "")
     return Workflow(
@@ -98,7 +101,7 @@ def read_workflow(environment: Mapping[str, str]) -> Workflow:
         api=environment.get("GITHUB_API_URL", "") or DEFAULT_API,
         token=environment.get("GITHUB_TOKEN", "").strip(),
         pull_request=_pull_request(pull) if pull else None,
-        base=_base(event, pull),
+        base=base,
         after=_text(pull, "head", "ref") or environment.get("GITHUB_REF_NAME", "") or "HEAD",
         summary=_file(environment, "GITHUB_STEP_SUMMARY"),
         output=_file(environment, "GITHUB_OUTPUT"),
@@ -112,7 +115,9 @@ def _event(path: Path) -> Mapping[str, Any]:
             data: object = json.loads(file.read(MAX_EVENT_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"the event of the workflow cannot be read: {path}") from error
-    return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+    if not isinstance(data, dict):
+        raise UsageError(f"the event of the workflow cannot be read: {path}")
+    return cast("dict[str, Any]", data)
 
 
 def _pull_request(pull: Mapping[str, Any]) -> PullRequest | None:

@@ -122,7 +122,7 @@ def annotated(outcome: Outcome) -> str:
             first = side.diagnostics[0]
             what = Diagnostic(first.code, "warning", f"{side.label} cannot be compared: {first.message}", None)
             lines.append(command(what, "warning", f"legoc {first.code}") + "\n")
-    return "".join(lines)
+    return "".join(dict.fromkeys(lines))
 
 
 def _is_new(label: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,6 +190,27 @@ def test_outside_of_a_workflow_it_says_what_to_call(
     assert "this is no workflow of GitHub" in capsys.readouterr().err
     monkeypatch.setenv("GITHUB_EVENT_NAME", "push")
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
-    (tmp_path / "event.json").write_text("{")
+    for text in ("{", "[]"):
+        (tmp_path / "event.json").write_text(text)
+        assert main(["github"]) == 2
+        assert "the event of the workflow cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("event", [{}, {"pull_request": {"number": 7, "base": {"ref": "main"}}}])
+def test_a_pull_request_without_a_base_is_not_taken_for_one_without_changes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], event: dict[str, object]
+) -> None:
+    monkeypatch.setenv("GITHUB_EVENT_NAME", "pull_request")
+    monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
+    (tmp_path / "event.json").write_text(json.dumps(event))
     assert main(["github"]) == 2
-    assert "the event of the workflow cannot be read" in capsys.readouterr().err
+    assert "names no base to compare with" in capsys.readouterr().err
+
+
+def test_a_change_of_a_base_is_annotated_once(world: World) -> None:
+    child = "legoc: 1\nextends: base.yaml\nname: {}\n"
+    world.project.main(specs__base=TINY, specs__one=child.format("one"), specs__two=child.format("two"))
+    world.project.propose(specs__base=DEEPER)
+    job = world.run("specs")
+    assert job.outputs["class"] == "resumable"
+    assert len(job.annotations) == 1

@@ -11,5 +11,7 @@ def render_github(report: Report) -> str:
     """One workflow command a line, at a place of the new side.
 
     `::error` for what breaks or cannot be read, `::warning` for what means something else, `::notice` for the rest.
+    What is the same for several specs, which extend one file, is said once: GitHub shows but a few annotations.
     """
-    return "".join(command(found.diagnostic, found.level, found.title) + "\n" for found in findings(report))
+    lines = (command(found.diagnostic, found.level, found.title) for found in findings(report))
+    return "".join(f"{line}\n" for line in dict.fromkeys(lines))
