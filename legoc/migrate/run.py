@@ -19,7 +19,7 @@ from legoc.migrate.outcome import Outcome
 from legoc.migrate.plan import Plan
 from legoc.migrate.proof import Side, compared, noise_of
 from legoc.migrate.write import write
-from legoc_runtime.checkpoint.layout import EMA_PREFIX, OPTIMIZER, PROFILE_PREFIX, WEIGHTS
+from legoc_runtime.checkpoint.layout import AVERAGES, EMA_PREFIX, OPTIMIZER, PROFILE_PREFIX, WEIGHTS, checkpoints
 from legoc_runtime.contract import codec
 from legoc_runtime.errors import RunError
 from legoc_runtime.training.metrics import Meter
@@ -125,6 +125,8 @@ def _notes(plan: Plan) -> list[str]:
         notes.append(f"AdamW's moments are carried over; those of the {new:,} new tensors begin with their first step")
     if absent := _missing_averages(plan):
         notes.append(f"{', '.join(absent)} begins at the weights: the checkpoint has no such average")
+    if source.run is not None and checkpoints(source.run, AVERAGES):
+        notes.append(f"averages kept for `legoc ema` stay in {source.run / AVERAGES}: they are of the old stack")
     then: Mapping[str, Any] = source.state.get("settings", {})
     of_spec, now = codec.encode_fields(plan.before.spec.train), codec.encode_fields(settings)
     for name, value in then.items():

@@ -52,6 +52,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_averages_that_a_run_kept_stay_with_it(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run / "checkpoints", run / "averages")
+    assert main(["migrate", str(run), spec_of(tmp_path, DEEPER), "--check-only"]) == 0
+    assert f"averages kept for `legoc ema` stay in {run / 'averages'}" in capsys.readouterr().out
+
+
 def test_all_files_of_a_checkpoint_are_carried_over(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
