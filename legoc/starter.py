@@ -40,6 +40,7 @@ class ImageFacts:
         sigma_data: standard deviation of their values in [-1, 1].
         path: where they are, or None.
         about: one line on them.
+        of: what `sigma_data` is the standard deviation of.
     """
 
     name: str = "first"
@@ -50,6 +51,7 @@ class ImageFacts:
     sigma_data: float = 0.5
     path: str | None = None
     about: str = "no images were given: 32x32 RGB is assumed"
+    of: str = "the images in [-1, 1]"
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,10 @@ def measure(path: Path) -> ImageFacts:
         UsageError: there is no such set.
         RunError: an image of it cannot be read.
     """
-    from legoc_runtime.data import open_dataset  # pillow and numpy, for this alone
+    from legoc_runtime.data import LatentDataset, open_dataset  # pillow and numpy, for this alone
 
     dataset = open_dataset(path)
+    what = "latents" if isinstance(dataset, LatentDataset) else "images"
     values = dataset.spread(SAMPLE_IMAGES).astype("float64")
     # pictures of one colour have none: any small number keeps the preconditioning finite
     sigma = max(round(float(values.std()), 3), 0.001)
@@ -83,7 +86,8 @@ def measure(path: Path) -> ImageFacts:
         classes=max(labels) + 1 if dataset.labelled else None,
         sigma_data=sigma,
         path=path.as_posix(),
-        about=f"sigma_data was measured on {len(values):,} of {len(dataset):,} images",
+        about=f"sigma_data was measured on {len(values):,} of {len(dataset):,} {what}",
+        of="the latents as they are scaled" if what == "latents" else ImageFacts.of,
     )
 
 
@@ -110,7 +114,7 @@ def _lines(facts: ImageFacts, bricks: list[_Brick], width: int) -> Iterator[str]
     else:
         dropped = "a tenth of the labels is dropped, so that guidance works"
         yield f"conditioning: {{classes: {facts.classes}, label_dropout: 0.1}}   # {dropped}"
-    yield f"diffusion: {{kind: edm, sigma_data: {facts.sigma_data:g}}}   # standard deviation of the images in [-1, 1]"
+    yield f"diffusion: {{kind: edm, sigma_data: {facts.sigma_data:g}}}   # standard deviation of {facts.of}"
     yield ""
     yield "brick_defaults:"
     yield f"  width: {width}   # features of a token: the stack's size grows with its square"

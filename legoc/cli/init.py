@@ -13,7 +13,7 @@ from legoc.cli.parameters import Option
 def command(
     source: Annotated[
         Path | None,
-        Option("--from", help="A zip or folder of images to fit the spec to.", show_default=False),
+        Option("--from", help="Images or latents to fit the spec to.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,

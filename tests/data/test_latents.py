@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
 
+from legoc.spec import check_text
+from legoc.starter import measure, starter_spec
 from legoc_runtime.data import LatentDataset, open_dataset
 from legoc_runtime.data.latents_index import LATENTS_NAME
 from legoc_runtime.data.training_set import mirrored
@@ -126,3 +128,12 @@ def test_moment_that_is_no_number_is_named(tmp_path: Path) -> None:
     file.write_bytes(bytes(content))
     with pytest.raises(RunError, match=r"latents-00000\.safetensors\[0\] is not finite"):
         open_dataset(tmp_path / "set").clean([0], [0], 0, flip=False)
+
+
+def test_a_first_spec_is_fitted_to_latents(tmp_path: Path) -> None:
+    facts = measure(write_latents(tmp_path / "set"))
+    assert (facts.height, facts.channels, facts.classes) == (8, 3, 3)
+    assert facts.of == "the latents as they are scaled"
+    spec = check_text(starter_spec(facts), "t").spec
+    assert spec is not None
+    open_dataset(tmp_path / "set").check_fits(spec.shape)
