@@ -55,7 +55,7 @@ def read_pickled(path: Path) -> tuple[Any, str]:
         return (_old(data), OLD) if _is_old(data) else (_bare(data), PICKLE)
     except RunError as error:
         raise RunError(f"{path} is refused: {error.message}", help=error.help or _HELP) from error
-    except (OSError, RecursionError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (OSError, ValueError, struct.error, zipfile.BadZipFile, NotImplementedError) as error:
         raise RunError(f"{path} cannot be read: {error}", help=_HELP) from error
 
 

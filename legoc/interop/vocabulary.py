@@ -112,7 +112,7 @@ def call(name: Name, arguments: tuple[Any, ...], load_bytes: Callable[[memoryvie
             return check_class(arguments[0])
         if full == _PERSISTENT:
             return _persistent(*arguments)
-    except (TypeError, ValueError, IndexError, AttributeError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise RunError(f"its pickle has `{full}` with arguments that it does not take") from error
     if full in _INERT:
         return Instance(full)

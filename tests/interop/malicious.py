@@ -124,6 +124,7 @@ def inert(canary: Path) -> dict[str, bytes]:
         "source of a class": PROTO2
         + call("torch_utils.persistence", "_reconstruct_persistent_obj", source + text("state") + b"}u")
         + b".",
+        "source of no class": PROTO2 + call("torch_utils.persistence", "_reconstruct_persistent_obj", b"}") + b".",
         "bytes of torch.save": PROTO2 + call("torch.storage", "_load_from_bytes", _bytes(run)) + b".",
         "bytes of torch.save that are no storage": PROTO2
         + call("torch.storage", "_load_from_bytes", _bytes(old(b"}.")))
@@ -216,6 +217,7 @@ def zips(canary: Path) -> dict[str, bytes]:
             }
         ),
         "a storage of code": archive({**plain, "x/data.pkl": PROTO2 + _tensor(kind=("os", "system")) + b"."}),
+        "a name in no language": archive({**plain, "x/data/\u00fc": b""}).replace("\u00fc".encode(), b"\xff\xff"),
         "a member twice": _twice(plain),
         "a flipped bit": archive(plain).replace(numbers, b"\xff" + numbers[1:]),
         "another name in the member": archive(plain).replace(b"x/data/0", b"x/data/1", 1),

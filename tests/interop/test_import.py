@@ -172,6 +172,13 @@ def test_what_an_imported_run_says_of_itself(tmp_path: Path, capsys: pytest.Capt
     assert main(["sample", str(run), *arguments]) == 0
 
 
+def test_imported_weights_have_no_training_to_continue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = bring(torch_file(tmp_path / "lego.pt", "lego_tiny_pg"), tmp_path / "run", "--heads", "4")
+    data = Path(__file__).parents[2] / "examples/data/noto-emoji-32.zip"
+    assert main(["train", str(run), "--out", str(run), "--data", str(data), "--backend", "eager", "--quiet"]) == 2
+    assert "weights alone" in capsys.readouterr().err
+
+
 def test_the_spec_may_be_given(tmp_path: Path) -> None:
     """Its ids are its own; the raw weights are taken where they are asked for."""
     file, spec = torch_file(tmp_path / "lego.pt", "lego_tiny_pg"), tmp_path / "spec.yaml"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,22 @@ def test_a_file_cut_short_anywhere(tmp_path: Path) -> None:
             path.write_bytes(whole[:end])
             with pytest.raises(LegocError):
                 open_foreign(path)
+
+
+def test_files_with_flipped_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a file holds, it is read, or refused in words."""
+    monkeypatch.chdir(tmp_path)
+    path, chance = tmp_path / "weights.pt", random.Random(0)
+    small = [data for data in CORPUS.values() if 0 < len(data) < 2000]
+    for _ in range(600):
+        data = bytearray(chance.choice(small))
+        for _ in range(chance.choice((1, 2, 4))):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        path.write_bytes(data)
+        with suppress(LegocError):
+            for tensor in open_foreign(path).tensors.values():
+                tensor.read()
+    assert not CANARY.exists()
 
 
 def test_the_command_line_says_it_in_words(

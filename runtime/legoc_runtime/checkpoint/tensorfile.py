@@ -142,7 +142,7 @@ def _guarded(path: Path, read: Callable[[], T]) -> T:
         if is_pickle(path):
             raise RunError(
                 f"{path} is a pickle, which may run code when loaded; legoc reads {SUFFIX} only",
-                help=f"convert it to {SUFFIX} where you trust it",
+                help="`legoc import` reads weights of other code out of pickles without running them",
             ) from error
         raise RunError(
             f"{path} is damaged, or not a {SUFFIX} file: {error}", help="take another checkpoint of the run"

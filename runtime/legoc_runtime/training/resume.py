@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from legoc_runtime.checkpoint import checkpoints, is_checkpoint, verify
+from legoc_runtime.checkpoint.layout import OPTIMIZER
+from legoc_runtime.checkpoint.tensorfile import SUFFIX
 from legoc_runtime.contract import codec
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.settings import TrainSettings
@@ -68,7 +70,18 @@ def find_start(run: Path, resume: Resume) -> Start | None:
             f"{run} has checkpoints, the last is {own[-1].name}",
             help="continue it with --resume auto, or train into another --out",
         )
-    return Start(own[-1], verify(own[-1]))
+    return _start(own[-1])
+
+
+def _start(checkpoint: Path) -> Start:
+    """A checkpoint to continue from. One of weights alone, such as an imported one, is none."""
+    state = verify(checkpoint)
+    if f"{OPTIMIZER}{SUFFIX}" not in state["files"]:
+        raise UsageError(
+            f"{checkpoint} holds weights alone, without the optimizer's state: there is nothing to continue",
+            help="it can be sampled from; train into another --out",
+        )
+    return Start(checkpoint, state)
 
 
 def check_given(resume: Resume) -> None:
@@ -92,7 +105,7 @@ def _given(run: Path, own: tuple[Path, ...], checkpoint: Path) -> Start:
             f"{run} has checkpoints of its own, {checkpoint} is of another run",
             help="train into another --out to begin from it",
         )
-    return Start(checkpoint, verify(checkpoint))
+    return _start(checkpoint)
 
 
 def record(manifest: Manifest, settings: TrainSettings, dataset: TrainingSet) -> dict[str, Any]:
