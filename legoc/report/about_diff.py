@@ -168,15 +168,15 @@ def _pictures(review: Review) -> Iterator[Html]:
     if review.costs.refusal is not None:
         return
     before, after = review.before.spec, review.after.spec
-    if names := dict.fromkeys(shift.policy for shift in review.costs.shifts):
+    if names := dict.fromkeys(shift.policies for shift in review.costs.shifts):
         yield tag("h3", "Which bricks run at which step")
         pairs = [
-            tag("div", timeline_figure(before, name, "Before"), timeline_figure(after, name, "After"), class_="beside")
-            for name in names
+            tag("div", timeline_figure(before, was, "Before"), timeline_figure(after, name, "After"), class_="beside")
+            for was, name in names
         ]
         yield from pairs[:OPEN_TIMELINES]
         if more := pairs[OPEN_TIMELINES:]:
-            yield folded(f"Further policies: {', '.join([*names][OPEN_TIMELINES:])}", *more)
+            yield folded(f"Further policies: {', '.join(name for _, name in [*names][OPEN_TIMELINES:])}", *more)
     if rank(review.impact) >= rank("resumable"):
         old, new = marks(review)
         yield tag("h3", "The stack")

@@ -53,6 +53,7 @@ class PolicyShift:
         before: steps at which it was left out.
         after: steps at which it is.
         steps: steps of the schedule before and after.
+        was: the policy that the spec sampled under, where it samples under another one now; else None.
     """
 
     policy: str
@@ -60,12 +61,23 @@ class PolicyShift:
     before: tuple[int, ...]
     after: tuple[int, ...]
     steps: tuple[int, int]
+    was: str | None = None
+
+    @property
+    def policies(self) -> tuple[str, str]:
+        """The policy before and after."""
+        return self.was or self.policy, self.policy
 
     def __str__(self) -> str:
         was, now = self.steps
         if len(self.before) == len(self.after) and was == now:
             return f"`{self.policy}` skips {self.brick} at {len(self.after)} of {now} steps as before, but at others"
         of = f" of {was}" if was != now else ""
+        if self.was is not None:
+            skips = (
+                f"sampling now follows `{self.policy}`, which skips {self.brick} at {len(self.after)} of {now} steps"
+            )
+            return f"{skips}; `{self.was}` skipped it at {len(self.before)}{of}"
         return f"`{self.policy}` now skips {self.brick} at {len(self.after)} of {now} steps, was {len(self.before)}{of}"
 
 
@@ -170,15 +182,17 @@ def _metric(name: str, sampled: str) -> Metric | None:
 
 def _shifts(before: StackSpec, after: StackSpec, matched: Mapping[str, str]) -> Iterator[PolicyShift]:
     ours, theirs = _tables(before), _tables(after)
-    for name in theirs:
-        if name not in ours:
-            continue
-        old, new = ours[name], theirs[name]
+    pairs = [(name, name) for name in theirs if name in ours]
+    if before.sample.skip_policy != after.sample.skip_policy:
+        pairs.insert(0, (before.sample.skip_policy, after.sample.skip_policy))
+    for was, name in pairs:
+        old, new = ours[was], theirs[name]
         for mine, other in matched.items():
             if mine in old.bricks and other in new.bricks:
                 skipped = _skipped(old, mine), _skipped(new, other)
                 if skipped[0] != skipped[1]:
-                    yield PolicyShift(name, other, *skipped, (len(old.levels), len(new.levels)))
+                    steps = len(old.levels), len(new.levels)
+                    yield PolicyShift(name, other, *skipped, steps, None if was == name else was)
 
 
 def _tables(spec: StackSpec) -> dict[str, TruthTable]:

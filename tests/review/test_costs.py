@@ -106,6 +106,11 @@ def test_sampling_under_another_policy_is_held_against_what_it_did_cost() -> Non
     told = rows["sampling as the spec says"]
     assert (told.before, told.after) == (rows["sampling, halfway"].before, rows["sampling, new"].after)
     assert [row.name for row in rows.values() if row.metric == "sample"] == [told.name]
+    same = {id: id for id in resolved(before).ids}
+    assert [str(shift) for shift in compare_costs(resolved(before), resolved(after), same).shifts] == [
+        "sampling now follows `new`, which skips single at 1 of 8 steps; `halfway` skipped it at 0",
+        "sampling now follows `new`, which skips whole at 0 of 8 steps; `halfway` skipped it at 4",
+    ]
 
 
 def test_a_new_spec_keeps_absolute_limits_and_has_nothing_to_grow_from() -> None:

@@ -40,12 +40,12 @@ def graphs(review: Review) -> Iterator[str]:
 
 def timelines(review: Review) -> Iterator[str]:
     """A policy that leaves bricks out at other steps, before and after: the spec's own if it is one of them."""
-    shifted = [shift.policy for shift in review.costs.shifts]
+    shifted = [shift.policies for shift in review.costs.shifts]
     if not shifted:
         return
     own = review.after.spec.sample.skip_policy
-    policy = own if own in shifted else shifted[0]
-    texts = [_timeline(side.spec, policy) for side in (review.before, review.after)]
+    was, now = next((pair for pair in shifted if pair[1] == own), shifted[0])
+    texts = [_timeline(review.before.spec, was), _timeline(review.after.spec, now)]
     if texts[0] != texts[1]:
         yield (
             "<details><summary>Which bricks run at which step, before and after</summary>\n\n"
