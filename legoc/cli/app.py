@@ -84,11 +84,14 @@ def run(arguments: list[str]) -> int:
 
             sys.stdout.write(f"legoc {__version__}\n")
             return 0
-        case ["help", name, *_]:
-            return run([name, "--help"])
+        case ["help", *names] if names:
+            return run([*names[:2], "--help"] if " ".join(names[:2]) in COMMANDS else [names[0], "--help"])
         case [name, part, *rest] if f"{name} {part}" in COMMANDS:
             return _call(COMMANDS[f"{name} {part}"], rest)
         case [name, *rest] if parts := [command for command in COMMANDS if command.startswith(f"{name} ")]:
+            if rest[:1] in (["--help"], ["-h"]):
+                sys.stdout.write("".join(f"legoc {part}: {COMMANDS[part].help}\n" for part in parts))
+                return 0
             said = f"`legoc {name}` does not do `{rest[0]}`" if rest else f"`legoc {name}` does several things"
             raise UsageError(said, help=f"say which: {', '.join(f'legoc {part}' for part in parts)}")
         case [name, *rest] if name in COMMANDS:

@@ -101,5 +101,9 @@ def test_what_cannot_be_encoded_is_told(
 def test_the_command_has_parts(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data"]) == 2
     assert "legoc data encode" in capsys.readouterr().err
+    assert main(["data", "--help"]) == 0
+    assert "legoc data check: " in capsys.readouterr().out
+    assert main(["help", "data", "check"]) == 0
+    assert "--held-out" in capsys.readouterr().out
     assert main(["data", "nothing"]) == 2
     assert "`legoc data` does not do `nothing`" in capsys.readouterr().err
