@@ -34,6 +34,7 @@ class History:
         total: the loss, and the one on held-out images where there are any.
         by_brick: the loss of every brick.
         by_noise: the loss of every range of sigma.
+        seconds: images trained on and the seconds that it took, of every line that has both.
         held_out_by_brick: likewise on held-out images; empty where there are none.
         held_out_by_noise: likewise.
     """
@@ -44,6 +45,7 @@ class History:
     total: tuple[Curve, ...]
     by_brick: tuple[Curve, ...]
     by_noise: tuple[Curve, ...]
+    seconds: tuple[tuple[float, float], ...] = ()
     held_out_by_brick: tuple[Curve, ...] = ()
     held_out_by_noise: tuple[Curve, ...] = ()
 
@@ -88,6 +90,7 @@ def read_history(run: Path) -> History | None:
         (*_total(lines, "loss"), *_total(held_out, "held out")),
         tuple(_curves(lines, lambda line: _mapping(line.get("loss_by_brick")))),
         tuple(_curves(lines, lambda line: _mapping(line.get("loss_by_noise")))),
+        tuple(_pairs(lines, "seconds")),
         tuple(_curves(held_out, lambda line: _mapping(line.get("loss_by_brick")))),
         tuple(_curves(held_out, lambda line: _mapping(line.get("loss_by_noise")))),
     )
@@ -107,6 +110,13 @@ def _read(path: Path) -> tuple[list[Mapping[str, Any]], int] | None:
             elif text.strip():
                 unread += 1
     return lines, unread
+
+
+def _pairs(lines: list[Mapping[str, Any]], key: str) -> Iterator[tuple[float, float]]:
+    for line in lines:
+        x, y = _number(line["images"]), _number(line.get(key))
+        if x is not None and y is not None:
+            yield x, y
 
 
 def _total(lines: list[Mapping[str, Any]], name: str) -> Iterator[Curve]:

@@ -50,6 +50,7 @@ COMMANDS: dict[str, Command] = {
         Command("train", "Train a build on images; continues exactly where it stopped."),
         Command("plot", "Draw the curves of a run: loss in all, by brick and by noise level; as text or SVG."),
         Command("ema", "Make an average of any width from those that a run kept (post-hoc EMA)."),
+        Command("compare", "Compare runs: cost, images, time and losses in one table and one picture."),
         Command("sample", "Make pictures with a trained stack, leaving bricks out as a skip policy says."),
         Command("eval", "Measure samples against a reference: FID, KID, precision, recall; nearest training images."),
         Command("import", "Make a run of weights of other code: released LEGO, DiT, diffusers. Pickles are never run."),

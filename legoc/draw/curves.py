@@ -33,6 +33,7 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill
 .axis { stroke: #98a2b3; stroke-width: 1; }
 .curve { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
 .lead { fill: none; stroke-width: .8; stroke-opacity: .6; }
+.far { stroke-dasharray: 2 5; }
 """
 
 
@@ -189,7 +190,9 @@ def _curve(svg: Element, frame: _Frame, curve: Curve, number: int, label_y: floa
     elements.path(svg, f"curve {kind}", "M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in points))
     end_x, end_y = points[-1]
     start = WIDTH - RIGHT + 22
-    elements.path(svg, f"lead {kind}", f"M{end_x + 3:.2f} {end_y:.2f}L{start - 4:.2f} {label_y:.2f}")
+    # a curve that ends early does not seem to go on to its name
+    lead = "lead far" if end_x < WIDTH - RIGHT - 8 else "lead"
+    elements.path(svg, f"{lead} {kind}", f"M{end_x + 3:.2f} {end_y:.2f}L{start - 4:.2f} {label_y:.2f}")
     label = visible(curve.label)
     shown = label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
     elements.text(svg, start, label_y + 4, shown, f"t{number % len(LIGHT)}")
@@ -225,7 +228,7 @@ def _style(curves: int) -> str:
 
 def short(value: float) -> str:
     """A number on an axis, as short as it goes: `20k`, `0.05`."""
-    for unit, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for unit, prefix in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
             return f"{value / unit:.3g}{prefix}"
     return f"{value:.3g}"

@@ -60,3 +60,8 @@ def test_ticks_are_round_and_inside():
     assert ticks(0, 28000, 7) == [0, 5000, 10000, 15000, 20000, 25000]
     assert decades(0.2, 2) == pytest.approx([0.2, 0.3, 0.5, 0.7, 1, 2])
     assert decades(0.001, 100) == pytest.approx([0.001, 0.01, 0.1, 1, 10, 100])
+
+
+def test_the_way_from_a_curve_that_ends_early_to_its_name_is_dashed():
+    svg = curves_svg("loss", [Curve("a", ((0, 1.0), (9, 2.0))), Curve("b", ((0, 1.0), (4, 1.0)))], across="images")
+    assert re.findall(r'class="(lead[^"]*)"', svg) == ["lead c0", "lead far c1"]
