@@ -18,7 +18,7 @@ from legoc.describe import describe_spec as describe_spec
 from legoc.describe import read_build
 from legoc.describe import spec_hash as spec_hash
 from legoc.diagnostics import SpecError
-from legoc.lower.pipeline import choose, recorded, sampling_program, training_program
+from legoc.lower.pipeline import brick_program, choose, recorded, sampling_program, training_program
 from legoc.passes.runner import Observer
 from legoc.plan.reach import reachable
 from legoc.source import Span
@@ -85,6 +85,15 @@ def lower_configuration(manifest: Manifest, configuration: Configuration) -> Pro
         RunError: the build was made with passes that this version does not have.
     """
     return sampling_program(manifest.shape, configuration, recorded(manifest.passes, f"the build `{manifest.name}`"))
+
+
+def lower_brick_alone(manifest: Manifest, id: str) -> Program:
+    """The program of one brick that is given what the brick below hands on, made by the passes of the build.
+
+    Raises:
+        RunError: the build was made with passes that this version does not have.
+    """
+    return brick_program(manifest.shape, id, recorded(manifest.passes, f"the build `{manifest.name}`"))
 
 
 def describe_path(path: Path, overrides: Sequence[str] = ()) -> Manifest:

@@ -23,6 +23,7 @@ def canvas_asked(
     wrap: bool,
     regions: str | None,
     rows: int | None = None,
+    way: str | None = None,
 ) -> Canvas | None:
     """The canvas that flags ask for, or None.
 
@@ -33,20 +34,21 @@ def canvas_asked(
         wrap: whether the right border goes on at the left one.
         regions: a list of regions, or a file with one.
         rows: `--window-batch`, which says nothing without a canvas.
+        way: `--canvas`.
 
     Raises:
         UsageError: a flag does nothing, or what is asked for does not fit the stack.
     """
     if size is None:
         given = {"--stride": stride is not None, "--wrap": wrap, "--regions": regions is not None}
-        given["--window-batch"] = rows is not None
+        given |= {"--window-batch": rows is not None, "--canvas": way is not None}
         if idle := [flag for flag, is_given in given.items() if is_given]:
             raise UsageError(f"{idle[0]} says something of a canvas", help="pass --size HxW too")
         return None
     from legoc_runtime.contract.canvas import make_canvas
 
     listed = None if regions is None else _read(regions)
-    return make_canvas(shape, size, stride=stride, wrap=wrap, regions=listed)
+    return make_canvas(shape, size, stride=stride, wrap=wrap, regions=listed, way=way or "windows")
 
 
 def _read(regions: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from legoc.cli.canvas import canvas_asked
 from legoc.cli.options import Overrides, described, overridden
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
@@ -33,6 +34,19 @@ def command(
         float | None,
         Option(help="Scale of guidance; 1 is none. [default: the spec's]", show_default=False),
     ] = None,
+    size: Annotated[
+        str | None,
+        Option(metavar="HxW", help="Price policies on canvases of this size, made of windows.", show_default=False),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        Option(help="With --size: from one window to the next. [default: 7, or a smaller window]", show_default=False),
+    ] = None,
+    way: Annotated[
+        str | None,
+        Option("--canvas", help="With --size: windows or factorised. [default: windows]", show_default=False),
+    ] = None,
+    wrap: Annotated[bool, Option("--wrap", help="With --size: the right border goes on at the left one.")] = False,
     batch: Annotated[int, Option(min=1, help="Images whose activations are counted as memory.")] = 1,
     json: Annotated[bool, Option("--json", help="Print versioned JSON instead of a table.")] = False,
     overrides: Overrides = None,
@@ -48,7 +62,8 @@ def command(
     manifest = described(path, overrides or ())
     for notice in overridden(manifest.sample, {"steps": steps, "guidance": guidance}, overrides or ())[1]:
         echo(notice, err=True)
-    cost = price(manifest, policies=skip_policy or (), steps=steps, guidance=guidance)
+    canvas = canvas_asked(manifest.shape, size, stride=stride, wrap=wrap, regions=None, way=way)
+    cost = price(manifest, policies=skip_policy or (), steps=steps, guidance=guidance, canvas=canvas)
     if json:
         from json import dumps
 

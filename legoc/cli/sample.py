@@ -108,6 +108,15 @@ def command(
         int | None,
         Option(help="With --size: from one window to the next. [default: 7, or a smaller window]", show_default=False),
     ] = None,
+    way: Annotated[
+        str | None,
+        Option(
+            "--canvas",
+            help="With --size: windows (the whole stack slides), or factorised (image-bricks alone slide). "
+            "[default: windows]",
+            show_default=False,
+        ),
+    ] = None,
     wrap: Annotated[bool, Option("--wrap", help="With --size: the right border goes on at the left one.")] = False,
     regions: Annotated[
         str | None,
@@ -174,7 +183,9 @@ def command(
     place = Place(out, overwrite, resume, npz)
     say = Talk(quiet or follows_another())
     source = _find(path, ema, say)
-    canvas = canvas_asked(source.manifest.shape, size, stride=stride, wrap=wrap, regions=regions, rows=window_batch)
+    canvas = canvas_asked(
+        source.manifest.shape, size, stride=stride, wrap=wrap, regions=regions, rows=window_batch, way=way
+    )
     given = _given(source.manifest, images_from, mask, strength, canvas)
     plan = _plan(source.manifest, flags, given, canvas, say)
     from legoc_runtime.backends.base import choose_backend

@@ -135,7 +135,8 @@ def _fill(
     from legoc.draw.timeline import macs_saved
     from legoc_runtime.sampling.run import SamplingRun
 
-    saved = macs_saved(plan.shape, plan.table, plan.evaluations)
+    rows = None if plan.canvas is None else plan.canvas.rows_by_brick(plan.shape)
+    saved = macs_saved(plan.shape, plan.table, plan.evaluations, rows)
     for line in plan_lines(plan, saved):
         say(line)
     where, choice, ranks = computing.device, computing.choice, computing.ranks
@@ -146,6 +147,7 @@ def _fill(
         dtype=computing.dtype,
         cuda_graphs=computing.graphs,
         fp8=computing.fp8,
+        brick_by_brick=plan.canvas is not None and plan.canvas.way == "factorised",
     )
     if stack.unread_bytes:
         idle = ", ".join(id for id in plan.shape.ids if id not in stack.store.bricks)

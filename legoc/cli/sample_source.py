@@ -46,6 +46,13 @@ class StackSource:
         unforeseen = [found for found in configurations if found not in self.manifest.configurations]
         return [lower_configuration(self.manifest, configuration) for configuration in unforeseen]
 
+    def brick_programs(self, configurations: Sequence[Configuration]) -> list[Program]:
+        """Programs, lowered now, of the bricks of these configurations, each alone and given what is below it."""
+        from legoc.driver import lower_brick_alone
+
+        ids = dict.fromkeys(brick for configuration in configurations for brick in configuration)
+        return [lower_brick_alone(self.manifest, id) for id in ids]
+
     def load(
         self,
         configurations: Sequence[Configuration],
@@ -55,8 +62,9 @@ class StackSource:
         dtype: torch.dtype,
         cuda_graphs: CudaGraphs | None = None,
         fp8: Fp8 | None = None,
+        brick_by_brick: bool = False,
     ) -> BrickStack:
-        """Read the weights of the bricks that these configurations run.
+        """Read the weights of the bricks that these configurations run; with programs of each brick alone if asked.
 
         Raises:
             RunError: the file is damaged.
@@ -70,7 +78,9 @@ class StackSource:
             backend=backend,
             device=device,
             dtype=dtype,
-            extra_programs=self.missing_programs(configurations),
+            extra_programs=self.brick_programs(configurations)
+            if brick_by_brick
+            else self.missing_programs(configurations),
             cuda_graphs=cuda_graphs,
             fp8=fp8,
         )

@@ -8,7 +8,7 @@ computed once an image, never once a window.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 
 from legoc_runtime.contract.curriculum import Variant, images_by_variant
@@ -93,18 +93,21 @@ def label_macs(shape: StackShape) -> int:
     return shape.classes * shape.condition_width if shape.classes is not None and shape.label_form == "linear" else 0
 
 
-def macs(shape: StackShape, configuration: Configuration | None = None) -> int:
+def macs(shape: StackShape, configuration: Configuration | None = None, rows: Mapping[str, int] | None = None) -> int:
     """MACs of one forward pass at batch 1.
 
     Args:
         shape: the stack.
         configuration: ids of the bricks that run; None runs all.
+        rows: on a canvas, how often each brick runs on a whole grid (`Canvas.rows_by_brick`); None is once.
 
     Raises:
         KeyError: the configuration names a brick that the stack does not have.
     """
     ids = shape.ids if configuration is None else configuration
-    return conditioning_macs(shape) + sum(brick_macs(shape.brick(id)) for id in ids)
+    if rows is None:
+        return conditioning_macs(shape) + sum(brick_macs(shape.brick(id)) for id in ids)
+    return max(rows.values()) * conditioning_macs(shape) + sum(rows[id] * brick_macs(shape.brick(id)) for id in ids)
 
 
 def training_macs(shape: StackShape, train: TrainSettings | None = None) -> int:
@@ -150,15 +153,21 @@ def rest_macs(shape: StackShape, train: TrainSettings, variant: Variant) -> int:
     return sum((brick.windows - brick.windows_trained) * window_macs(brick) for brick in read)
 
 
-def policy_macs(shape: StackShape, table: TruthTable, evaluations: Sequence[Evaluation]) -> int:
+def policy_macs(
+    shape: StackShape,
+    table: TruthTable,
+    evaluations: Sequence[Evaluation],
+    rows_by_brick: Mapping[str, int] | None = None,
+) -> int:
     """MACs of sampling one image under a policy.
 
     Args:
         shape: the stack.
         table: which bricks run at which noise level; an evaluation of a guided level runs `GUIDED_ROWS` rows.
         evaluations: the sampler's evaluations, each at one level of the table.
+        rows_by_brick: on a canvas, how often each brick runs on a whole grid; None is once.
     """
-    forward = {configuration: macs(shape, configuration) for configuration in table.distinct()}
+    forward = {configuration: macs(shape, configuration, rows_by_brick) for configuration in table.distinct()}
     total = 0
     for evaluation in evaluations:
         rows = GUIDED_ROWS if table.levels[evaluation.level].guided else 1

@@ -9,6 +9,7 @@ from typing import Any
 from legoc.cost import counts, executed
 from legoc.cost.memory import MemoryCost, memory
 from legoc.cost.peer import PEER_NAME, dit_xl_2
+from legoc_runtime.contract.canvas import Canvas
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Break, Configuration, Policy, TruthTable, tabulate
 from legoc_runtime.contract.samplers import Sampler
@@ -145,6 +146,8 @@ class Cost:
         policies: the policies that were asked for; `none` is the yardstick of their savings.
         configurations: the sets of bricks that these policies reach, in order of first use.
         sampler: the spec's sampler.
+        canvas: where windows lie, if a canvas is priced; the MACs of policies are then those of one canvas.
+        rows_by_brick: how often each brick then runs on a whole grid in an evaluation of one row.
     """
 
     name: str
@@ -168,6 +171,8 @@ class Cost:
     policies: tuple[PolicyCost, ...]
     configurations: tuple[ConfigurationCost, ...]
     sampler: Sampler = "heun"
+    canvas: Canvas | None = None
+    rows_by_brick: dict[str, int] | None = None
 
     @property
     def flops(self) -> int:
@@ -206,6 +211,7 @@ def price(
     policies: Sequence[str] = (),
     steps: int | None = None,
     guidance: float | None = None,
+    canvas: Canvas | None = None,
 ) -> Cost:
     """Price a build.
 
@@ -215,6 +221,7 @@ def price(
             more, and all that the spec declares.
         steps: noise levels of the schedule; None takes the spec's `sample: {steps}`.
         guidance: scale of classifier-free guidance; 1 is none; None takes the spec's.
+        canvas: what is sampled, where it is larger than the grid.
 
     Raises:
         UsageError: no such policy, schedule or scale of guidance, or guidance of a stack without classes.
@@ -235,6 +242,7 @@ def price(
     levels, calls = sampling_levels(sample, shape.diffusion), evaluations(sample.sampler, sample.steps)
     guided = sum(levels[call.level].guided for call in calls)
     tables = [tabulate(policy, shape.ids, levels) for policy in _chosen(manifest, policies)]
+    rows = None if canvas is None else canvas.rows_by_brick(shape)
     return Cost(
         name=manifest.name,
         grid=shape.grid,
@@ -254,9 +262,11 @@ def price(
         evaluations=len(calls),
         guided=guided > 0,
         guided_evaluations=guided,
-        policies=_price_policies(shape, tables, levels, calls, peer),
+        policies=_price_policies(shape, tables, levels, calls, peer, rows),
         configurations=_price_configurations(shape, tables),
         sampler=sample.sampler,
+        canvas=canvas,
+        rows_by_brick=rows,
     )
 
 
@@ -312,12 +322,15 @@ def _price_policies(
     levels: tuple[Level, ...],
     calls: tuple[Evaluation, ...],
     peer: PeerCost | None,
+    rows_by_brick: dict[str, int] | None,
 ) -> tuple[PolicyCost, ...]:
-    whole = counts.policy_macs(shape, tabulate(Policy("none"), shape.ids, levels), calls)
-    rows = sum(counts.GUIDED_ROWS if levels[call.level].guided else 1 for call in calls)
+    whole = counts.policy_macs(shape, tabulate(Policy("none"), shape.ids, levels), calls, rows_by_brick)
+    # the peer has one way to a canvas: sliding windows
+    windows = 1 if rows_by_brick is None else max(rows_by_brick.values())
+    rows = windows * sum(counts.GUIDED_ROWS if levels[call.level].guided else 1 for call in calls)
     found: list[PolicyCost] = []
     for table in tables:
-        own = counts.policy_macs(shape, table, calls)
+        own = counts.policy_macs(shape, table, calls, rows_by_brick)
         skipped = {brick: count for brick in shape.ids if (count := table.skipped(brick))}
         against = None if peer is None else 1 - own / (rows * peer.macs)
         found.append(PolicyCost(table.policy, own, 1 - own / whole, against, skipped, table.breaks()))

@@ -109,6 +109,8 @@ def _policies(cost: Cost) -> str:
     title = f"sampling: {schedule_words(cost)}"
     peer = () if cost.peer is None else (f"vs {cost.peer.name}",)
     body = [row for policy in cost.policies for row in _policy_rows(policy, cost.steps)]
+    if cost.canvas is not None:
+        title += f"\n{cost.canvas.describe()}; MACs are those of a canvas"
     lines = [title, _align(("policy", "MACs", "saving", *peer, "left out"), body, left=1, last_left=True)]
     lines.append("saving: against this stack in full")
     if cost.peer is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -94,10 +94,18 @@ def make_timeline(stack: str, shape: StackShape, table: TruthTable, evaluations:
     return Timeline(stack, table.policy, table.levels, len(evaluations), rows, table.breaks(), saved)
 
 
-def macs_saved(shape: StackShape, table: TruthTable, evaluations: Sequence[Evaluation]) -> float:
-    """Share of the multiply-accumulates of sampling without skips that a policy saves, 0 to 1."""
+def macs_saved(
+    shape: StackShape,
+    table: TruthTable,
+    evaluations: Sequence[Evaluation],
+    rows: Mapping[str, int] | None = None,
+) -> float:
+    """Share of the multiply-accumulates of sampling without skips that a policy saves, 0 to 1.
+
+    On a canvas `rows` says how often each brick runs on a whole grid (`Canvas.rows_by_brick`).
+    """
     nothing_skipped = tabulate(Policy("none"), table.bricks, table.levels)
-    return 1 - policy_macs(shape, table, evaluations) / policy_macs(shape, nothing_skipped, evaluations)
+    return 1 - policy_macs(shape, table, evaluations, rows) / policy_macs(shape, nothing_skipped, evaluations, rows)
 
 
 def sigma_text(sigma: float) -> str:

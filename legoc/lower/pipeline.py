@@ -13,7 +13,7 @@ from legoc.graph.verify import Violation
 from legoc.lower.passes.base import ProgramError, ProgramPass, check_program, run_program_passes
 from legoc.lower.passes.catalog import exact_sampling, exact_training
 from legoc.lower.passes.opt_in.catalog import opt_in_sampling, opt_in_training
-from legoc.lower.program import lower
+from legoc.lower.program import lower, with_below_given
 from legoc.passes.base import GraphPass, graph_violations, run_passes
 from legoc.passes.catalog import NEEDED, sampling_passes, training_passes
 from legoc.passes.runner import Journal, Observer, run_step
@@ -113,6 +113,18 @@ def sampling_program(
     graph = run_passes(sampling_graph(shape, spans), sampling_passes(configuration), journal)
     program = _lowered(graph, None, spans or {}, journal)
     return run_program_passes(program, shape, pipeline.sampling, spans, journal)
+
+
+def brick_program(shape: StackShape, id: str, pipeline: Pipeline) -> Program:
+    """The program of one brick that is given the estimate below: (x, sigma[, label][, estimate]) to its own.
+
+    Raises:
+        SpecError: a pass failed.
+    """
+    journal = Journal(f"{id} alone")
+    graph = run_passes(sampling_graph(shape), sampling_passes((id,)), journal)
+    program = with_below_given(_lowered(graph, None, {}, journal))
+    return run_program_passes(program, shape, pipeline.sampling, {}, journal)
 
 
 def training_program(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from legoc.graph.brick_graph import BrickGraph, Entry
@@ -64,6 +64,16 @@ def lower(graph: BrickGraph, train: TrainSettings | None = None, variant: Varian
         lowering.lower(entry)
     bricks = tuple(id for id in graph.shape.ids if id in lowering.networks)
     return lowering.out.program(variant.name(graph.shape.ids) if variant else graph.name, bricks)
+
+
+def with_below_given(program: Program) -> Program:
+    """A program of one brick that takes what is to stand for the missing estimate as its last argument."""
+    absent = [op.out for op in program.ops if isinstance(op, NoEstimate)]
+    if not absent:
+        return program
+    (value,) = absent
+    ops = tuple(op for op in program.ops if not isinstance(op, NoEstimate))
+    return replace(program, inputs=(*program.inputs, (value, program.types[value])), ops=ops)
 
 
 @dataclass

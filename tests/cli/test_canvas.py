@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -38,6 +40,7 @@ def test_canvases_are_made_and_recorded(run: Path, tmp_path: Path, capsys: pytes
         "window": [16, 8],
         "stride": 5,
         "wrap": True,
+        "way": "windows",
         "regions": [
             {"label": 2, "left": 0, "top": 0, "right": 8, "bottom": 17},
             {"label": 3, "left": 12, "top": 0, "right": 20, "bottom": 17},
@@ -66,6 +69,8 @@ def test_a_set_with_another_stride_is_another_set(run: Path, tmp_path: Path, cap
         (("--stride", "3"), "--stride says something of a canvas"),
         (("--wrap",), "--wrap says something of a canvas"),
         (("--regions", "1:0,0,8,8"), "--regions says something of a canvas"),
+        (("--size", "16x16", "--canvas", "round"), "there is no canvas `round`"),
+        (("--canvas", "windows"), "--canvas says something of a canvas"),
         (("--window-batch", "3"), "--window-batch says something of a canvas"),
     ],
 )
@@ -81,3 +86,32 @@ def test_what_cannot_be_made_is_refused_before_weights_are_read(
     err = capsys.readouterr().err
     assert words in err
     assert "Traceback" not in err
+
+
+def test_a_factorised_canvas_of_one_window_is_the_picture(run: Path, tmp_path: Path):
+    more = ["--skip-policy", "late", "--steps", "3"]
+    assert sample(run, *more, "-o", str(tmp_path / "plain")) == 0
+    assert sample(run, *more, "--size", "16x8", "--canvas", "factorised", "-o", str(tmp_path / "alone")) == 0
+    pictures: list[Any] = []
+    for name in ("plain", "alone"):
+        with Image.open(tmp_path / name / "000001.png") as picture:
+            pictures.append(np.asarray(picture).astype(int))
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
+    record = json.loads((tmp_path / "alone" / "samples.json").read_text())
+    assert record["conditioning_ahead"]["direct"] == 0
+    assert record["trace"]["runs"][0][2] == "windows+parts+image"
+
+
+def test_patch_bricks_of_a_factorised_canvas_run_on_fewer_windows(run: Path, capsys: pytest.CaptureFixture[str]):
+    macs: dict[str, int] = {}
+    for way in ("windows", "factorised"):
+        assert main(["cost", str(run), "--size", "32x32", "--canvas", way, "--policy", "none", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        macs[way] = found["policies"][0]["macs"]
+        assert found["canvas"]["way"] == way
+        sliding = 4 * 5
+        expected = sliding if way == "windows" else 2 * 4
+        assert found["rows_by_brick"] == {"windows": expected, "parts": expected, "image": sliding}
+    assert macs["factorised"] < macs["windows"]
+    assert main(["cost", str(run), "--size", "32x32", "--policy", "none"]) == 0
+    assert "canvas 32x32: 20 windows of 16x8, stride 7; MACs are those of a canvas" in capsys.readouterr().out

@@ -15,6 +15,7 @@ from legoc_runtime.contract.schedule import Evaluation
 from legoc_runtime.contract.stack import DdpmConstants
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.sampling.canvas import OnCanvas
+from legoc_runtime.sampling.factorised import Factorised
 from legoc_runtime.sampling.guidance import Guided
 from legoc_runtime.sampling.noise import start_noise
 from legoc_runtime.sampling.plan import Plan
@@ -222,3 +223,56 @@ def test_what_cannot_be_made_is_refused(size: str, asked: dict[str, Any], words:
 def test_regions_need_classes():
     with pytest.raises(UsageError, match="unconditional"):
         make_canvas(shape(classes=None), "8x16", regions="1:0,0,8,8")
+
+
+class Bricks:
+    """Each brick moves what is below by the mean of its window: a stack whose bricks are called one by one."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, int] = {}
+
+    def __call__(
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        labels: Tensor | None = None,
+        *,
+        configuration: Configuration | None = None,
+        below: Tensor | None = None,
+    ) -> Tensor:
+        assert configuration is not None
+        (id,) = configuration
+        assert (below is None) is (id == "windows")
+        self.rows[id] = self.rows.get(id, 0) + len(x)
+        reach = x.mean(dim=(1, 2, 3), keepdim=True) if id == "image" else x
+        return reach + (0 if below is None else 2 * below)
+
+    def bricks_run(self, configuration: Configuration) -> tuple[str, ...]:
+        return configuration
+
+
+def test_on_a_factorised_canvas_image_bricks_alone_slide():
+    canvas = make_canvas(shape(), "8x20", stride=3, way="factorised")
+    stack, x = Bricks(), torch.randn(2, 3, 8, 20, generator=torch.Generator().manual_seed(2))
+    estimate = Factorised(stack, shape(), canvas, 4)(x, torch.tensor(1.0))
+    assert stack.rows == {"windows": 2 * 3, "parts": 2 * 3, "image": 2 * 5}
+    means = OnCanvas(MeanOfWindow(), replace(canvas, way="windows"), None, 4)(x, torch.tensor(1.0))
+    torch.testing.assert_close(estimate, means + 2 * (x + 2 * x))
+
+
+class MeanOfWindow(WholeWindow):
+    def __call__(
+        self, x: Tensor, sigma: Tensor, labels: Tensor | None = None, *, configuration: Configuration | None = None
+    ) -> Tensor:
+        return x.mean(dim=(1, 2, 3), keepdim=True).expand_as(x)
+
+
+def test_a_factorised_canvas_runs_what_the_policy_says():
+    factorised = Factorised(Bricks(), shape(), make_canvas(shape(), "8x16", way="factorised"), 9)
+    assert factorised.bricks_run(("windows", "image")) == ("windows", "image")
+    assert factorised(torch.ones(1, 3, 8, 16), torch.tensor(1.0), configuration=("parts",)).shape == (1, 3, 8, 16)
+
+
+def test_what_hands_on_something_else_is_not_factorised():
+    with pytest.raises(UsageError, match="hands on something else"):
+        make_canvas(replace(shape(), carry="raw"), "8x16", way="factorised")

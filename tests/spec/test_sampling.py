@@ -150,7 +150,7 @@ def test_the_sampling_hash_is_of_what_decides_pictures(written: str, counts: boo
 
 
 OF_THE_MACHINE = {"device", "backend", "trust_native", "cuda_graphs", "fp8", "dtype", "quiet", "window_batch"}
-OF_A_CALL_TO_SAMPLE = {"npz", "images_from", "strength", "mask", "size", "stride", "wrap", "regions"}
+OF_A_CALL_TO_SAMPLE = {"npz", "images_from", "strength", "mask", "size", "stride", "way", "wrap", "regions"}
 OF_THE_CALL = {"out", "resume", "change", "overwrite", "overrides", *OF_A_CALL_TO_SAMPLE}
 """What ARCHITECTURE leaves to flags alone."""
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, Literal, get_args
 
-from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.contract.stack import BrickShape, StackShape
 from legoc_runtime.errors import UsageError
 
 DEFAULT_STRIDE = 7
 """From one window to the next (paper, Appendix D.3)."""
+
+Way = Literal["windows", "factorised"]
+WAYS: tuple[Way, ...] = get_args(Way)
 
 FADE = 8
 """A region fades over this share of a window on either side of its border."""
@@ -65,6 +68,8 @@ class Canvas:
         stride: from one window to the next, down and across; the last one is flush with the border.
         wrap: whether the right border goes on at the left one.
         regions: rectangles with classes of their own; later ones lie over earlier ones.
+        way: `windows`: the whole stack slides; `factorised`: image-bricks slide, the others' windows lie side by side.
+        abreast: whether windows lie side by side, whatever the stride.
     """
 
     size: tuple[int, int]
@@ -72,23 +77,32 @@ class Canvas:
     stride: int
     wrap: bool = False
     regions: tuple[Region, ...] = ()
+    way: Way = "windows"
+    abreast: bool = False
 
     @property
     def tops(self) -> tuple[int, ...]:
         """First rows of the windows."""
-        return _starts(self.size[0], self.window[0], self.stride)
+        return _starts(self.size[0], self.window[0], self.window[0] if self.abreast else self.stride)
 
     @property
     def lefts(self) -> tuple[int, ...]:
         """First columns of the windows."""
-        if self.wrap:
-            return tuple(range(0, self.size[1], self.stride))
-        return _starts(self.size[1], self.window[1], self.stride)
+        step = self.window[1] if self.abreast else self.stride
+        return tuple(range(0, self.size[1], step)) if self.wrap else _starts(self.size[1], self.window[1], step)
 
     @property
     def windows(self) -> int:
         """How many windows there are."""
         return len(self.tops) * len(self.lefts)
+
+    def of_brick(self, brick: BrickShape) -> Canvas:
+        """Where the windows lie in which a brick runs."""
+        return replace(self, abreast=self.way == "factorised" and brick.window != brick.grid)
+
+    def rows_by_brick(self, shape: StackShape) -> dict[str, int]:
+        """How often each brick runs on a whole window in an evaluation of one picture."""
+        return {brick.id: len(self.of_brick(brick).rows()) for brick in shape.bricks}
 
     def rows(self) -> tuple[Row, ...]:
         """The rows of an evaluation of one picture: every window once, and once more for each further class in it."""
@@ -121,6 +135,7 @@ class Canvas:
             "window": list(self.window),
             "stride": self.stride,
             "wrap": self.wrap,
+            "way": self.way,
             "regions": [asdict(region) for region in self.regions],
         }
 
@@ -130,6 +145,8 @@ class Canvas:
         count = self.windows
         text = f"canvas {height}x{width}: {count} window{'s' if count > 1 else ''} of {tall}x{wide}"
         text += f", stride {self.stride}" + (", wrapped around" if self.wrap else "")
+        if self.way == "factorised":
+            text += f" for image-bricks, {replace(self, abreast=True).windows} side by side for patch-bricks"
         if not self.regions:
             return text
         regions = f"{len(self.regions)} region{'s' if len(self.regions) > 1 else ''}"
@@ -143,6 +160,7 @@ def make_canvas(
     stride: int | None = None,
     wrap: bool = False,
     regions: str | None = None,
+    way: str = "windows",
 ) -> Canvas:
     """Check what is asked of a canvas and make it concrete.
 
@@ -152,6 +170,7 @@ def make_canvas(
         stride: from one window to the next; None is 7, or the window's smaller side if that is less.
         wrap: whether the right border goes on at the left one.
         regions: as `parse_regions` reads them.
+        way: `windows` or `factorised`.
 
     Raises:
         UsageError: naming what does not fit.
@@ -175,10 +194,24 @@ def make_canvas(
             help=f"pass 1 to {min(tall, wide)}; windows overlap below {min(tall, wide)}",
         )
     given = () if regions is None else parse_regions(regions)
-    canvas = Canvas((height, width), (tall, wide), step, wrap, given)
+    canvas = Canvas((height, width), (tall, wide), step, wrap, given, _way(way, shape))
     for region in given:
         _check_region(region, canvas, shape.classes)
     return canvas
+
+
+def _way(word: str, shape: StackShape) -> Way:
+    match word:
+        case "windows" | "factorised":
+            found = word
+        case _:
+            raise UsageError(f"there is no canvas `{word}`", help=f"choose one of {', '.join(WAYS)}")
+    if found == "factorised" and (shape.carry != "x0" or shape.diffusion.kind != "edm"):
+        raise UsageError(
+            "a factorised canvas hands on EDM's estimates of the clean image; this stack hands on something else",
+            help="leave --canvas out",
+        )
+    return found
 
 
 def parse_regions(text: str) -> tuple[Region, ...]:

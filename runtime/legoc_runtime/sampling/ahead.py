@@ -38,7 +38,10 @@ class Ahead:
         """
         self._stack = stack
         self._max_bytes = max_bytes
-        self._calls = tuple((plan.configuration_at(found), sampler.sigma_of(found)) for found in plan.evaluations)
+        calls = [(plan.configuration_at(found), sampler.sigma_of(found)) for found in plan.evaluations]
+        if plan.canvas is not None and plan.canvas.way == "factorised":
+            calls = [((brick,), sigma) for configuration, sigma in calls for brick in configuration]
+        self._calls = tuple(calls)
         self._null = () if plan.settings.guidance == 1 or plan.shape.classes is None else (plan.shape.classes,)
         regions = () if plan.canvas is None else plan.canvas.regions
         self._of_regions = {region.label for region in regions}
@@ -60,9 +63,10 @@ class Ahead:
         labels: Tensor | None = None,
         *,
         configuration: Configuration | None = None,
+        below: Tensor | None = None,
     ) -> Tensor:
-        """The estimate: see `sampler.Stack`."""
-        return self._stack(x, sigma, labels, configuration=configuration, table=self.table)
+        """The estimate: see `sampler.Stack`, and `BrickStack` for `below`."""
+        return self._stack(x, sigma, labels, configuration=configuration, table=self.table, below=below)
 
     def bricks_run(self, configuration: Configuration) -> tuple[str, ...]:
         """What the stack runs."""

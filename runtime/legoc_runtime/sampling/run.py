@@ -28,6 +28,7 @@ from legoc_runtime.sampling.clock import Stopwatch, clock_for
 from legoc_runtime.sampling.ddim import Ddim
 from legoc_runtime.sampling.ddpm import Ancestral
 from legoc_runtime.sampling.dpmpp_2m import Dpmpp2M
+from legoc_runtime.sampling.factorised import Factorised
 from legoc_runtime.sampling.guidance import Guided
 from legoc_runtime.sampling.heun import Heun
 from legoc_runtime.sampling.noise import churn_noise, start_noise
@@ -98,7 +99,7 @@ class SamplingRun:
             window_batch: on a canvas, rows of a call of the stack; None takes the plan's `batch`.
 
         Raises:
-            UsageError: rows below 1.
+            UsageError: rows below 1, or a factorised canvas of what has no bricks to run one by one.
         """
         self.plan = plan
         self.trace = Trace(plan)
@@ -112,16 +113,25 @@ class SamplingRun:
         self.ahead: Ahead | None = None
         if isinstance(stack, BrickStack) and table_bytes > 0:
             self.ahead = Ahead(stack, plan, self._sampler, table_bytes)
-        self._recorder = Recorder(self.ahead or stack, plan.table.bricks)
+        rows = plan.settings.batch if window_batch is None else window_batch
+        self._recorder = Recorder(self._called(stack, rows), plan.table.bricks)
         # a learned variance comes after the image's channels: it is never guided, and DDPM's sampler alone reads it
         image = plan.shape.channels if plan.shape.variance_channels else None
         self._kept = None if plan.settings.sampler == "ddpm" else image
         self._bare: Stack = self._recorder
-        if plan.canvas is not None:
-            rows = plan.settings.batch if window_batch is None else window_batch
+        if plan.canvas is not None and plan.canvas.way == "windows":
             self._bare = OnCanvas(self._recorder, plan.canvas, plan.shape.classes, rows)
         scale, channels = plan.settings.guidance, parse_channels(plan.settings.guidance_channels)
         self._guided = Guided(self._bare, scale, plan.shape.classes, channels=channels or image)
+
+    def _called(self, stack: Stack, rows: int) -> Stack:
+        """What the recorder stands around: the stack on windows, or on a factorised canvas as it is."""
+        canvas, alone = self.plan.canvas, self.ahead or stack
+        if canvas is None or canvas.way == "windows":
+            return alone
+        if not isinstance(alone, Ahead | BrickStack):
+            raise UsageError("a factorised canvas runs bricks one by one: it takes a BrickStack")
+        return Factorised(alone, self.plan.shape, canvas, rows)
 
     @property
     def timings(self) -> Mapping[Configuration, Timing]:

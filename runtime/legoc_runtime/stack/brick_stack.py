@@ -159,6 +159,7 @@ class BrickStack:
         *,
         configuration: Configuration | None = None,
         table: ModulationTable | None = None,
+        below: Tensor | None = None,
     ) -> Tensor:
         """The estimate of the clean image.
 
@@ -169,6 +170,8 @@ class BrickStack:
             configuration: the bricks to run, bottom to top; None runs all.
             table: conditioning computed ahead; a call that it does not hold is conditioned directly, and counted in
                 `table.use.direct`.
+            below: what the brick below hands on [N, C, H, W], for a program of one brick that takes it
+                (`extra_programs`; the compiler's `lower_brick_alone` makes them).
 
         Returns:
             [N, C, H, W], in `state_dtype`; where DDPM learns its variance [N, 2C, H, W], the estimate and then v, which
@@ -188,7 +191,8 @@ class BrickStack:
         if values is None:
             levels = sigma.to(device=x.device, dtype=self.state_dtype).expand(x.shape[0])
             values = module.conditioning(levels, labels)
-        return module.body(x.to(self.state_dtype), *values)
+        given = () if below is None else (below.to(self.state_dtype),)
+        return module.body(x.to(self.state_dtype), *given, *values)
 
     def by_level(
         self,
