@@ -174,7 +174,7 @@ class _Writer:
         properties = {key: self.key((*path, key), raw["properties"][key]) for key in keys}
         if path == ("bricks", "*"):
             properties |= {"$before": _placement("before"), "$after": _placement("after"), "$delete": _DELETE}
-        elif path:
+        elif path and "*" not in path:  # every other list is replaced as a whole
             properties["$delete"] = _DELETE
         return {
             "title": section_name(path).strip("`:") if path else TITLE,
@@ -189,7 +189,7 @@ class _Writer:
         """What must be there; a brick of an incomplete file is still told by its id."""
         section = sections()[path]
         needed = section.required
-        if not self.complete:
+        if not self.complete and ("*" not in path or path[0] == "bricks"):
             return {"required": ["id"]} if path == ("bricks", "*") else {}
         found: JsonSchema = {"required": [key for key in needed if key not in section.instead]} if needed else {}
         for key, other in section.instead.items():
@@ -249,6 +249,8 @@ def _one_of(variants: list[JsonSchema]) -> JsonSchema:
 def _can_be_deleted(path: Path) -> bool:
     """Whether `{$delete: true}` may stand for a value. Mappings have the key `$delete` of their own."""
     mapping = path in sections() or path == ("skip_policies",)
+    if "*" in path and path[0] != "bricks":
+        return False
     return not mapping and path != ("extends",) and path[-1] not in sections()[path[:-1]].required
 
 

@@ -147,8 +147,12 @@ def _items(document: Document, spot: Spot, colon: str) -> Iterator[CompletionIte
             yield from _predicate_words(has_timesteps=_is_ddpm(document, spot))
         case "value", ("bricks", int(), key) if key in PLACEMENT:
             yield from _bricks(document, _ids(document, spot), "")
+        case "value", ("train", "stages", int(), "train", int()):
+            yield from _bricks(document, _ids(document, spot), "")
         case "value", ("sample", "skip_policy"):
-            yield from _policies(document, spot)
+            yield from _policies(document, spot, ["none", "halfway"])
+        case "value", ("train", "drop", "policy"):
+            yield from _policies(document, spot, ["halfway"])
         case "value", path:
             yield from _choices(path)
 
@@ -194,13 +198,13 @@ def _bricks(document: Document, ids: Iterable[str], colon: str) -> Iterator[Comp
         )
 
 
-def _policies(document: Document, spot: Spot) -> Iterator[CompletionItem]:
+def _policies(document: Document, spot: Spot, built_in: list[str]) -> Iterator[CompletionItem]:
     """The policies that a stack can be sampled with, as far as the text or one of its bases names them."""
     readable = Document(document.uri, spot.text)
     trees = [readable.tree, *(tree for _, tree in readable.bases)]
     nodes = [tree.nodes.get(("skip_policies",)) for tree in trees if tree]
     own = [key.text for node in nodes if isinstance(node, MappingNode) for key, _ in node.entries]
-    for name in dict.fromkeys(["none", "halfway", *(name for name in own if not name.startswith("$"))]):
+    for name in dict.fromkeys([*built_in, *(name for name in own if not name.startswith("$"))]):
         yield CompletionItem(name, kind=CompletionItemKind.EnumMember, detail="skip policy")
 
 

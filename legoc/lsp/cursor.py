@@ -29,11 +29,13 @@ class Place:
 
     @property
     def brick(self) -> str | None:
-        """The id that is written here: of a brick, in a policy, or of a neighbour in the stack."""
+        """The id that is written here: of a brick, in a policy or a stage, or of a neighbour in the stack."""
         match self.part, self.path:
             case "value", ("bricks", int(), "id") if self.node.text:
                 return self.node.text
             case "value", ("bricks", int(), key) if key in PLACEMENT and self.node.text:
+                return self.node.text
+            case "value", ("train", "stages", int(), "train", int()) if self.node.text:
                 return self.node.text
             case "key", ("skip_policies", str(), str(id)) if not id.startswith("$"):
                 return id

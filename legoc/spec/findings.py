@@ -49,6 +49,15 @@ _WORDS: dict[Path, tuple[str, ...]] = {
 }
 """Words that may stand in the place of numbers."""
 
+_OTHER_CHOICES: dict[Path, dict[str, str]] = {
+    ("train", "precision"): {
+        **dict.fromkeys(("fp32", "float", "single", "32"), "float32"),
+        **dict.fromkeys(("bfloat16", "bf16-mixed"), "bf16"),
+        **dict.fromkeys(("float16", "half", "16", "16-mixed"), "fp16"),
+    },
+}
+"""What others call a choice."""
+
 _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -190,11 +199,14 @@ def _number_help(node: ScalarNode, *, whole: bool) -> str | None:
 
 
 def _wrong_choice(tree: LocatedTree, path: Path, node: Node, choices: list[str]) -> Diagnostic:
-    guess = close(node.text, choices) if isinstance(node, ScalarNode) else None
+    guess = _OTHER_CHOICES.get(path, {}).get(node.text) if isinstance(node, ScalarNode) else None
+    same = guess is not None
+    if guess is None and isinstance(node, ScalarNode):
+        guess = close(node.text, choices)
     what = f"`{shorten(node.text)}`" if isinstance(node, ScalarNode) and node.text else found(node)
     message = f"{place(tree, path)} must be {listed(choices)}, found {what}"
     help = f"did you mean `{guess}`?" if guess else None
-    is_certain = guess is not None and isinstance(node, ScalarNode) and is_misspelt(node.text, guess, choices)
+    is_certain = same or (guess is not None and isinstance(node, ScalarNode) and is_misspelt(node.text, guess, choices))
     fix = [Edit(node.span, guess)] if guess is not None and is_certain else None
     return report("LG105", message, tree.span(path), help=help, fix=fix)
 

@@ -14,6 +14,7 @@ from pydantic_core import ValidationError
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Edit
 from legoc.source import Span
+from legoc.spec.directives import DIRECTIVES
 from legoc.spec.findings import finding, place
 from legoc.spec.language import Key, Section, read_written, sections
 from legoc.spec.resolved import Path
@@ -76,6 +77,8 @@ def load(tree: LocatedTree) -> tuple[Loaded, list[Diagnostic]]:
                         diagnostics = [d if d is not guessed.get(meant) else replace(d, fix=None) for d in diagnostics]
                     guessed[meant] = diagnostic
                     broken.add(meant)  # the misspelt key is not missing as well
+                if path[-1] in DIRECTIVES:  # composition speaks of those in lists
+                    continue
             else:
                 path, diagnostic = finding(tree, error)
                 broken.add(path)
@@ -121,10 +124,10 @@ def _unknown_key(tree: LocatedTree, path: Path, *, guesses: bool) -> tuple[Path,
     # what another file wrote can be meant: this one overrides it
     keys = {known: tree.key((*section, known)) for known in sections()[pattern(section)].keys}
     written = [known for known, at in keys.items() if at is not None and at.file is span.file]
-    guess = guess_key(key, section, written) if guesses else Guess(None)
+    guess = guess_key(key, section, written, lambda known: tree.has((known,))) if guesses else Guess(None)
     where = "at the top level" if not section else f"in {place(tree, section)}"
     if guess.section is not None:
-        help = f"`{guess.key}` belongs in {section_name(guess.section)}"
+        help = f"`{guess.key}` belongs {'in ' if guess.section else 'at '}{section_name(guess.section)}"
     elif guess.key is not None:
         help = f"did you mean `{guess.key}`?"
     else:

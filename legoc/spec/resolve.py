@@ -32,14 +32,12 @@ def resolve_sample(loaded: Loaded) -> SampleSettings:
 
 
 def resolve_train(loaded: Loaded) -> TrainSettings:
-    """The `train:` section."""
+    """The `train:` section, but for stages and what is left out, which only a spec without errors has."""
     written = loaded.written.train
     chosen = _chosen(written, leave_out=("optimizer", "stages", "drop"))
     optimizer = _chosen(written.optimizer if written else None, leave_out=("name",))
     if "lr" in optimizer:
         optimizer["learning_rate"] = optimizer.pop("lr")
-    if written is not None and written.stages:
-        chosen["stages"] = tuple(Stage(**_chosen(stage)) for stage in written.stages)
     return TrainSettings(**chosen, **optimizer)
 
 
@@ -76,8 +74,11 @@ def resolve(loaded: Loaded, drafts: list[Draft], predicates: Predicates) -> Stac
         pretrained=_pretrained(loaded),
         spans=loaded.tree.spans(),
     )
-    drop = written.train.drop if written.train else None
-    return spec if drop is None else replace(spec, train=replace(spec.train, drop=resolve_drop(drop, spec)))
+    if written.train is None:
+        return spec
+    stages = tuple(Stage(**_chosen(stage)) for stage in written.train.stages or [])
+    drop = None if written.train.drop is None else resolve_drop(written.train.drop, spec)
+    return replace(spec, train=replace(spec.train, stages=stages, drop=drop))
 
 
 def _pretrained(loaded: Loaded) -> dict[str, PretrainedSettings]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from legoc.spec.language import sections
@@ -67,13 +67,22 @@ def close(word: str, known: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
-def guess_key(word: str, section: Path, written: Iterable[str]) -> Guess:
-    """What an unknown key of a section was meant to be; keys that are written already are not proposed."""
+def guess_key(word: str, section: Path, written: Iterable[str], is_at_the_top: Callable[[str], bool]) -> Guess:
+    """What an unknown key of a section was meant to be; keys that are written already are not proposed.
+
+    Args:
+        word: the key.
+        section: where it is written.
+        written: the keys of that section that are there.
+        is_at_the_top: whether the top level has a key already.
+    """
     own = [key for key in sections()[pattern(section)].keys if key not in set(written)]
     known = _OTHER_WORDS.get(word.lower(), word)
     if known in own:
         return Guess(known)
     elsewhere = [path for path, other in sections().items() if known in other.keys]
+    if is_at_the_top(known):
+        elsewhere = [path for path in elsewhere if path]
     if elsewhere and pattern(section) not in elsewhere:
         return Guess(known, _nearest(known, section, elsewhere))
     guess = close(word, own)
@@ -107,9 +116,9 @@ def pattern(path: Path) -> Path:
 
 
 def section_name(path: Path) -> str:
-    """A section in words: `train.optimizer`, `a brick`, `the top level`."""
+    """A section in words: `train.optimizer`, `a brick`, `a stage`, `the top level`."""
     if not path:
         return "the top level"
     if path[-1] == "*":
-        return "a brick"
+        return "a stage" if path[-2] == "stages" else "a brick"
     return f"`{'.'.join(str(part) for part in path)}:`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 
 from legoc.source import SourceFile
 from legoc.spec.compose import compose
+from legoc.spec.language import sections
 from legoc.spec.tree import MappingNode, Node, ScalarNode, SequenceNode
 
 SCALARS = (
@@ -55,10 +57,22 @@ SCALARS = (
     ),
     *('"' + "(" * 600 + '"', '"' + "not " * 100 + 'guided"', '"sigma' + " + 1" * 120 + ' > 0"', "x" * 3000),
     *("0-63", "9-2", "3,3", "0-9999999", "1-" + "9" * 900, "halfway:0.4", "halfway:9", "balanced", "[0, 3]", "late"),
+    *(
+        "[{train: [parts]}, {}]",
+        "[{images: 1}]",
+        "[null]",
+        "[{}]",
+        "{policy: late}",
+        "[5, 0.3]",
+        "nested",
+        "bf16",
+        "ddim",
+    ),
     *("extends", "$delete", ".", "..", "/", "specs", "lego_pg_s.yaml", "emoji_32.yaml", "# legoc: ignore[LG308] x"),
 )
 KEYS = (
     *("sample", "skip_policy", "seeds", "classes", "batch", "ema", "skip_policies"),
+    *("stages", "images", "drop", "policy", "rate", "patches", "precision", "schedule", "guidance_interval", "eta"),
     *("id", "size", "depth", "width", "skip", "bricks", "train", "lr", "optimizer", "extends", "legoc", "rf", "dim"),
     *(
         "",
@@ -152,6 +166,25 @@ def misspelt(text: str, rng: random.Random) -> str:
         )
         text = text[: chosen.start()] + slip + text[chosen.end() :]
     return text.replace(" < ", rng.choice((" < ", " ≤ ")), rng.randint(0, 2))
+
+
+def broken_at(tree: Tree, at: int, text: str | None) -> str | None:
+    """A spec in which the entry of number `at` holds something else, or (None) is gone; None after the last one."""
+    tree = _copy(tree)
+    places = [(node.entries, i) for node in _all(tree) for i in range(len(node.entries))]
+    if at == len(places):
+        return None
+    entries, i = places[at]
+    if text is None:
+        del entries[i]
+    else:
+        entries[i] = (entries[i][0], Tree(text))
+    return emitted(tree)
+
+
+def emitted(tree: Tree) -> str:
+    """A tree as a text in blocks."""
+    return _emit(tree, 0, random.Random(0), flow_share=0.0)
 
 
 # Changes of a tree --------------------------------------------------------------------------------------------------
@@ -256,6 +289,31 @@ def bomb(tree: Tree, rng: random.Random) -> None:
     entries[i] = (entries[i][0], Tree(text))
 
 
+def write_known(tree: Tree, rng: random.Random) -> None:
+    """A key of the language where it belongs, with one of its examples: mutations meet whatever keys there are."""
+    path = rng.choice([(*section, key) for section, found in sections().items() for key in found.keys])
+    node = tree
+    for part in path[:-1]:
+        if part == "*":
+            node.entries = node.entries or [(None, Tree(is_mapping=True))]
+            node = rng.choice(node.entries)[1]
+        else:
+            node = _child(node, str(part))
+        if node.text is not None:
+            node.text, node.is_mapping = None, True
+    example = rng.choice(sections()[path[:-1]].keys[str(path[-1])].examples)
+    child = _child(node, str(path[-1]))
+    child.text, child.entries = json.dumps(example, ensure_ascii=False), []
+
+
+def _child(node: Tree, key: str) -> Tree:
+    for name, value in node.entries:
+        if name == key:
+            return value
+    node.entries.append((key, Tree(is_mapping=True)))
+    return node.entries[-1][1]
+
+
 CHANGES: tuple[Change, ...] = (
     delete,
     duplicate,
@@ -268,6 +326,8 @@ CHANGES: tuple[Change, ...] = (
     move,
     number,
     number,
+    write_known,
+    write_known,
     bomb,
 )
 

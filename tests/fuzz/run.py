@@ -25,8 +25,11 @@ from legoc_runtime.errors import RunError
 from tests.fuzz.mutate import Tree, mutated_bytes, mutated_tree, tree_of
 
 ROOT = Path(__file__).parents[2]
-PRESETS = tuple(sorted(path.relative_to(ROOT / "specs").as_posix() for path in (ROOT / "specs").rglob("*.yaml")))
-"""All of them: our own, those of the paper and the released ones, most of which extend others."""
+FOLDERS = ("specs", "tests/fuzz/corpus")
+SPECS = tuple(
+    path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.yaml"))
+)
+"""What is mutated: all presets, most of which extend others, and specs that between them have every key there is."""
 
 MAX_SECONDS = 1.0
 MAX_MEGABYTES = 200
@@ -58,7 +61,7 @@ class Result:
 
 
 @cache
-def _preset(name: str) -> tuple[str, Tree]:
+def _parsed(name: str) -> tuple[str, Tree]:
     text = Path(name).read_text(encoding="utf-8")
     return text, tree_of(text)
 
@@ -66,8 +69,8 @@ def _preset(name: str) -> tuple[str, Tree]:
 def spec(seed: str) -> tuple[str, str]:
     """Name and text of the mutated spec of a seed: two thirds are mutated as trees, one third as bytes."""
     rng = random.Random(seed)
-    name = str(ROOT / "specs" / rng.choice(PRESETS))
-    text, tree = _preset(name)
+    name = str(ROOT / rng.choice(SPECS))
+    text, tree = _parsed(name)
     return name, mutated_tree(tree, rng) if rng.random() < 2 / 3 else mutated_bytes(text, rng)
 
 
@@ -79,7 +82,7 @@ def run(count: int, seed: int, *, first: int = 0) -> Result:
         one = f"{seed}:{i}"
         name, text = spec(one)
         try:
-            _one(i, name, text, result)
+            check_one(i, name, text, result)
         except Exception:
             result.failures.append((one, traceback.format_exc()))
         result.megabytes = _peak_megabytes() - before
@@ -89,7 +92,8 @@ def run(count: int, seed: int, *, first: int = 0) -> Result:
     return result
 
 
-def _one(i: int, name: str, text: str, result: Result) -> None:
+def check_one(i: int, name: str, text: str, result: Result) -> None:
+    """Send one spec through everything, and count what was found; an assertion says what must not be."""
     start = time.process_time()
     checked = check_text(text, name)
     seconds = time.process_time() - start

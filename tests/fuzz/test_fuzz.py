@@ -1,16 +1,23 @@
 """Two thousand mutated specs; `python -m tests.fuzz.run --count 100000` is the whole thing (RESULT.md)."""
 
 import gc
+import itertools
+import random
 import re
 import time
 
 import pytest
 
 from legoc.fmt import format_text
+from legoc.source import SourceFile
 from legoc.spec import check_text
+from legoc.spec.compose import compose
+from legoc.spec.language import sections
 from legoc.spec.rules import divisors
+from legoc.spec.suggest import pattern
 from legoc_runtime.errors import RunError
-from tests.fuzz.run import MAX_SECONDS, ROOT, run
+from tests.fuzz.mutate import broken_at, emitted, tree_of, write_known
+from tests.fuzz.run import MAX_SECONDS, ROOT, Result, check_one, run
 
 
 def test_mutated_specs_never_surprise_the_checker() -> None:
@@ -20,6 +27,34 @@ def test_mutated_specs_never_surprise_the_checker() -> None:
     assert 50 < result.accepted < 1500
     assert result.refused <= 2
     assert {code[:3] for code in result.codes} >= {"LG0", "LG1", "LG2", "LG3"}
+
+
+def test_mutations_write_every_key_there_is() -> None:
+    rng, written = random.Random(0), set[tuple[str | int, ...]]()
+    tree = tree_of("legoc: 1\nbricks: [{id: a}]\ntrain: {stages: [{train: [a]}]}\n")
+    for _ in range(25):
+        for _ in range(50):
+            write_known(tree, rng)
+        composed, _ = compose(SourceFile("s.yaml", emitted(tree)))
+        assert composed is not None
+        written |= {pattern(at) for at in composed.nodes}
+    assert not {(*section, key) for section, found in sections().items() for key in found.keys} - written
+
+
+@pytest.mark.parametrize("text", [None, "null"], ids=str)
+def test_whatever_is_missing_or_of_another_kind_is_a_located_finding(text: str | None) -> None:
+    path = ROOT / "tests/fuzz/corpus/edm.yaml"
+    parts = re.split(r"(?m)^(?=[a-z])", path.read_text(encoding="utf-8"))
+    settings = tree_of("".join(part for part in parts if part.startswith(("data", "train", "sample"))))
+    stack = "".join(part for part in parts[1:] if not part.startswith(("data", "train", "sample")))
+    result = Result()
+    for at in itertools.count():
+        broken = broken_at(settings, at, text)
+        if broken is None:
+            break
+        check_one(1, str(path), stack + broken + "\n", result)
+    assert result.count > 50
+    assert text is None or result.accepted < 5  # keys that may be null, and no more
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from legoc.spec.language import LANGUAGE, Record, read_written, sections
 from legoc.spec.language_from_models import language_text, models
 from legoc.spec.tree import plain
 from legoc.spec.written import Spec
-from tests.fuzz.run import PRESETS, ROOT, spec
+from tests.fuzz.run import ROOT, SPECS, spec
 
 FIXTURES = ROOT / "tests" / "diagnostics" / "fixtures"
 VALUES: tuple[Any, ...] = (
@@ -95,7 +95,7 @@ def test_fixtures_are_read_as_the_models_read_them(path: Path) -> None:
 
 
 def test_presets_and_mutated_specs_are_read_as_the_models_read_them() -> None:
-    texts = [(ROOT / "specs" / name).read_text(encoding="utf-8") for name in PRESETS]
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in SPECS]
     texts += [spec(f"3:{i}")[1] for i in range(500)]
     refused = 0
     for text in texts:

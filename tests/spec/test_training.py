@@ -62,3 +62,43 @@ def test_the_training_hash_is_of_what_is_learned(written: str, counts: bool) -> 
     assert before is not None
     assert after is not None
     assert (spec_hashes(before).training != spec_hashes(after).training) == counts
+
+
+@pytest.mark.parametrize(
+    ("written", "code", "at", "words"),
+    [
+        ("stages: [{images: 32}]", "LG102", "images: 32", "`train.stages[0]` has no `train`"),
+        ("stages: [{bricks: [image]}]", "LG101", "bricks", "unknown key `bricks` in `train.stages[0]`"),
+        ("stages: [image]", "LG103", "image", "`train.stages[0]` must be a mapping"),
+        ("stages: {train: [image]}", "LG103", "stages", "must be a list"),
+        ("stages: [{train: image}]", "LG103", "image", "must be a list"),
+        ("stages: [{train: []}]", "LG104", "train: []", "at least 1 item"),
+        ("stages: [{train: [imag]}]", "LG214", "imag", "which the stack does not have"),
+        ("stages: [{train: [image], $delete: true}]", "LG606", "$delete", "in a list, which is replaced as a whole"),
+        ("drop: {rate: 0.5}", "LG102", "drop", "`train.drop` has no `policy`"),
+        ("drop: halfway", "LG103", "halfway", "must be a mapping"),
+        ("drop: null", "LG103", "null", "must be a mapping"),
+        ("train: [image]", "LG101", "train: [", "unknown key `train` in `train`"),
+    ],
+)
+def test_what_is_missing_or_of_another_kind_is_a_finding_at_its_place(
+    written: str, code: str, at: str, words: str
+) -> None:
+    text = f"{BASE}train: {{{written}}}\n"
+    findings = check_text(text, "t").diagnostics
+    (finding,) = [finding for finding in findings if finding.code == code]
+    assert words in finding.message
+    assert finding.primary is not None
+    assert len(findings) == (2 if "bricks" in written else 1)  # a misspelt key may be the missing one
+    assert text[finding.primary.span.start :].startswith(at)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("float16", "fp16"), ("half", "fp16"), ("bfloat16", "bf16"), ("fp32", "float32")]
+)
+def test_the_words_of_others_for_a_precision_are_not_taken_for_another_one(word: str, meant: str) -> None:
+    """`float16` is nearer to `float32` in letters, and mending it so would change what trains."""
+    (finding,) = check_text(f"{BASE}train: {{precision: {word}}}\n", "t").diagnostics
+    assert finding.help == f"did you mean `{meant}`?"
+    assert finding.fix is not None
+    assert [edit.text for edit in finding.fix] == [meant]
