@@ -81,7 +81,9 @@ def test_a_failing_pass_names_itself_those_before_it_and_the_users_line(broken, 
 
 
 def test_a_fault_of_lowering_is_told_like_that_of_a_pass(monkeypatch):
-    monkeypatch.setattr(pipeline, "lower", lambda graph, train: Drop().apply(lower_sampling(SHAPE, SHAPE.ids), SHAPE))
+    monkeypatch.setattr(
+        pipeline, "lower", lambda graph, train, **_: Drop().apply(lower_sampling(SHAPE, SHAPE.ids), SHAPE)
+    )
     with pytest.raises(SpecError, match="pass `lower` failed on `windows\\+parts\\+whole`: `attend` reads") as caught:
         sampling_program(SHAPE, SHAPE.ids, choose(), SPANS)
     assert caught.value.diagnostics[0].primary.span.line == 4

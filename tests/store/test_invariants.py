@@ -76,7 +76,7 @@ def modules_of(stack: BrickStack) -> list[torch.nn.Module]:
 def test_every_module_reads_the_parameters_of_the_store(everything: Everything):
     everything.estimates()
     own = set(addresses(everything.store).values())
-    modules = [*modules_of(everything.sampling), everything.training.graph, everything.training._run]
+    modules = [*modules_of(everything.sampling), everything.training.graph, *everything.training._compiled.values()]
     assert len(modules) > len(everything.sampling.configurations)
     for module in modules:
         assert {parameter.data_ptr() for parameter in module.parameters()} <= own
