@@ -15,7 +15,7 @@ from legoc.cli.parameters import Argument, Option
 
 if TYPE_CHECKING:
     from legoc_runtime.contract.manifest import Manifest
-    from legoc_runtime.contract.settings import Resize
+    from legoc_runtime.contract.settings import Resize, TrainSettings
     from legoc_runtime.training import Outcome, Progress
     from legoc_runtime.training.resume import Resume
 
@@ -104,6 +104,7 @@ def command(
     progress.say(dataset.describe())
     if dataset.labelled and manifest.shape.classes is None:
         progress.say("the stack is unconditional: labels are not used")
+    _judge_speed(progress, manifest, settings, device)
     progress.say(f"training {manifest.name} into {run}")
     with Stop(progress) as stop:
         outcome = train(
@@ -121,6 +122,20 @@ def command(
             stop=stop,
         )
     _report(outcome, stop, progress)
+
+
+def _judge_speed(progress: Progress, manifest: Manifest, settings: TrainSettings, device: str) -> None:
+    """Let lines say their share of the machine's product rate, where anybody reads them."""
+    from legoc.cli.train_speed import measure_speed
+    from legoc.cli.train_talk import Bar
+    from legoc_runtime.backends.device import choose_device
+    from legoc_runtime.training.progress import Lines
+    from legoc_runtime.training.settings import check_settings
+
+    if isinstance(progress, Bar | Lines):
+        check_settings(settings)
+        progress.words = speed = measure_speed(manifest, settings, choose_device(device))
+        progress.say(speed.said())
 
 
 class Stop:

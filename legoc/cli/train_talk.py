@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from legoc_runtime.training.metrics import Metrics
@@ -20,12 +21,17 @@ def open_progress(quiet: bool) -> Progress:
 
 
 class Bar:
-    """A bar in images, with the loss and the speed of the last line of metrics."""
+    """A bar in images, with the loss and the speed of the last line of metrics.
+
+    Attributes:
+        words: what is said of a line of metrics.
+    """
 
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+        self.words: Callable[[Metrics], str] = summary
         self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("training"),
@@ -54,7 +60,7 @@ class Bar:
     def log(self, metrics: Metrics) -> None:
         """Show loss and speed."""
         if self._task is not None:
-            self._bar.update(self._task, news=summary(metrics))
+            self._bar.update(self._task, news=self.words(metrics))
 
     def end(self) -> None:
         """Leave the bar as it stands."""

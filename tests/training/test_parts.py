@@ -156,6 +156,8 @@ def test_plain_progress_is_not_a_line_a_log_but_always_the_last() -> None:
         lines.log(replace(METRICS, images=images))
     said = stream.getvalue().splitlines()
     assert [line.split(",")[0] for line in said] == ["10 of 30 images", "30 of 30 images"]
+    assert said[0].endswith(" left")
+    assert not said[1].endswith(" left")
 
 
 @pytest.mark.parametrize(

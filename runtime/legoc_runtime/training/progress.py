@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Protocol, TextIO
 
 from legoc_runtime.training.metrics import Metrics
@@ -58,6 +59,9 @@ class Lines(Quiet):
     Args:
         stream: where they go.
         seconds: at most one line of metrics in so many seconds; `metrics.jsonl` has them all.
+
+    Attributes:
+        words: what is said of a line of metrics.
     """
 
     def __init__(self, stream: TextIO, *, seconds: float = 10.0) -> None:
@@ -65,6 +69,7 @@ class Lines(Quiet):
         self._seconds = seconds
         self._last = -math.inf
         self._total = 0
+        self.words: Callable[[Metrics], str] = summary
 
     def say(self, text: str) -> None:
         """Write the line."""
@@ -76,13 +81,24 @@ class Lines(Quiet):
         self._total = total
 
     def log(self, metrics: Metrics) -> None:
-        """Write images, loss and speed, unless the last such line is recent; the last of a run always."""
+        """Write images, loss, speed and time left, unless the last such line is recent; the last of a run always."""
         now = time.monotonic()
         if now - self._last >= self._seconds or metrics.images >= self._total:
             self._last = now
-            self.say(f"{metrics.images:,} of {self._total:,} images, {summary(metrics)}")
+            self.say(
+                f"{metrics.images:,} of {self._total:,} images, {self.words(metrics)}{_left(metrics, self._total)}"
+            )
 
 
 def summary(metrics: Metrics) -> str:
     """Loss and speed in words."""
     return f"loss {metrics.loss:.4f}, {metrics.images_per_second:,.0f} images/s"
+
+
+def _left(metrics: Metrics, total: int) -> str:
+    """How long the rest takes at this speed, in words; nothing where none is left."""
+    if metrics.images >= total or metrics.images_per_second <= 0:
+        return ""
+    minutes, seconds = divmod(round((total - metrics.images) / metrics.images_per_second), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f", {f'{hours:,} h {minutes:02} min' if hours else f'{minutes} min {seconds:02} s'} left"
