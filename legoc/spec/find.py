@@ -9,7 +9,6 @@ from pathlib import Path
 
 from legoc.source import SourceFile
 from legoc.spec.read import read_source
-from legoc_runtime.contract.manifest import is_build
 
 SUFFIXES = (".yaml", ".yml")
 _SAYS_VERSION = re.compile(r"""^[\s{"']*legoc["']?[ \t]*:""", re.MULTILINE)
@@ -26,6 +25,8 @@ def specs_in(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
+    from legoc_runtime.contract.manifest import is_build  # brings every op there is: for folders alone
+
     for place, inner, names in os.walk(folder):
         here = Path(place)
         inner[:] = [name for name in inner if not name.startswith(".") and not is_build(here / name)]

@@ -20,7 +20,7 @@ from legoc_runtime.errors import RunError, UsageError
 
 ROOT = Path(__file__).parents[2]
 EMOJI = str(ROOT / "specs" / "emoji_32.yaml")
-HEAVY = ("torch", "numpy", "networkx", "rich", "pydantic", "ruamel", "typer", "PIL")
+HEAVY = ("torch", "numpy", "networkx", "rich", "pydantic", "ruamel", "typer", "PIL", "legoc_runtime.contract.program")
 
 
 def legoc(*arguments: str, code: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
