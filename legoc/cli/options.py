@@ -172,10 +172,20 @@ def resolved_spec(path: Path, overrides: Sequence[str]) -> StackSpec:
 
 
 def described(path: Path, overrides: Sequence[str]) -> Manifest:
-    """What `driver.describe_path` says of a spec, a build or a run; of the spec on standard input for `-`."""
+    """What `driver.describe_path` says of a spec, a build or a run; of the spec on standard input for `-`.
+
+    A run has the policies that searches found for it, too.
+    """
     from legoc.driver import describe_path, describe_spec
 
-    return describe_spec(resolved_spec(path, overrides))[0] if path == STDIN else describe_path(path, overrides)
+    if path == STDIN:
+        return describe_spec(resolved_spec(path, overrides))[0]
+    manifest = describe_path(path, overrides)
+    if not path.is_dir():
+        return manifest
+    from legoc.policies.record import with_found
+
+    return with_found(manifest, path)
 
 
 def count(text: str, flag: str) -> int:

@@ -137,7 +137,7 @@ def _fill(
 
     rows = None if plan.canvas is None else plan.canvas.rows_by_brick(plan.shape)
     saved = macs_saved(plan.shape, plan.table, plan.evaluations, rows)
-    for line in plan_lines(plan, saved):
+    for line in [*plan_lines(plan, saved), *_measured(source, plan)]:
         say(line)
     where, choice, ranks = computing.device, computing.choice, computing.ranks
     stack = source.load(
@@ -164,6 +164,17 @@ def _fill(
             run, batch=batch, how=how, macs_saved=saved, on_call=advance, places=places, ranks=ranks, npz=npz
         )
     say(result_line(done, made=len(places)))
+
+
+def _measured(source: StackSource, plan: Plan) -> list[str]:
+    """What the policy does to pictures, where a search measured it."""
+    from legoc.policies.record import error_line, read_record
+
+    if source.build is None or plan.given is not None or plan.canvas is not None:
+        return []
+    record = read_record(source.build)
+    line = None if record is None else error_line(record, plan.table, plan.settings)
+    return [] if line is None else [line]
 
 
 def _pace(plan: Plan, places: tuple[int, ...], ranks: Ranks, where: str) -> str:

@@ -79,6 +79,12 @@ def _timeline(
         raise UsageError("this stack is unconditional: guidance has no class to guide to", help="leave --guidance out")
     levels = sampling_levels(settings, manifest.shape.diffusion)
     table = tabulate(manifest.policy(skip_policy), manifest.shape.ids, levels)
+    if path.is_dir():
+        from legoc.policies.record import error_line, read_record
+
+        record = read_record(path)
+        if record is not None and (line := error_line(record, table, settings)):
+            echo(line, err=True)
     return make_timeline(manifest.name, manifest.shape, table, evaluations(settings.sampler, settings.steps))
 
 

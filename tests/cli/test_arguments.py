@@ -245,7 +245,11 @@ def test_a_wrong_value_is_named_in_our_words(
     monkeypatch.chdir(tmp_path)
     root = Path(__file__).parents[2]
     takes_one = any(isinstance(found.declared, Argument) for found in parameters(command_of(name)))
-    path = [str(run if name in ("sample", "migrate") else root / "specs/emoji_32.yaml")] if takes_one else []
+    path = (
+        [str(run if name in ("sample", "migrate", "policy search") else root / "specs/emoji_32.yaml")]
+        if takes_one
+        else []
+    )
     if name == "import":
         path = [str(next(run.glob("checkpoints/*/weights.safetensors")))]
     more = {

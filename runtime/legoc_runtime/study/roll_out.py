@@ -1,0 +1,106 @@
+"""Roll policies out from the same seeds and measure what they do to the final pictures, and how long they take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from legoc_runtime.contract.policy import Configuration, Policy
+from legoc_runtime.contract.request import ClassRule
+from legoc_runtime.contract.settings import SampleSettings
+from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.sampling.plan import Plan, make_plan
+from legoc_runtime.sampling.run import SamplingRun
+from legoc_runtime.sampling.sampler import Stack
+
+GUIDED_ROWS = 2
+"""Rows that an image takes in a call where guidance acts: with its class and without."""
+
+
+class RollOuts:
+    """Policies over one set of seeds.
+
+    The noise of a seed is the same whatever the policy, so that what differs from the pictures without skipping is
+    what was left out, and nothing else.
+
+    Attributes:
+        seeds: one picture each.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        shape: StackShape,
+        settings: SampleSettings,
+        seeds: Sequence[int],
+        classes: ClassRule | None = None,
+        *,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        """Sample without skipping, which everything is held against.
+
+        Args:
+            stack: a stack that runs every configuration that policies will reach.
+            shape: its shape.
+            settings: sampler, steps, guidance, batch.
+            seeds: one picture each, one or more.
+            classes: the class of every seed; None draws each from its own stream.
+            device: where the stack's weights live.
+
+        Raises:
+            UsageError: settings that mean nothing for this stack.
+            RunError: a picture is not finite.
+        """
+        self.seeds = tuple(seeds)
+        self._stack, self._shape, self._settings, self._classes = stack, shape, settings, classes
+        self._device = device
+        self._times: dict[Configuration, list[float]] = {}
+        self._whole: float | None = None
+        self._reference = self._pictures(Policy("none"))
+
+    def error(self, policy: Policy) -> float:
+        """How far a policy's pictures are from those without skipping.
+
+        Returns:
+            root mean square over pictures, channels and pixels, in the units of the data, [-1, 1] for colours.
+
+        Raises:
+            UsageError: the policy does not fit the stack.
+            RunError: a picture is not finite.
+        """
+        return float((self._pictures(policy) - self._reference).double().square().mean().sqrt())
+
+    def time_a_row(self, configuration: Configuration) -> float:
+        """What a call of a configuration takes for one row, over what one of the whole stack takes.
+
+        The median over the roll-outs that ran it. Both times are of the same roll-out where it ran the whole stack too,
+        so that a machine that slows down for a while does not show.
+
+        Raises:
+            KeyError: no roll-out ran it.
+        """
+        return median(self._times[configuration])
+
+    def _pictures(self, policy: Policy) -> Tensor:
+        """Final pictures [N, C, H, W], in the order of the seeds."""
+        plan = make_plan(self._shape, policy, self._settings, self.seeds, self._classes)
+        run = SamplingRun(self._stack, plan, device=self._device)
+        pictures = torch.cat([batch.pictures for batch in run.batches(self._settings.batch)])
+        paces = {c: timing.seconds_per_image / _rows_a_call(plan, c) for c, timing in run.timings.items()}
+        if self._whole is None:
+            self._whole = paces[self._shape.ids]
+        whole = paces.get(self._shape.ids, self._whole)
+        for configuration, pace in paces.items():
+            self._times.setdefault(configuration, []).append(pace / whole)
+        return pictures
+
+
+def _rows_a_call(plan: Plan, configuration: Configuration) -> float:
+    """Rows that an image takes in the calls of a configuration, on average."""
+    levels = [
+        plan.table.levels[call.level] for call in plan.evaluations if plan.configuration_at(call) == configuration
+    ]
+    return sum(GUIDED_ROWS if level.guided else 1 for level in levels) / len(levels)

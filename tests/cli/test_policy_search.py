@@ -1,0 +1,115 @@
+"""`legoc policy search` as a user runs it, and what a run says of policies afterwards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from legoc.__main__ import main
+from legoc.policies.record import RECORD_NAME, read_record
+from legoc.spec import check_text
+from legoc_runtime.errors import RunError
+from tests.cli.small_run import spec_text, write_run
+
+QUICK = ["--by", "macs", "--bands", "2", "--seeds", "0-1", "--check-seeds", "7", "--steps", "4", "--backend", "eager"]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("searched")
+    run = write_run(place / "run")
+    (place / "small.yaml").write_text(spec_text())
+    code = main(["policy", "search", str(run), "--budget", "0.8x", *QUICK, "--write", str(place / "small.yaml")])
+    assert code == 0
+    return run
+
+
+def test_the_run_keeps_what_was_measured(searched: Path):
+    record = read_record(searched)
+    assert record is not None
+    assert (record.steps, record.by, record.budget, len(record.bands)) == (4, "macs", 0.8, 2)
+    assert set(record.bands[0].errors) == set(record.costs)
+    assert record.costs["windows+parts+image"] == 1
+    assert record.bands[0].errors["windows+parts+image"] == 0
+    assert all(error > 0 for band in record.bands for name, error in band.errors.items() if name.count("+") < 2)
+    names = {rolled.name for rolled in record.rolled}
+    assert {"searched", "halfway:0.5"} <= names
+    assert all(rolled.cost <= 1 for rolled in record.rolled)
+    svg = ElementTree.parse(searched / "policy-front.svg").getroot()
+    assert svg.tag.endswith("svg")
+
+
+def test_what_was_found_is_a_policy_of_the_run_and_of_the_spec(searched: Path, capsys: pytest.CaptureFixture[str]):
+    record = read_record(searched)
+    assert record is not None
+    assert record.found, "the weights are random: `halfway` is beaten by whatever errs least on these seeds"
+    spec = check_text((searched.parent / "small.yaml").read_text(), "small.yaml").spec
+    assert spec is not None
+    assert "searched" in spec.policies
+    assert main(["timeline", str(searched), "--skip-policy", "searched", "--steps", "4"]) == 0
+    out, err = capsys.readouterr()
+    assert "policy searched" in out
+    assert "measured error" in err
+    assert "ema-0.999 after 1,000 images" in err
+    where = ["--seeds", "1", "--out", str(searched.parent / "pictures"), "--backend", "eager"]
+    assert main(["sample", str(searched), "--skip-policy", "searched", "--steps", "4", *where]) == 0
+    assert "measured error" in capsys.readouterr().err
+
+
+def test_a_policy_that_was_not_rolled_out_has_its_bands_added_up(searched: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["timeline", str(searched), "--skip-policy", "late", "--steps", "40"]) == 0
+    assert "added up over noise levels, not rolled out" in capsys.readouterr().err
+    # of other guidance nothing was measured
+    assert main(["timeline", str(searched), "--skip-policy", "late", "--guidance", "3"]) == 0
+    assert "error" not in capsys.readouterr().err
+
+
+def test_a_second_search_keeps_the_first_ones_policy(searched: Path, capsys: pytest.CaptureFixture[str]):
+    more = ["--name", "cheap", "--budget", "0.6", "--switches", "1", "--json"]
+    assert main(["policy", "search", str(searched), *QUICK, *more]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["policy_errors_version"] == 1
+    assert "searched" in data["found"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--budget", "2x"], "--budget 2x"),
+        (["--budget", "half"], "--budget half"),
+        (["--budget", "0.01"], "no configuration is so cheap"),
+        (["--by", "money"], "--by money"),
+        (["--switches", "9"], "at most 8"),
+        (["--check-seeds", "1,9"], "has seeds of --seeds"),
+        (["--name", "late"], "has a policy `late` already"),
+        (["--name", "halfway"], "cannot be called"),
+        (["-o", "front.png"], "not an SVG"),
+        (["--write", "nowhere.yaml"], "nowhere.yaml"),
+        (["--sampler", "ddim"], "belongs to ddpm"),
+        (["--steps", "1"], "2 to 10,000"),
+    ],
+)
+def test_what_makes_no_sense_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], word: str
+):
+    run = write_run(tmp_path / "run")
+    assert main(["policy", "search", str(run), *QUICK, *arguments]) == 2
+    assert word in capsys.readouterr().err
+    assert not (run / RECORD_NAME).exists()
+
+
+def test_a_file_of_weights_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = write_run(tmp_path / "run")
+    weights = next(run.glob("checkpoints/*/ema-0.999.safetensors"))
+    assert main(["policy", "search", str(weights), *QUICK]) == 2
+    assert "is no run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"policy_errors_version": 1}', '{"policy_errors_version": 9}'])
+def test_a_broken_record_is_said(tmp_path: Path, text: str):
+    (tmp_path / RECORD_NAME).write_text(text)
+    with pytest.raises(RunError):
+        read_record(tmp_path)
