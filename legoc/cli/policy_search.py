@@ -93,7 +93,7 @@ def command(
     choice, where = choose_backend(backend, build=source.build, trust_native=False), choose_device(device)
     request = Request(source, settings, bands, seeds, check_seeds, share, unit, switches, name, choice, where)
     record, found = search(request)
-    record = record.keeping(earlier)
+    record = record.keeping(earlier, name)
     picture = out if out is not None else source.build / PICTURE_NAME
     _draw(picture, source.manifest.name, found, record)
     write_record(source.build, record)

@@ -116,9 +116,10 @@ class Record:
         body = {"policy_errors_version": RECORD_VERSION, "unit": UNIT, **asdict(self)}
         return json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
-    def keeping(self, earlier: Record | None) -> Record:
-        """This record with the policies that earlier searches found under other names."""
-        return self if earlier is None else replace(self, found={**earlier.found, **self.found})
+    def keeping(self, earlier: Record | None, name: str) -> Record:
+        """This record with the policies that earlier searches found under other names than this one's."""
+        kept = {} if earlier is None else {other: skips for other, skips in earlier.found.items() if other != name}
+        return replace(self, found={**kept, **self.found})
 
 
 def stretches(table: TruthTable) -> tuple[Stretch, ...]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from legoc.diagnostics import Diagnostic
 from legoc.policies.predicates import policy_of
 from legoc.spec import check_text
 from legoc_runtime.errors import UsageError
+
+MEASURED = ("LG309", "LG311")
+"""Doubts that a search has an answer to: bricks that go together, and a bottom brick that is left out."""
 
 _BLOCK = re.compile(r"^skip_policies:[ \t]*(#.*)?$", re.MULTILINE)
 _FLOW = re.compile(r"^skip_policies:[ \t]*\{", re.MULTILINE)
@@ -39,6 +43,7 @@ def with_policy(text: str, where: str, name: str, predicates: Mapping[str, str])
     if name in before.policies:
         raise UsageError(f"{where} has a policy `{name}` already", help="choose another --name, or remove it there")
     after = _inserted(text, entry)
+    after = _vouched_for(after, where, entry, name)
     spec = check_text(after, where).spec
     wanted = {known: dict(policy.skips) for known, policy in before.policies.items()}
     wanted[name] = dict(policy_of(name, predicates).skips)
@@ -48,6 +53,20 @@ def with_policy(text: str, where: str, name: str, predicates: Mapping[str, str])
             f"the policy could not be written into {where}", help=f"add it under `skip_policies:`: {entry}"
         )
     return after
+
+
+def _vouched_for(text: str, where: str, entry: str, name: str) -> str:
+    """The text with a comment above the entry for what its check doubts and a search measured, where it has a line."""
+    codes = sorted({finding.code for finding in check_text(text, where).diagnostics if _is_answered(finding, name)})
+    line = re.search(rf"^([ ]+){re.escape(entry)}$", text, re.MULTILINE)
+    if not codes or line is None:
+        return text
+    comment = f"{line[1]}# legoc: ignore[{', '.join(codes)}] measured by `legoc policy search`\n"
+    return f"{text[: line.start()]}{comment}{text[line.start() :]}"
+
+
+def _is_answered(finding: Diagnostic, name: str) -> bool:
+    return finding.code in MEASURED and f"policy `{name}`" in finding.message
 
 
 def _inserted(text: str, entry: str) -> str:

@@ -73,6 +73,12 @@ def test_a_second_search_keeps_the_first_ones_policy(searched: Path, capsys: pyt
     data = json.loads(capsys.readouterr().out)
     assert data["policy_errors_version"] == 1
     assert "searched" in data["found"]
+    # a search that finds nothing to leave out takes back what its name meant
+    assert main(["policy", "search", str(searched), *QUICK, "--name", "cheap", "--budget", "1"]) == 0
+    assert "nothing need be left out" in capsys.readouterr().out
+    record = read_record(searched)
+    assert record is not None
+    assert set(record.found) == {"searched"}
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,18 @@ def test_everything_else_stays(text: str):
     # what was there is there, in its order
     rest = iter(after)
     assert all(character in rest for character in text)
-    assert len(after.splitlines()) <= len(text.splitlines()) + 2
+    assert len(after.splitlines()) <= len(text.splitlines()) + 3
+
+
+def test_what_was_measured_is_not_doubted_again():
+    predicates = {"windows": "sigma < 20", "parts": "sigma < 20"}
+    after = with_policy(BLOCK, "small.yaml", "found", predicates)
+    lines = after.splitlines()
+    at = next(i for i, line in enumerate(lines) if "found:" in line)
+    assert lines[at - 1] == "  # legoc: ignore[LG309, LG311] measured by `legoc policy search`"
+    said = [finding for finding in check_text(after, "small.yaml").diagnostics if "`found`" in finding.message]
+    assert said == []
+    assert not any(finding.code.startswith("LG5") for finding in check_text(after, "small.yaml").diagnostics)
 
 
 @pytest.mark.parametrize(
