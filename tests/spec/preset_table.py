@@ -40,9 +40,9 @@ FOLDERS = {
 INTRODUCTION = """\
 # Presets
 
-Each is a spec: `legoc check`, `legoc cost`, `legoc timeline` and `legoc build` take it as it is. `legoc train` takes
-those on pixels, three channels; a grid of four channels is one of latents, which this version builds and prices but
-cannot train yet, since its data is images. Every file opens with its source, its cost (what `legoc cost` counts) and
+Each is a spec: `legoc check`, `legoc cost`, `legoc timeline` and `legoc build` take it as it is. A grid of three
+channels is one of pixels; one of four is one of latents, which `legoc data encode` makes of images
+([docs/data.md](../docs/data.md#latents)). Every file opens with its source, its cost (what `legoc cost` counts) and
 where paper, released code and count disagree; this page is made from those lines, and a test holds it to them.
 [docs/paper.md](../docs/paper.md) has the same disagreements in full.
 
