@@ -64,6 +64,7 @@ CODES: dict[str, Code] = {
         Code("LG109", "label dropout without labels", "warning"),
         Code("LG110", "guidance or classes without labels"),
         Code("LG111", "what belongs to another diffusion"),
+        Code("LG112", "guidance that never acts", "warning"),
         Code("LG201", "a brick's size does not divide the grid"),
         Code("LG202", "a receptive field does not divide its brick"),
         Code("LG203", "heads do not divide the width"),

@@ -20,7 +20,7 @@ from legoc.spec.read import read_source
 from legoc.spec.resolve import resolve, resolve_sample
 from legoc.spec.resolved import StackSpec
 from legoc.spec.rules import check_rules
-from legoc.spec.sampling import check_sampling
+from legoc.spec.sampling import check_interval, check_sampling
 from legoc.spec.suppress import suppress
 from legoc.spec.training import check_training
 
@@ -68,6 +68,7 @@ def check_text(text: str, name: str, overrides: Sequence[str] = (), files: Files
     findings += check_sampling(loaded)
     findings += check_training(loaded, drafts)
     levels = schedule(loaded, resolve_sample(loaded))
+    findings += check_interval(loaded, levels)
     tables, more = tabulate_policies(loaded, drafts, predicates, levels)
     findings += more
     findings += check_names(loaded, drafts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Label
@@ -11,6 +11,7 @@ from legoc.spec.load import Loaded
 from legoc.spec.resolved import Path
 from legoc.spec.suggest import close
 from legoc_runtime.contract.policy import halfway_share
+from legoc_runtime.contract.schedule import Level
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.errors import UsageError
 
@@ -18,6 +19,7 @@ _POLICY: Path = ("sample", "skip_policy")
 _SEEDS: Path = ("sample", "seeds")
 _CLASSES: Path = ("sample", "classes")
 _CHANNELS: Path = ("sample", "guidance_channels")
+_INTERVAL: Path = ("sample", "guidance_interval")
 _EMA: Path = ("sample", "ema")
 _PROFILE = "profile-"
 
@@ -37,6 +39,21 @@ def check_sampling(loaded: Loaded) -> Iterator[Diagnostic]:
         yield from _classes(loaded, sample.classes)
     if sample.ema is not None:
         yield from _average(loaded, sample.ema)
+
+
+def check_interval(loaded: Loaded, levels: Sequence[Level] | None) -> Iterator[Diagnostic]:
+    """LG112: guidance asked for at an interval that no noise level of the schedule lies in."""
+    sample = loaded.written.sample
+    if levels is None or sample is None or sample.guidance_interval in (None, "all"):
+        return
+    if sample.guidance in (None, 1) or any(level.guided for level in levels):
+        return
+    place = loaded.span(*_INTERVAL)
+    message = f"no noise level lies in this interval, so that guidance {sample.guidance:g} never acts"
+    secondary = [Label(loaded.span("sample", "guidance"), "guidance is asked for here")]
+    fall = f"the {len(levels):,} levels fall from {levels[0].sigma:.4g} to {levels[-1].sigma:.4g}"
+    help = f"{fall}: `legoc timeline` shows them"
+    yield report("LG112", message, place, secondary=secondary, help=help)
 
 
 def check_policy(loaded: Loaded, name: str, place: Path) -> Iterator[Diagnostic]:
