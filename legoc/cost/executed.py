@@ -54,7 +54,8 @@ def executed_training_macs(shape: StackShape, train: TrainSettings | None = None
     Against `training_macs`: a label is looked up, coordinates of bricks that run all their windows are folded into a
     constant once a step, and no gradient is formed for what needs none: the noise level, and the pixels of a brick that
     reads no estimate or a detached one (`train: {gradient}`). Attention is counted as four products backward; kernels
-    that recompute it run a fifth one. With stages the mean over the images of a run.
+    that recompute it run a fifth one. What `checkpoint_activations: bricks` computes again counts again. With stages
+    the mean over the images of a run.
 
     Args:
         shape: the stack.
@@ -76,12 +77,25 @@ def _executed_of(shape: StackShape, train: TrainSettings, variant: Variant) -> i
         folded = _folded(brick) if windows == brick.windows else 0
         forward = windows * window_macs(brick) + adaln_macs(brick) - channel_macs(brick, folded)
         total += TRAINING_OVER_FORWARD * forward if learns else forward
+        if learns and train.checkpoint_activations == "bricks":
+            total += _computed_again(brick)
         if learns and variant.frozen:
             total -= adaln_macs(brick)  # the embedders are frozen: no gradient of the conditioning
         if learns and (below not in variant.learning or train.gradient == "detached"):
             total -= channel_macs(brick, brick.in_channels - folded) * windows // brick.windows
         below = brick.id
     return total + rest_macs(shape, train, variant)
+
+
+def _computed_again(brick: BrickShape) -> int:
+    """MACs of a brick's network in the backward pass: all but what nothing in it reads, the decoder's product.
+
+    An embedding that adds a folded constant stands outside the network.
+    """
+    outside = brick.out_features
+    if brick.windows_trained == brick.windows and constant_bytes(brick) <= FoldConstants.max_bytes:
+        outside += brick.in_features
+    return brick.windows_trained * (window_macs(brick) - brick.tokens * outside * brick.width)
 
 
 def channel_macs(brick: BrickShape, channels: int) -> int:

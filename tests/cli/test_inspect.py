@@ -234,6 +234,21 @@ def test_a_file_that_is_cut_short_or_a_pickle_in_disguise(run: Path, capsys: Cap
         assert word in capsys.readouterr().err
 
 
+def test_a_run_in_stages_is_whole_and_has_a_cost(tmp_path: Path, capsys: Captured):
+    """Its manifest holds programs that its spec, as it is described, does not."""
+    stages = "stages: [{train: [parts], images: 64}, {train: [windows, parts, image]}]"
+    text = spec_text() + f"train: {{images: 640, {stages}, drop: {{policy: late, rate: 0.5}}}}\n"
+    staged = write_run(tmp_path / "staged", text)
+    assert inspected(staged, capsys)["faults"] == []
+    assert main(["cost", str(staged)]) == 0
+    capsys.readouterr()
+    manifest = staged / "manifest.json"
+    data = json.loads(manifest.read_text())
+    data["variants"].pop()
+    manifest.write_text(json.dumps(data))
+    assert "programs of its stages" in inspected(staged, capsys, code=3)["faults"][0]
+
+
 def test_places_without_anything(tmp_path: Path, capsys: Captured):
     (tmp_path / "samples.json").write_text("{}")
     for path, word in ((tmp_path, "samples.json"), (tmp_path / "none", "there is nothing at")):

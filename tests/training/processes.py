@@ -110,6 +110,18 @@ def resumed() -> dict[str, Any]:
     return {"codes": codes}
 
 
+def combined() -> dict[str, Any]:
+    """Two processes in two parts each and bfloat16, through stages and training for skipping; with a break, and not."""
+    stages = "[{train: [small], images: 16}, {train: [parts], images: 12}, {train: [small, parts, whole]}]"
+    settings = (f"stages={stages}", "drop.rate=0.9", "fill=model", "patches=nested", "held_out=0.2")
+    settings += ("checkpoint_activations=bricks", "ema_profiles=[0.1]")
+    flags = ("--precision", "bf16", "--accumulate", "2", "--images", "72")
+    flags += tuple(word for setting in settings for word in ("--set", f"train.{setting}"))
+    # the break is in the second stage: one brick has no moments yet
+    codes = [start(2, "unbroken", *flags), start(2, "break", *flags, "--images", "24"), start(2, "break", *flags)]
+    return {"codes": codes}
+
+
 def died() -> dict[str, Any]:
     """One of two processes is killed; then the run continues."""
     flags = ("--snapshot-images", "16")
@@ -129,7 +141,7 @@ def refused() -> dict[str, Any]:
     return {"codes": codes}
 
 
-SCENARIOS = {scenario.__name__: scenario for scenario in (equal, resumed, died, refused)}
+SCENARIOS = {scenario.__name__: scenario for scenario in (equal, resumed, combined, died, refused)}
 
 
 if __name__ == "__main__":

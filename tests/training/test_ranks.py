@@ -17,7 +17,7 @@ from legoc_runtime.checkpoint.tensorfile import load
 from legoc_runtime.training.ranks import BUCKET_BYTES, Ranks, buckets, open_ranks
 from tests.kill.same import differences, metrics
 
-SCENARIOS = ("equal", "resumed", "died", "refused")
+SCENARIOS = ("equal", "resumed", "combined", "died", "refused")
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,13 @@ def test_three_processes_stop_together_and_continue_bit_by_bit(ran: Path) -> Non
     assert metrics(two)[: len(metrics(one)) - 1] == metrics(one)[:-1]
 
 
+def test_two_processes_continue_bit_by_bit_in_bf16_through_stages_and_policies(ran: Path) -> None:
+    assert codes(ran, "combined") == [[0, 0]] * 3, log(ran, "break", 0)
+    assert differences(ran / "unbroken", ran / "break") is None
+    final = [json.loads((ran / run / "held_out.jsonl").read_text().splitlines()[-1]) for run in ("unbroken", "break")]
+    assert final[0] == final[1]
+
+
 def test_another_number_of_processes_goes_on_and_says_that_it_is_not_exact(ran: Path) -> None:
     assert "not exact: 3 processes trained before, 1 do now" in log(ran, "broken", 0)
     assert checkpoints(ran / "broken")[-1].name == "000000000060"
@@ -90,12 +97,25 @@ def test_what_processes_cannot_share_is_refused(ran: Path) -> None:
 
 
 def test_one_process_needs_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
     with open_ranks("cpu") as ranks:
         assert (ranks.first, ranks.size, ranks.any(False), ranks.text("same")) == (True, 1, False, "same")
         tensor = torch.ones(3)
         ranks.average([tensor])
         assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.parametrize("environment", [{"WORLD_SIZE": "2"}, {"WORLD_SIZE": "two"}, {"RANK": "1"}])
+def test_half_a_place_is_refused(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from legoc_runtime.errors import UsageError
+
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match="no place among several processes"), open_ranks("cpu"):
+        pass
 
 
 def test_more_processes_than_gpus_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +129,7 @@ def test_more_processes_than_gpus_is_said(monkeypatch: pytest.MonkeyPatch) -> No
         pass
 
 
-def testbuckets_follow_from_sizes_and_hold_everything_once() -> None:
+def test_buckets_follow_from_sizes_and_hold_everything_once() -> None:
     quarter = torch.empty(BUCKET_BYTES // 16)
     large, wide = torch.empty(BUCKET_BYTES), torch.empty(3, dtype=torch.float64)
     given = [quarter] * 5 + [large, quarter, wide, wide]

@@ -5,7 +5,6 @@ They share a directory and wait for each other through gloo; no picture and no w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import torch
 from torch import distributed
 
 from legoc_runtime.errors import UsageError
+from legoc_runtime.processes import join, place_here
 
 _distributed: Any = distributed  # its functions are typed in part
 
@@ -81,20 +81,14 @@ def ranks_here() -> Generator[Ranks]:
 
     Raises:
         UsageError: the environment names half a place.
+        RunError: the others cannot be reached.
     """
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-    found = [os.environ.get(name, "") for name in names]
-    if not found[0] and found[1] in ("", "1"):
-        yield Ranks()
-        return
-    if not all(value.isascii() and value.isdigit() for value in found) or int(found[0]) >= int(found[1]):
-        said = ", ".join(f"{name}={value!r}" for name, value in zip(names, found, strict=True))
-        raise UsageError(f"the environment names no place among several processes: {said}", help="start with torchrun")
-    ranks = Ranks(*map(int, found))
+    place = place_here()
+    ranks = Ranks(place.rank, place.size, place.local)
     if ranks.world == 1:
         yield ranks
         return
-    distributed.init_process_group("gloo", timeout=PATIENCE)
+    join(place, "gloo", PATIENCE)
     try:
         yield ranks
     finally:

@@ -23,6 +23,7 @@ import torch.distributed
 from torch import Tensor
 
 from legoc_runtime.errors import RunError, UsageError
+from legoc_runtime.processes import join, place_here
 
 T = TypeVar("T")
 
@@ -130,30 +131,24 @@ def open_ranks(device: str) -> Generator[Ranks]:
         device: `cpu`, `cuda` or `auto`, as `choose_device` takes it. Each process takes a GPU of its own.
 
     Raises:
-        UsageError: there are more processes than GPUs.
+        UsageError: there are more processes than GPUs, or the environment names half a place.
         RunError: the others cannot be reached.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    place = place_here()
+    if place.size == 1:
         yield ALONE
         return
-    rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     backend = "gloo"
     if device != "cpu" and torch.cuda.is_available():
-        if local >= torch.cuda.device_count():
+        if place.local >= torch.cuda.device_count():
             raise UsageError(
-                f"process {rank} has no GPU of its own: there are {torch.cuda.device_count()} here",
+                f"process {place.rank} has no GPU of its own: there are {torch.cuda.device_count()} here",
                 help="start as many processes a machine as it has GPUs, or train with --device cpu",
             )
-        torch.cuda.set_device(local)
+        torch.cuda.set_device(place.local)
         backend = "cpu:gloo,cuda:nccl"
-    try:
-        _dist.init_process_group(backend, timeout=TIMEOUT)
-    except (RuntimeError, ValueError) as error:
-        raise RunError(
-            f"process {rank} of {size} cannot reach the others: {error}", help="start them with torchrun"
-        ) from error
-    yield Ranks(rank, size)
+    join(place, backend, TIMEOUT)
+    yield Ranks(place.rank, place.size)
     # after an error the others are not waited for: they find this one gone
     _dist.destroy_process_group()
 
