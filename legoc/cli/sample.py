@@ -27,7 +27,8 @@ def command(
     path: Annotated[
         Path | None,
         Argument(
-            help="A run, a checkpoint in one, or a .safetensors file. [default: the newest run in runs/]",
+            help="A run, a checkpoint in one, a .safetensors file, or an exported folder. "
+            "[default: the newest run in runs/]",
             show_default=False,
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""Where `legoc sample` takes a stack from: a run, a checkpoint, or a file of weights with its spec inside."""
+"""Where `legoc sample` takes a stack from: a run, a checkpoint, a file of weights with its spec, an exported folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StackSource:
         manifest: the build: the run's own, or compiled from the spec in the weights' header.
         weights: the file of weights.
         home: directory under which sets of samples go by default.
-        build: the run, whose native code may be run; None for a file of weights.
+        build: the run, whose native code may be run; None for a file of weights and for an exported folder.
     """
 
     manifest: Manifest
@@ -107,7 +107,7 @@ def find_stack(path: Path, ema: str | None) -> StackSource:
     """Find a stack's build and weights.
 
     Args:
-        path: a run, a checkpoint directory in one, or a .safetensors file of legoc's.
+        path: a run, a checkpoint directory in one, a .safetensors file of legoc's, or a folder of `legoc export`.
         ema: `first` is the run's first EMA if there is one, `none` the raw weights, a rate that EMA; None takes what
             the spec says.
 
@@ -121,10 +121,15 @@ def find_stack(path: Path, ema: str | None) -> StackSource:
         weights = find_weights(path, ema=ema)
         return StackSource(_compiled(weights), weights, Path("samples") / path.stem)
     from legoc_runtime.contract.manifest import read_manifest
+    from legoc_runtime.interop.folder import exported_weights, read_folder
     from legoc_runtime.stack import build_directory
 
     if not path.is_dir():
         raise UsageError(f"there is nothing at {path}", help="give a run, a checkpoint or a .safetensors file")
+    if exports := exported_weights(path):
+        manifest, weights = read_folder(path)
+        find_weights(exports, ema=ema)  # one file: there is no EMA to choose
+        return StackSource(manifest, weights, Path("samples") / path.resolve().name)
     directory = build_directory(path)
     manifest = read_manifest(directory)
     chosen = manifest.sample.ema if ema is None else ema

@@ -22,7 +22,7 @@ SHOWN_BREAKS = 6
 
 def plan_lines(plan: Plan, macs_saved: float) -> list[str]:
     """The policy with its breaks, the configurations and what they save, the schedule."""
-    table, settings = plan.table, plan.settings
+    table, settings = plan.reached, plan.settings
     title = SAMPLERS[settings.sampler].title
     lines = [f"{title}: {settings.steps} steps, {len(plan.evaluations)} evaluations, guidance {settings.guidance:g}"]
     if settings.guidance != 1 and settings.guidance_channels != "all":
@@ -60,7 +60,7 @@ def _given_line(plan: Plan, given: Given) -> str:
 
 
 def _break_lines(plan: Plan) -> list[str]:
-    breaks = breaks_by_step(plan.table.breaks())
+    breaks = breaks_by_step(plan.reached.breaks())
     lines = [f"{what} from step {step} (sigma {sigma_text(sigma)})" for step, sigma, what in breaks[:SHOWN_BREAKS]]
     if len(breaks) > SHOWN_BREAKS:
         lines.append(f"and {len(breaks) - SHOWN_BREAKS} further breaks, all in samples.json")

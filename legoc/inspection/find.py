@@ -16,6 +16,7 @@ from legoc_runtime.checkpoint.layout import CHECKPOINTS
 from legoc_runtime.checkpoint.tensorfile import SUFFIX, is_pickle, is_safetensors
 from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME, TRAINING
 from legoc_runtime.errors import UsageError
+from legoc_runtime.interop.folder import STACK_FOLDER, WEIGHTS_NAME, exported_weights
 
 METRICS = "metrics.jsonl"
 
@@ -65,6 +66,7 @@ def _directory(path: Path, checksums: bool, progress: Progress) -> Inspection:
         return Inspection("checkpoint", str(path), stack, checkpoints=found, faults=tuple(faults))
     if not (path / MANIFEST_NAME).is_file():
         inside = " (samples lie in it: see its samples.json)" if (path / "samples.json").is_file() else ""
+        inside = f" (`legoc export` wrote it: see {STACK_FOLDER}/{WEIGHTS_NAME})" if exported_weights(path) else inside
         raise UsageError(f"{path} is neither a build, a run nor a checkpoint{inside}", help=_KINDS)
     stack, faults = stack_of_build(path)
     found = tuple(checkpoint_facts(checkpoint, checksums, progress) for checkpoint in checkpoints(path))

@@ -246,3 +246,16 @@ def test_without_the_package_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(UsageError, match="huggingface_hub") as refused:
         import_module("legoc_runtime.interop.hub")
     assert "legoc[hub]" in (refused.value.help or "")
+
+
+def test_a_folder_is_sampled_as_the_run_is(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = export(run, tmp_path / "out")
+    request = ["--seeds", "0-1", "--device", "cpu", "--backend", "eager", "-q", "-o"]
+    for name, source in (("of_run", run), ("of_folder", folder), ("of_stack", folder / "stack")):
+        assert main(["sample", str(source), *request, str(tmp_path / name)]) == 0
+    for name in ("of_folder", "of_stack"):
+        assert (tmp_path / name / "000001.png").read_bytes() == (tmp_path / "of_run" / "000001.png").read_bytes()
+    assert main(["sample", str(folder), "--ema", "0.999", *request, str(tmp_path / "average")]) == 2
+    assert "there is no EMA to choose" in capsys.readouterr().err
+    assert main(["inspect", str(folder)]) == 2
+    assert "stack/diffusion_pytorch_model.safetensors" in capsys.readouterr().err

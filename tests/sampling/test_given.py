@@ -13,6 +13,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from legoc.cli.sample_talk import plan_lines
+from legoc_runtime.contract.policy import Policy
+from legoc_runtime.contract.predicate import Compare, Name, Number
 from legoc_runtime.contract.request import parse_classes
 from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.contract.stack import DdpmConstants
@@ -21,7 +24,7 @@ from legoc_runtime.sampling.given import Given, read_given
 from legoc_runtime.sampling.output import SampleDirectory
 from legoc_runtime.sampling.pictures import read_png, to_uint8
 from legoc_runtime.sampling.plan import Plan, make_plan
-from legoc_runtime.sampling.record import Source
+from legoc_runtime.sampling.record import Source, policy_record
 from legoc_runtime.sampling.run import SamplingRun
 from legoc_runtime.sampling.sampler import State
 from tests.sampling.fakes import LATE, FormulaStack, shape
@@ -107,6 +110,20 @@ def test_a_picture_does_not_depend_on_its_batch(tmp_path: Path):
     given = read_given(shape(), tmp_path, None, 0.5)
     assert [given.path_of(seed).name for seed in range(3)] == ["a.png", "b.png", "a.png"]
     assert torch.equal(sampled(given_plan(given), 1)[0], sampled(given_plan(given), 3)[0])
+
+
+@pytest.mark.parametrize(("strength", "skipped", "breaks"), [(0.5, 2, [4]), (0.3, 2, []), (0.9, 2, [4])])
+def test_only_levels_that_run_are_spoken_of(tmp_path: Path, strength: float, skipped: int, breaks: list[int]):
+    late = Policy("late", (("image", Compare(Name("step"), ((">=", Number(4)),))),))
+    given = read_given(shape(), picture(tmp_path / "a.png"), None, strength)
+    wanted = make_plan(shape(), late, SampleSettings(steps=6), (0,), parse_classes("random"), given)
+    said, levels = "\n".join(plan_lines(wanted, 0.1)), 6 - given.first_step(6)
+    assert f"windows+parts at {skipped} of {levels} noise levels" in said
+    record = policy_record(wanted.reached)
+    assert (record["levels"], record["skipped"]["image"]) == (levels, skipped)
+    assert [found["step"] for found in record["breaks"]] == breaks
+    assert [f"from step {step} " in said for step in breaks] == [True] * len(breaks)
+    assert ("image off" in said) == bool(breaks)
 
 
 def test_the_record_says_what_was_given(tmp_path: Path):

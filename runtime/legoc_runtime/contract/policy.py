@@ -48,7 +48,7 @@ class Break:
 
     Attributes:
         brick: its id.
-        step: first level with the new state.
+        step: first level with the new state, counted from the start of the schedule.
         sigma: noise level there.
         runs: the new state.
     """
@@ -61,7 +61,7 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class TruthTable:
-    """A policy over a concrete schedule.
+    """A policy over a concrete schedule, or over the end of one.
 
     Attributes:
         policy: name of the policy.
@@ -96,7 +96,7 @@ class TruthTable:
             before, after = self.configurations[i - 1], self.configurations[i]
             for brick in self.bricks:
                 if (brick in before) != (brick in after):
-                    found.append(Break(brick, i, self.levels[i].sigma, brick in after))
+                    found.append(Break(brick, self.levels[i].step, self.levels[i].sigma, brick in after))
         return tuple(found)
 
     def skipped(self, brick: str) -> int:

@@ -43,6 +43,12 @@ FORMAT_VERSION = 1
 """Version of the folder's layout; stands in `config.json`."""
 
 
+def exported_weights(folder: Path) -> Path | None:
+    """The weights of a folder that `legoc export` wrote, or of the `stack` in it; None for any other folder."""
+    named = (place / WEIGHTS_NAME for place in (folder / STACK_FOLDER, folder))
+    return next((path for path in named if path.is_file() and (path.parent / MANIFEST_NAME).is_file()), None)
+
+
 def read_folder(folder: Path) -> tuple[Manifest, WeightsFile]:
     """The build and the weights of an exported folder.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from legoc_runtime.contract.canvas import Canvas
@@ -54,6 +54,15 @@ class Plan:
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height, width of a picture."""
         return (self.shape.channels, *(self.shape.grid if self.canvas is None else self.canvas.size))
+
+    @property
+    def reached(self) -> TruthTable:
+        """The truth table from the level that sampling begins at: what to say of the levels that run.
+
+        `table` is over the whole schedule, which levels and evaluations count from.
+        """
+        first = self.first_level.step
+        return replace(self.table, levels=self.table.levels[first:], configurations=self.table.configurations[first:])
 
     @property
     def skips_nothing(self) -> bool:

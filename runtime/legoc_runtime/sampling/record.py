@@ -113,7 +113,7 @@ def request_hash(plan: Plan, source: Source) -> str:
 
 
 def policy_record(table: TruthTable) -> dict[str, Any]:
-    """The policy over the schedule: breaks with their noise levels, and how often each brick is left out."""
+    """The policy over the levels that run: breaks with their noise levels, and how often each brick is left out."""
     return {
         "levels": len(table.levels),
         "skipped": {brick: table.skipped(brick) for brick in table.bricks},
@@ -221,7 +221,7 @@ def full_record(
         "request": request_record(plan, source),
         "source": asdict(source),
         "how": {**how, **({"kept": left} if left else {}), "versions": versions()},
-        "policy": policy_record(run.plan.table),
+        "policy": policy_record(run.plan.reached),
         "timing": timing_record(run, macs_saved, made, seconds),
         "conditioning_ahead": run.ahead.record() if run.ahead is not None else None,
         "batch_dependence": {"noise": 0, "picture": BATCH_BOUND, "grey_levels": BATCH_BOUND_LEVELS},
