@@ -63,9 +63,12 @@ def _equal_policies(loaded: Loaded, tables: list[Table]) -> Iterator[Diagnostic]
 
 
 def _bottom_skipped(loaded: Loaded, drafts: list[Draft], table: Table) -> Iterator[Diagnostic]:
-    """LG311: in training the bottom brick always runs, so that no other brick has learned to begin."""
+    """LG311: where training runs the bottom brick always, no other brick has learned to begin."""
     bottom = drafts[0].id
     if bottom is None or not (held := table.held.get(bottom, 0)):
+        return
+    train = loaded.written.train
+    if train and train.drop and train.drop.policy == table.name:
         return
     starts: list[int] = []
     without = held
@@ -79,7 +82,10 @@ def _bottom_skipped(loaded: Loaded, drafts: list[Draft], table: Table) -> Iterat
         f"{names} then begins with zeros, which training never showed it"
     )
     places = [Label(loaded.tree.head(("bricks", index)), "begins with zeros") for index in starts]
-    help = "leave out a brick above it; if you measured that this works, suppress this with the reason"
+    help = (
+        f"leave out a brick above it, or train for it (`train: {{drop: {{policy: {table.name}}}}}`); "
+        "if you measured that this works, suppress this with the reason"
+    )
     yield report("LG311", message, loaded.span(*table.paths[bottom]), secondary=places, help=help)
 
 

@@ -53,6 +53,12 @@ def test_policies(policies: str, expected: list[tuple[str, str]]) -> None:
     assert lints(policies) == expected
 
 
+def test_a_policy_that_training_follows_may_leave_the_bottom_out() -> None:
+    policies = "a: {windows: 'sigma > 10'}\nb: {windows: 'sigma > 20'}"
+    text = BASE.replace("skip_policies", "train: {drop: {policy: a}}\nskip_policies")
+    assert lints(policies, text) == [("LG311", "'sigma > 20'")]
+
+
 def test_a_policy_like_the_bricks_own_skips() -> None:
     text = BASE.replace("depth: 5}", 'depth: 5, skip: "sigma < 1"}')
     assert lints("a: {image: 'sigma < 1'}", text) == [("LG310", "a")]
