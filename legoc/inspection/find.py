@@ -47,9 +47,9 @@ def inspect_path(path: Path, *, checksums: bool = True, progress: Progress = no_
         return inspect_tensors(path, checksums=checksums, progress=progress)
     if path.suffix.lower() in _PICKLE_SUFFIXES or is_pickle(path):
         raise UsageError(
-            f"{path} is, by its name or first bytes, a pickle or an archive, which legoc never opens: "
+            f"{path} is, by its name or first bytes, a pickle or an archive, which is not inspected: "
             "loading a pickle may run code",
-            help=f"where you trust it, convert it to {SUFFIX} with the tool that wrote it",
+            help="`legoc import --check-only` says whether it is a stack, and reads its weights without running it",
         )
     if path.suffix.lower() in (".json", ".jsonl"):
         raise UsageError(f"{path} is one file of a build or run", help=f"inspect its directory, {path.parent}")

@@ -212,9 +212,9 @@ def test_safetensors_under_another_name_are_read(run: Path, capsys: Captured):
 @pytest.mark.parametrize(
     ("name", "content", "word"),
     [
-        ("weights.pt", b"", "never opens"),
-        ("weights", b"\x80\x04\x95abc", "never opens"),
-        ("archive", b"PK\x03\x04abc", "never opens"),
+        ("weights.pt", b"", "legoc import --check-only"),
+        ("weights", b"\x80\x04\x95abc", "legoc import --check-only"),
+        ("archive", b"PK\x03\x04abc", "legoc import --check-only"),
         ("manifest.json", b"{}", "inspect its directory"),
     ],
 )
