@@ -37,6 +37,12 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill
 """
 
 
+RING = 6
+"""Radius of the ring that stands for a curve of one point."""
+
+_RING = f"a{RING} {RING} 0 1 0 {2 * RING} 0a{RING} {RING} 0 1 0 -{2 * RING} 0"
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
     """A curve.
@@ -185,10 +191,12 @@ def _axes(svg: Element, frame: _Frame, across: str) -> None:
 def _curve(svg: Element, frame: _Frame, curve: Curve, number: int, label_y: float) -> None:
     points = [(frame.x(x), frame.y(y)) for x, y in curve.points]
     kind = f"c{number % len(LIGHT)}"
-    if len(points) == 1:  # a line without length would not be seen
-        points = [(points[0][0] - 3, points[0][1]), (points[0][0] + 3, points[0][1])]
-    elements.path(svg, f"curve {kind}", "M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in points))
     end_x, end_y = points[-1]
+    if len(points) == 1:  # a line without length would not be seen
+        elements.path(svg, f"curve {kind}", f"M{end_x - RING:.2f} {end_y:.2f}{_RING}")
+        end_x += RING
+    else:
+        elements.path(svg, f"curve {kind}", "M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in points))
     start = WIDTH - RIGHT + 22
     # a curve that ends early does not seem to go on to its name
     lead = "lead far" if end_x < WIDTH - RIGHT - 8 else "lead"
