@@ -13,11 +13,28 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "pictures.md").read_text(encoding="utf-8")
 COMMANDS = [line.split()[1:] for line in PAGE.splitlines() if line.startswith("    legoc ")]
 
+MEASURED = {"pictures/emoji_demo-policy-front.svg": "2026-11-23_policy-search_2-core-cpu.md"}
+"""Drawings of measurements, which nothing makes again to the byte, and the records that hold their numbers."""
+
 
 def test_the_page_shows_every_drawing_and_no_other():
     made = {command[-1].removeprefix("docs/") for command in COMMANDS}
-    assert made == set(re.findall(r"\]\((pictures/.*?\.svg)\)", PAGE))
-    assert made == {f"pictures/{path.name}" for path in (ROOT / "docs" / "pictures").glob("*.svg")}
+    shown = set(re.findall(r"\]\((pictures/.*?\.svg)\)", PAGE))
+    assert shown == made | set(MEASURED)
+    assert shown == {f"pictures/{path.name}" for path in (ROOT / "docs" / "pictures").glob("*.svg")}
+
+
+@pytest.mark.parametrize("picture", MEASURED)
+def test_a_measured_picture_ends_where_its_record_does(picture: str):
+    described = re.search(r"<desc>(.*?)</desc>", (ROOT / "docs" / picture).read_text(encoding="utf-8"))
+    record = (ROOT / "benchmarks" / MEASURED[picture]).read_text(encoding="utf-8")
+    assert described is not None
+    chosen = re.search(r"chosen: from (\S+) at (\S+) ", described[1])
+    row = re.search(r"^\| searched, budget 0.5 \| (\S+) \| (\S+) ", record, re.MULTILINE)
+    assert chosen is not None
+    assert row is not None
+    cost, error = map(float, row.groups())
+    assert [float(chosen[2]), float(chosen[1])] == pytest.approx([cost, error], rel=0.01)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: Path(command[-1]).stem)
