@@ -80,7 +80,8 @@ def command(
     named for what they are. Every report says extractor, reference and number of pictures.
     """
     _check(nearest, write_stats, cache, no_cache)
-    from legoc.cli.eval_talk import PictureBar, table
+    from legoc.cli.eval_talk import table
+    from legoc.cli.picture_bar import PictureBar
     from legoc_runtime.backends.device import choose_device
     from legoc_runtime.evaluation.cache import FeatureCache, default_directory
     from legoc_runtime.evaluation.evaluate import Evaluator
@@ -101,7 +102,7 @@ def command(
     say(f"features: {extractor.describe()}")
     kept = None if no_cache else FeatureCache(cache or default_directory(), say)
     pictures = sum(map(len, sets)) + len(reference.pictures or ())
-    with PictureBar(pictures, quiet=quiet) as bar:
+    with PictureBar("features", pictures, quiet=quiet) as bar:
         evaluator = Evaluator(extractor, batch=batch, cache=kept, on_pictures=bar.advance, say=say)
         evaluation = evaluator.evaluate(sets, reference)
         if write_stats is not None:

@@ -1,17 +1,11 @@
-"""What `legoc eval` shows: a progress bar, and the table of metrics."""
+"""What `legoc eval` shows: the table of metrics."""
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from legoc_runtime.evaluation.evaluate import Evaluation
-
-BAR_AFTER_SECONDS = 2.0
 
 
 def table(evaluation: Evaluation, nearest: dict[str, Any] | None) -> str:
@@ -56,47 +50,3 @@ def _nearest_lines(nearest: dict[str, Any]) -> list[str]:
 
 def _number(value: float) -> str:
     return f"{value:.4g}"
-
-
-class PictureBar:
-    """A progress bar in pictures: only on a terminal, and only past two seconds."""
-
-    def __init__(self, total: int, *, quiet: bool) -> None:
-        self._total, self._done = total, 0
-        self._shown = not quiet and sys.stderr.isatty()
-        self._began = time.perf_counter()
-        self._bar: tuple[Progress, TaskID] | None = None
-
-    def __enter__(self) -> PictureBar:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._bar[0].stop()
-
-    def advance(self, pictures: int) -> None:
-        """Count pictures that are done."""
-        self._done += pictures
-        if not self._shown:
-            return
-        if self._bar is None and time.perf_counter() - self._began > BAR_AFTER_SECONDS:
-            self._bar = self._start()
-        if self._bar is not None:
-            progress, task = self._bar
-            rate = self._done / (time.perf_counter() - self._began)
-            progress.update(task, completed=self._done, rate=f"{rate:.3g}")
-
-    def _start(self) -> tuple[Progress, TaskID]:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        progress = Progress(
-            TextColumn("features"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} pictures, {task.fields[rate]} a second"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        progress.start()
-        return progress, progress.add_task("features", total=self._total, rate="-")

@@ -131,7 +131,8 @@ def _fill(
     say: Talk,
 ) -> None:
     """Make the pictures at these places of the plan."""
-    from legoc.cli.sample_talk import SamplingBar, plan_lines, result_line
+    from legoc.cli.picture_bar import PictureBar
+    from legoc.cli.sample_talk import plan_lines, result_line
     from legoc.draw.timeline import macs_saved
     from legoc_runtime.sampling.run import SamplingRun
 
@@ -157,7 +158,10 @@ def _fill(
     if plan.canvas is not None:
         how["window_batch"] = computing.window_batch or plan.settings.batch
     say(_pace(plan, places, ranks, f"{where}, backend {choice.reason or choice.backend.name}"))
-    with SamplingBar(plan, pictures=-(-len(places) // ranks.world), saved=saved, quiet=say.quiet) as bar:
+    rounds, aside = len(plan.evaluations), f", {saved:.0%} of the MACs skipped" if saved else ""
+    # of several processes the first one's bar is shown, over its own share of the pictures
+    share = -(-len(places) // ranks.world)
+    with PictureBar("sampling", share, rounds=rounds, aside=aside, quiet=say.quiet) as bar:
         run = SamplingRun(stack, plan, device=where, window_batch=computing.window_batch)
         batch, advance = plan.settings.batch, bar.advance
         done = directory.fill(

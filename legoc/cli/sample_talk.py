@@ -1,9 +1,7 @@
-"""What `legoc sample` says on stderr: what it is about to do, how far it is, what it did."""
+"""What `legoc sample` says on stderr: what it is about to do, what it did."""
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from legoc.draw.timeline import breaks_by_step, sigma_text
@@ -11,12 +9,9 @@ from legoc_runtime.contract.policy import configuration_name
 from legoc_runtime.contract.samplers import SAMPLERS
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from legoc_runtime.sampling.given import Given
     from legoc_runtime.sampling.plan import Plan
 
-BAR_AFTER_SECONDS = 2.0
 SHOWN_BREAKS = 6
 
 
@@ -80,54 +75,3 @@ def result_line(record: dict[str, Any], made: int) -> str:
         return f"{line}; the whole stack never ran, so there is no time to compare with"
     shares = f"{timing['macs_saved']:.1%} of the MACs and {timing['time_saved']:.1%} of the time"
     return f"{line}; skipping saved {shares}"
-
-
-class SamplingBar:
-    """A progress bar in images, images a second and MACs skipped: only on a terminal, and only past two seconds.
-
-    Of several processes the first one's is shown, over its own share of the pictures.
-    """
-
-    def __init__(self, plan: Plan, *, pictures: int, saved: float, quiet: bool) -> None:
-        self._evaluations = len(plan.evaluations)
-        self._total = pictures
-        self._saved = f", {saved:.0%} of the MACs skipped" if saved else ""
-        self._done = 0
-        self._shown = not quiet and sys.stderr.isatty()
-        self._began = time.perf_counter()
-        self._bar: tuple[Progress, TaskID] | None = None
-
-    def __enter__(self) -> SamplingBar:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._bar[0].stop()
-
-    def advance(self, images: int) -> None:
-        """Count one evaluation of so many images."""
-        self._done += images
-        if not self._shown:
-            return
-        if self._bar is None and time.perf_counter() - self._began > BAR_AFTER_SECONDS:
-            self._bar = self._start()
-        if self._bar is not None:
-            progress, task = self._bar
-            images_done = self._done / self._evaluations
-            rate = images_done / (time.perf_counter() - self._began)
-            progress.update(task, completed=images_done, rate=f"{rate:.3g}")
-
-    def _start(self) -> tuple[Progress, TaskID]:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        progress = Progress(
-            TextColumn("sampling"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} images, {task.fields[rate]} a second" + self._saved),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        progress.start()
-        return progress, progress.add_task("sampling", total=self._total, rate="-")
