@@ -14,7 +14,12 @@ def command(
     run: Annotated[Path, Argument(help="A run, whose newest checkpoint is taken; a checkpoint; a .safetensors file.")],
     out: Annotated[
         Path | None,
-        Option("-o", "--out", help="The folder; nothing may be there. [default: export/NAME]", show_default=False),
+        Option(
+            "-o",
+            "--out",
+            help="The folder, or NAME.safetensors for one file; nothing may be there. [default: export/NAME]",
+            show_default=False,
+        ),
     ] = None,
     ema: Annotated[
         str | None,
@@ -22,17 +27,24 @@ def command(
             help="Which weights: first, a rate, or none for the raw ones. [default: the spec's]", show_default=False
         ),
     ] = None,
+    dtype: Annotated[
+        str | None,
+        Option(help="Keep weights as float32, bf16 or fp16. [default: as they are]", show_default=False),
+    ] = None,
     quiet: Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Write one set of a run's weights, its build and its spec as a folder laid out as diffusers does it.
 
     `legoc_runtime.interop.LegoPipeline` loads and samples it without the compiler, `HubPipeline` puts it on the Hugging
-    Face Hub, and `legoc import` makes a run of it again, bit by bit. The folder's path is printed on stdout.
+    Face Hub, and `legoc import` makes a run of it again, bit by bit. With -o NAME.safetensors it is one file, the spec
+    in its header, which `legoc sample` takes as it is. The path is printed on stdout.
     """
     refuse_stdin(run, "export")
     from legoc.cli.sample_source import find_stack
     from legoc_runtime.checkpoint import read_tensors
+    from legoc_runtime.checkpoint.tensorfile import SUFFIX
     from legoc_runtime.interop.folder import check_free, write_folder
+    from legoc_runtime.interop.single import kept_as, write_file
 
     source = find_stack(run, ema)
     place = out if out is not None else Path("export") / source.manifest.name
@@ -41,5 +53,9 @@ def command(
         weights = source.weights
         echo(f"{weights.path}: {weights.kind} after {weights.images:,} images", err=True)
     place.parent.mkdir(parents=True, exist_ok=True)
-    write_folder(source.manifest, source.weights, read_tensors(source.weights), place)
+    tensors = kept_as(read_tensors(source.weights), dtype)
+    if place.suffix == SUFFIX:
+        write_file(source.weights, tensors, place)
+    else:
+        write_folder(source.manifest, source.weights, tensors, place)
     echo(place)

@@ -22,6 +22,7 @@ from legoc_runtime.contract.manifest import read_manifest
 from legoc_runtime.contract.schedule import alphas_cumprod
 from legoc_runtime.errors import LegocError, UsageError
 from legoc_runtime.interop import LegoPipeline
+from legoc_runtime.interop.single import kept_as
 from legoc_runtime.sampling.noise import start_noise
 from legoc_runtime.sampling.pictures import read_png
 from tests.cli.small_run import spec_text, write_run
@@ -75,6 +76,39 @@ def test_a_pipeline_makes_what_the_run_makes(run: Path, tmp_path: Path) -> None:
     picture = read_png(first, (3, 16, 8))
     assert picture is not None
     assert (picture.transpose(1, 2, 0) == np.asarray(made.images[0])).all()
+
+
+def test_one_file_with_its_spec_samples_as_the_run_does(run: Path, tmp_path: Path) -> None:
+    file = export(run, tmp_path / "stack.safetensors", "--ema", "none")
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["stack.safetensors"]
+    ask = ["--seeds", "2-3", "--steps", "3", "--backend", "eager", "-q"]
+    for name, source in (("of_run", run), ("of_file", file)):
+        chosen = ["--ema", "none"] if source is run else []
+        assert main(["sample", str(source), *ask, *chosen, "--out", str(tmp_path / name)]) == 0
+    one, other = (sorted((tmp_path / name).rglob("*3.png")) for name in ("of_run", "of_file"))
+    assert one
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+    assert main(["export", str(run), "-o", str(file), "-q"]) == 2
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16)])
+def test_weights_kept_in_half_the_room(name: str, dtype: torch.dtype, run: Path, tmp_path: Path) -> None:
+    """Rounded once, to nearest; sampled in float32."""
+    folder = export(run, tmp_path / "out", "--dtype", name)
+    before = read_tensors(find_weights(run))
+    after = load(folder / "stack" / "diffusion_pytorch_model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(torch.equal(after[key], before[key].to(dtype)) for key in before)
+    stack = LegoPipeline.from_pretrained(folder).stack
+    assert stack.store.dtype == torch.float32
+    key = "conditioning.time.fc1.weight"
+    assert torch.equal(stack.store.weights[key], after[key].float())
+
+
+def test_a_weight_that_half_precision_does_not_hold_is_refused() -> None:
+    with pytest.raises(UsageError, match="fp16 does not hold"):
+        kept_as({"a": torch.tensor([1.0, 1e6])}, "fp16")
+    assert kept_as({"a": torch.tensor([1.0, 1e6])}, "bf16")["a"].dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("ema", ["none", "0.999"])
