@@ -1,7 +1,7 @@
 """Plain command lines to values, without typer, which takes longer to import than a check takes.
 
 What is not plainly right is not read here: `--help`, every error, and the rarer ways of writing options (`-ovalue`,
-`--`, a value that begins with a dash) go to typer, which has the words for them. `tests/cli/test_arguments.py` holds
+a value that begins with a dash) go to typer, which has the words for them. `tests/cli/test_arguments.py` holds
 the two readers against each other.
 """
 
@@ -61,6 +61,11 @@ def _options(flags: dict[str, tuple[Parameter, bool]], arguments: list[str]) -> 
     positional: list[str] = []
     rest = iter(arguments)
     for text in rest:
+        if text == "--":
+            positional += rest
+            if any(text.startswith("-") for text in positional):
+                raise _NotPlainError
+            break
         if not text.startswith("-") or text == "-":
             positional.append(text)
             continue

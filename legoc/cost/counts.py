@@ -9,6 +9,7 @@ computed once an image, never once a window.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from math import prod
 
 from legoc_runtime.contract.curriculum import Variant, images_by_variant
@@ -39,11 +40,13 @@ def _count(weights: Iterable[tuple[str, tuple[int, ...]]]) -> int:
     return sum(prod(shape) for _, shape in weights)
 
 
+@lru_cache(maxsize=512)
 def brick_parameters(brick: BrickShape) -> int:
     """Trainable parameters of one brick."""
     return _count(brick_weights(brick))
 
 
+@lru_cache(maxsize=512)
 def conditioning_parameters(shape: StackShape) -> int:
     """Trainable parameters of the embedders that all bricks share."""
     return _count(conditioning_weights(shape))
@@ -168,8 +171,8 @@ def policy_macs(
         rows_by_brick: on a canvas, how often each brick runs on a whole grid; None is once.
     """
     forward = {configuration: macs(shape, configuration, rows_by_brick) for configuration in table.distinct()}
-    total = 0
-    for evaluation in evaluations:
-        rows = GUIDED_ROWS if table.levels[evaluation.level].guided else 1
-        total += rows * forward[table.configurations[evaluation.level]]
-    return total
+    at_level = [
+        forward[configuration] * (GUIDED_ROWS if level.guided else 1)
+        for level, configuration in zip(table.levels, table.configurations, strict=True)
+    ]
+    return sum([at_level[evaluation.level] for evaluation in evaluations])

@@ -8,7 +8,8 @@ from bisect import bisect_left
 from legoc.fmt.document import Collection, Document, Entry, Line, Scalar, Value, entries_of
 from legoc.source import SourceFile
 from legoc.spec.comments import Comment, comments_between
-from legoc.spec.yaml_events import YamlEvent, yaml_events
+from legoc.spec.yaml_event import YamlEvent
+from legoc.spec.yaml_events import yaml_events
 
 _DASH = re.compile(r".*(-)[ \t]*$")
 

@@ -9,6 +9,7 @@ from typing import Literal
 from legoc.cost.report import Cost, price
 from legoc.describe import describe_spec
 from legoc.spec.resolved import StackSpec
+from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import TruthTable, tabulate
 from legoc_runtime.contract.schedule import sampling_levels
 from legoc_runtime.errors import UsageError
@@ -110,7 +111,8 @@ def compare_costs(before: StackSpec | None, after: StackSpec | None, matched: Ma
         matched: id before -> id after.
     """
     try:
-        old, new = (None if spec is None else price(describe_spec(spec)[0]) for spec in (before, after))
+        was, now = (None if spec is None else describe_spec(spec)[0] for spec in (before, after))
+        old, new = (None if manifest is None else price(manifest) for manifest in (was, now))
     except UsageError as error:
         return Costs(refusal=error.message)
     ours, theirs = ({} if cost is None else _figures(cost) for cost in (old, new))
@@ -126,7 +128,7 @@ def compare_costs(before: StackSpec | None, after: StackSpec | None, matched: Ma
         CostRow(name, unit, ours.get((name, unit)), theirs.get((name, unit)), _metric(name, sampled))
         for name, unit in _ordered(ours, theirs)
     ]
-    shifts = () if before is None or after is None else tuple(_shifts(before, after, matched))
+    shifts = () if was is None or now is None else tuple(_shifts(was, now, matched))
     return Costs(tuple(rows), shifts)
 
 
@@ -180,7 +182,7 @@ def _metric(name: str, sampled: str) -> Metric | None:
     return "sample" if name == sampled else fixed.get(name)
 
 
-def _shifts(before: StackSpec, after: StackSpec, matched: Mapping[str, str]) -> Iterator[PolicyShift]:
+def _shifts(before: Manifest, after: Manifest, matched: Mapping[str, str]) -> Iterator[PolicyShift]:
     ours, theirs = _tables(before), _tables(after)
     pairs = [(name, name) for name in theirs if name in ours]
     if before.sample.skip_policy != after.sample.skip_policy:
@@ -195,12 +197,11 @@ def _shifts(before: StackSpec, after: StackSpec, matched: Mapping[str, str]) -> 
                     yield PolicyShift(name, other, *skipped, steps, None if was == name else was)
 
 
-def _tables(spec: StackSpec) -> dict[str, TruthTable]:
-    manifest, _ = describe_spec(spec)
-    levels = sampling_levels(spec.sample, spec.shape.diffusion)
-    builtin = ("halfway",) if len(spec.shape.bricks) > 1 else ()
-    names = dict.fromkeys((*builtin, *(policy.name for policy in manifest.policies), spec.sample.skip_policy))
-    return {name: tabulate(manifest.policy(name), spec.shape.ids, levels) for name in names}
+def _tables(manifest: Manifest) -> dict[str, TruthTable]:
+    levels = sampling_levels(manifest.sample, manifest.shape.diffusion)
+    builtin = ("halfway",) if len(manifest.shape.bricks) > 1 else ()
+    names = dict.fromkeys((*builtin, *(policy.name for policy in manifest.policies), manifest.sample.skip_policy))
+    return {name: tabulate(manifest.policy(name), manifest.shape.ids, levels) for name in names}
 
 
 def _skipped(table: TruthTable, brick: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -120,7 +121,12 @@ def refused(label: str, message: str, help: str | None) -> Unreadable:
 
 def in_revision(span: Span, revision: str) -> Span:
     """The span in a file that is called by its revision too, as git does: `main:specs/a.yaml`."""
-    return Span(SourceFile(f"{revision}:{span.file.name}", span.file.text), span.start, span.end)
+    return Span(_file_in_revision(span.file, revision), span.start, span.end)
+
+
+@lru_cache(maxsize=32)
+def _file_in_revision(file: SourceFile, revision: str) -> SourceFile:
+    return SourceFile(f"{revision}:{file.name}", file.text)
 
 
 def _located(diagnostic: Diagnostic, revision: str | None) -> Diagnostic:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from legoc.source import SourceFile, Span
-from legoc.spec.yaml_events import YamlEvent, yaml_events
+from legoc.spec.yaml_event import YamlEvent
+from legoc.spec.yaml_events import yaml_events
 
 _COMMENT = re.compile(r"(?:(?<=\s)|(?<![^\ufeff])|^)#[^\n\r]*", re.MULTILINE)
 _PROPERTY = re.compile(r"\s*[&!]\S*")

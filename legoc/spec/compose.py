@@ -9,7 +9,8 @@ from legoc.diagnostics import Diagnostic, Label
 from legoc.source import SourceFile, Span
 from legoc.spec.scalars import resolve_plain
 from legoc.spec.tree import LocatedTree, MappingNode, Node, ScalarNode, SequenceNode
-from legoc.spec.yaml_events import NotYamlError, YamlEvent, yaml_events
+from legoc.spec.yaml_event import NotYamlError, YamlEvent
+from legoc.spec.yaml_events import yaml_events
 
 MAX_CHARACTERS = 200_000
 MAX_DEPTH = 20
@@ -159,7 +160,7 @@ class _Builder:
         if style in ("|", ">"):
             body = self.file.text[span.start : span.end]
             span = Span(self.file, span.start, span.start + len(body.rstrip()))
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
             self.diagnostics.append(report("LG004", "an escape that is half of a character (a lone surrogate)", span))
             text, broken = "?", True
         self._add(ScalarNode(span, text, value, style, broken), event.anchor)

@@ -13,7 +13,7 @@ from legoc.codes import CODES, report
 from legoc.diagnostics import Diagnostic, Edit, Label
 from legoc.source import SourceFile, Span
 from legoc.spec.comments import Comment, comments
-from legoc.spec.yaml_events import NotYamlError
+from legoc.spec.yaml_event import NotYamlError
 
 OWN_CODES = frozenset({"LG501", "LG502", "LG503", "LG504"})
 """What is said about suppressions themselves, which no suppression can silence."""

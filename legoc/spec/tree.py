@@ -77,14 +77,20 @@ def plain(node: Node) -> Any:
 
 def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
     """Every node with its path, the root first."""
-    yield path, node
+    found: list[tuple[Path, Node]] = []
+    _gather(node, path, found)
+    return iter(found)
+
+
+def _gather(node: Node, path: Path, into: list[tuple[Path, Node]]) -> None:
+    into.append((path, node))
     match node:
         case SequenceNode():
             for i, item in enumerate(node.items):
-                yield from walk(item, (*path, i))
+                _gather(item, (*path, i), into)
         case MappingNode():
             for key, value in node.entries:
-                yield from walk(value, (*path, key.text))
+                _gather(value, (*path, key.text), into)
         case ScalarNode():
             pass
 

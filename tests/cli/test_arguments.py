@@ -29,6 +29,7 @@ LINES: dict[str, list[list[str]]] = {
         ["a.yaml", "--set", "name=x", "--set=sample.steps=40", "--format=github"],
         ["--format", "json", "a.yaml", "--format", "full"],
     ],
+    "diff": [["main...HEAD", "--", "specs"], ["a", "--format", "markdown", "--", "b"], ["--", "a"], ["a", "b", "--"]],
     "explain": [[], ["LG201"]],
     "init": [["-o", "-", "--from", HERE]],
     "fmt": [["a b.yaml", "é.yaml", "--check"]],
@@ -56,6 +57,7 @@ LEFT_TO_TYPER: dict[str, list[list[str]]] = {
         ["a.yaml", "--format", ""],
         ["a.yaml", "--fix=yes"],
         ["--", "-a.yaml"],
+        ["a.yaml", "--", "b.yaml", "--"],
         ["a.yaml", "--set", "-x"],
         [""],
         ["a\0b"],
@@ -141,7 +143,7 @@ def test_of_a_file_that_cannot_be_read_the_command_speaks(
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("legoc.spec.read.open", refuse, raising=False)
-    for arguments in ([str(path)], ["--", str(path)]):
+    for arguments in ([str(path)], ["--", "-a.yaml", str(path)]):
         assert main(["check", *arguments]) == 1
         assert "error[LG001]: no permission to read the file" in capsys.readouterr().out
 
@@ -195,7 +197,7 @@ def test_an_exit_code_passes_both_readers(monkeypatch: pytest.MonkeyPatch) -> No
 
     update_wrapper(command, command_of("explain"), assigned=("__annotations__",), updated=())
     monkeypatch.setattr("legoc.cli.explain.command", command)
-    for arguments in (["LG201"], ["--", "LG201"]):
+    for arguments in (["LG201"], ["--", "-LG201"]):
         assert main(["explain", *arguments]) == 3
 
 

@@ -1,18 +1,19 @@
-"""ruamel's events as ours: what is read twice is parsed once, and only what could be read to its end is kept."""
+"""The events of a text: what is read twice is parsed once, and only what could be read to its end is kept."""
 
 import pytest
 
 from legoc.spec import yaml_events as module
-from legoc.spec.yaml_events import NotYamlError, yaml_events
+from legoc.spec.yaml_event import NotYamlError
+from legoc.spec.yaml_events import yaml_events
 
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that were parsed."""
     texts: list[str] = []
-    parse = module._parsed
+    parse = module._read
     monkeypatch.setattr(module, "_kept", {})
-    monkeypatch.setattr(module, "_parsed", lambda text: texts.append(text) or parse(text))
+    monkeypatch.setattr(module, "_read", lambda text: texts.append(text) or parse(text))
     return texts
 
 

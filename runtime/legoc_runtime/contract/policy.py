@@ -94,7 +94,7 @@ class TruthTable:
         found: list[Break] = []
         for i in range(1, len(self.levels)):
             before, after = self.configurations[i - 1], self.configurations[i]
-            for brick in self.bricks:
+            for brick in self.bricks if before != after else ():
                 if (brick in before) != (brick in after):
                     found.append(Break(brick, self.levels[i].step, self.levels[i].sigma, brick in after))
         return tuple(found)
@@ -117,11 +117,14 @@ def tabulate(policy: Policy, bricks: Sequence[str], levels: Sequence[Level]) -> 
             help=f"the bricks are {', '.join(bricks)}",
         )
     columns = Columns(levels)
-    held = {brick: columns.held(predicate) for brick, predicate in skips.items()}
+    held = [columns.held(skips[brick]) if brick in skips else bytes(len(levels)) for brick in bricks]
+    known: dict[tuple[int, ...], Configuration] = {}
     rows: list[Configuration] = []
-    for i, level in enumerate(levels):
-        row = tuple(brick for brick in bricks if brick not in held or not held[brick][i])
+    for i, left_out in enumerate(zip(*held, strict=True)):
+        if (row := known.get(left_out)) is None:
+            row = known[left_out] = tuple(brick for brick, is_out in zip(bricks, left_out, strict=True) if not is_out)
         if not row:
+            level = levels[i]
             raise UsageError(
                 f"policy `{policy.name}` leaves no brick at step {level.step} of {level.steps}",
                 help=f"let at least one brick run at every noise level; there sigma is {level.sigma:.4g}",

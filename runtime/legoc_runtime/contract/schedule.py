@@ -81,6 +81,7 @@ def check_guidance(guidance: float) -> None:
         )
 
 
+@lru_cache(maxsize=16)
 def edm_levels(steps: int, edm: EdmConstants, *, guided: bool = False) -> tuple[Level, ...]:
     """The N noise levels of EDM (Karras et al. 2022, Eq. 5); the final 0 is not a level, nothing is evaluated there.
 
@@ -135,6 +136,7 @@ def ddpm_timesteps(steps: int, ddpm: DdpmConstants) -> tuple[int, ...]:
     return tuple(reversed([round(at) for at in running]))
 
 
+@lru_cache(maxsize=16)
 def ddpm_levels(steps: int, ddpm: DdpmConstants, *, guided: bool = False) -> tuple[Level, ...]:
     """The noise levels of DDPM on `steps` of its timesteps.
 
@@ -183,6 +185,7 @@ def sampling_levels(sample: SampleSettings, diffusion: Diffusion) -> tuple[Level
     return tuple(replace(level, guided=low < level.sigma <= high) for level in levels)
 
 
+@lru_cache(maxsize=16)
 def heun_evaluations(steps: int) -> tuple[Evaluation, ...]:
     """The 2N-1 evaluations of Heun's method in order: a predictor each step, a correction each step but the last."""
     evaluations: list[Evaluation] = []
