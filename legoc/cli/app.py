@@ -53,6 +53,7 @@ COMMANDS: dict[str, Command] = {
         Command("ema", "Make an average of any width from those that a run kept (post-hoc EMA)."),
         Command("compare", "Compare runs: cost, images, time and losses in one table and one picture."),
         Command("sample", "Make pictures with a trained stack, leaving bricks out as a skip policy says."),
+        Command("decode", "Make pictures of sampled latents with the VAE that they were encoded with."),
         Command("eval", "Measure samples against a reference: FID, KID, precision, recall; nearest training images."),
         Command("policy search", "Search for the skip policy that changes pictures least under a budget, and keep it."),
         Command("import", "Make a run of weights of other code: released LEGO, DiT, diffusers. Pickles are never run."),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from legoc.cli.canvas import canvas_asked
+from legoc.cli.decoder import decoder_named, decoding_asked
 from legoc.cli.options import as_interval, known_sampler, overridden, refuse_idle_guidance, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from legoc.cli.sample_source import StackSource
     from legoc_runtime.contract.canvas import Canvas
     from legoc_runtime.contract.manifest import Manifest
+    from legoc_runtime.sampling.decoding import Decoding
     from legoc_runtime.sampling.given import Given
     from legoc_runtime.sampling.plan import Plan
 
@@ -131,6 +133,29 @@ def command(
         int | None,
         Option(help="With --size: windows at once, which bounds memory. [default: --batch]", min=1, show_default=False),
     ] = None,
+    decoder: Annotated[
+        str | None,
+        Option(
+            metavar="VAE",
+            help="Local folder of the AutoencoderKL (diffusers) that makes pictures of latents, or none: keep latents. "
+            f"{FROM_SPEC}",
+            show_default=False,
+        ),
+    ] = None,
+    decode_batch: Annotated[
+        int | None,
+        Option(
+            help="With --decoder: latents decoded at once, which bounds memory. [default: 1]", min=1, show_default=False
+        ),
+    ] = None,
+    decode: Annotated[
+        str | None,
+        Option(
+            metavar="tiles|whole",
+            help=f"With --decoder and --size: decode large canvases in tiles that overlap, or whole. {FROM_SPEC}",
+            show_default=False,
+        ),
+    ] = None,
     batch: Annotated[int | None, Option(help=f"Pictures at once. {FROM_SPEC}", min=1, show_default=False)] = None,
     out: Annotated[
         Path | None,
@@ -187,8 +212,11 @@ def command(
     canvas = canvas_asked(
         source.manifest.shape, size, stride=stride, wrap=wrap, regions=regions, rows=window_batch, way=way
     )
-    given = _given(source.manifest, images_from, mask, strength, canvas)
-    plan = _plan(source.manifest, flags, given, canvas, say)
+    flags["decoder"] = named = decoder_named(source, decoder)
+    flags["decode"] = decode
+    decoding = decoding_asked(source, named, canvas, batch=decode_batch, way=decode, say=say)
+    given = _given(source.manifest, images_from, mask, strength, canvas, decoding)
+    plan = _plan(source.manifest, flags, given, canvas, decoding, say)
     from legoc_runtime.backends.base import choose_backend
 
     choice = choose_backend(backend, build=source.build, trust_native=trust_native)
@@ -228,7 +256,12 @@ def _find(path: Path | None, ema: str | None, say: Talk) -> StackSource:
 
 
 def _given(
-    manifest: Manifest, images: Path | None, mask: Path | None, strength: float | None, canvas: Canvas | None
+    manifest: Manifest,
+    images: Path | None,
+    mask: Path | None,
+    strength: float | None,
+    canvas: Canvas | None,
+    decoding: Decoding | None,
 ) -> Given | None:
     """What the call starts from, where it starts from images."""
     if images is None:
@@ -238,7 +271,8 @@ def _given(
         return None
     from legoc_runtime.sampling.given import read_given
 
-    return read_given(manifest.shape, images, mask, strength, None if canvas is None else canvas.size)
+    vae = None if decoding is None else decoding.vae
+    return read_given(manifest.shape, images, mask, strength, None if canvas is None else canvas.size, vae)
 
 
 def _plan(
@@ -246,6 +280,7 @@ def _plan(
     flags: dict[str, float | str | None],
     given: Given | None,
     canvas: Canvas | None,
+    decoding: Decoding | None,
     say: Talk,
 ) -> Plan:
     """Everything that can be refused before the weights are read."""
@@ -260,7 +295,7 @@ def _plan(
     for notice in notices:
         say(notice)
     seeds, classes = parse_seeds(settings.seeds), parse_classes(settings.classes)
-    return make_plan(manifest.shape, policy, settings, seeds, classes, given, canvas)
+    return make_plan(manifest.shape, policy, settings, seeds, classes, given, canvas, decoding)
 
 
 def _why(policy: str, manifest: Manifest) -> str:

@@ -93,7 +93,8 @@ def sample(source: StackSource, plan: Plan, place: Place, machine: Machine, say:
             if place.npz and ranks.leads:
                 directory.write_npz()
         if directory.suffix == ".npy":
-            say(f"{plan.shape.channels} channels are latents, not colours: float32 .npy files and no grid")
+            kept = f"{plan.shape.channels} channels are latents, not colours: float32 .npy files and no grid"
+            say(f"{kept}; `legoc decode {directory.path} --decoder VAE` makes pictures of them")
         return directory.path if ranks.leads else None
 
 
@@ -141,6 +142,8 @@ def _fill(
     for line in [*plan_lines(plan, saved), *_measured(source, plan)]:
         say(line)
     where, choice, ranks = computing.device, computing.choice, computing.ranks
+    if plan.decoding is not None:
+        plan.decoding.vae.to(where)
     stack = source.load(
         plan.configurations,
         backend=choice.backend,
@@ -155,6 +158,7 @@ def _fill(
         say(f"{stack.unread_bytes:,} bytes of weights were not loaded: policy `{plan.policy.name}` never runs {idle}")
     how = {"device": str(where), "backend": choice.backend.name, "unloaded_bytes": stack.unread_bytes}
     how |= {"cuda_graphs": True} if computing.graphs else {}
+    how |= {"decode_batch": plan.decoding.batch} if plan.decoding is not None else {}
     if plan.canvas is not None:
         how["window_batch"] = computing.window_batch or plan.settings.batch
     say(_pace(plan, places, ranks, f"{where}, backend {choice.reason or choice.backend.name}"))

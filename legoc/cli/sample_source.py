@@ -32,12 +32,14 @@ class StackSource:
         weights: the file of weights.
         home: directory under which sets of samples go by default.
         build: the run, whose native code may be run; None for a file of weights and for an exported folder.
+        vae: the folder of the VAE that an exported folder holds, or None.
     """
 
     manifest: Manifest
     weights: WeightsFile
     home: Path
     build: Path | None = None
+    vae: Path | None = None
 
     def missing_programs(self, configurations: Sequence[Configuration]) -> list[Program]:
         """Programs, lowered now, of the configurations that the build did not foresee."""
@@ -121,7 +123,7 @@ def find_stack(path: Path, ema: str | None) -> StackSource:
         weights = find_weights(path, ema=ema)
         return StackSource(_compiled(weights), weights, Path("samples") / path.stem)
     from legoc_runtime.contract.manifest import read_manifest
-    from legoc_runtime.interop.folder import exported_weights, read_folder
+    from legoc_runtime.interop.folder import exported_vae, exported_weights, read_folder
     from legoc_runtime.stack import build_directory
 
     if not path.is_dir():
@@ -129,7 +131,7 @@ def find_stack(path: Path, ema: str | None) -> StackSource:
     if exports := exported_weights(path):
         manifest, weights = read_folder(path)
         find_weights(exports, ema=ema)  # one file: there is no EMA to choose
-        return StackSource(manifest, weights, Path("samples") / path.resolve().name)
+        return StackSource(manifest, weights, Path("samples") / path.resolve().name, vae=exported_vae(path))
     directory = build_directory(path)
     manifest = read_manifest(directory)
     chosen = manifest.sample.ema if ema is None else ema

@@ -34,6 +34,8 @@ def plan_lines(plan: Plan, macs_saved: float) -> list[str]:
         lines.append(plan.canvas.describe())
     if plan.given is not None:
         lines.append(_given_line(plan, plan.given))
+    if plan.decoding is not None:
+        lines.append(plan.decoding.describe())
     if plan.skips_nothing:
         lines.append(f"policy `{table.policy}` skips nothing on this schedule: every brick runs at every step")
         return lines
@@ -69,6 +71,8 @@ def result_line(record: dict[str, Any], made: int) -> str:
         f"{count:,} picture{'s' if count > 1 else ''} in {timing['seconds']:.1f} s "
         f"({timing['images_per_second']:.3g} images a second)"
     )
+    if timing.get("decoding_seconds"):
+        line += f", decoded in {timing['decoding_seconds']:.1f} s"
     if not timing["macs_saved"]:
         return line
     if timing["time_saved"] is None:

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -21,8 +20,7 @@ from legoc_runtime.data import ImageDataset
 from legoc_runtime.data.latents import file_digest
 from legoc_runtime.data.latents_index import LATENTS_NAME, Encoded, Encoder, LatentsIndex, Shard
 from legoc_runtime.errors import RunError, UsageError
-
-CONFIG_NAME = "config.json"
+from legoc_runtime.vae import Vae, load_vae
 
 Moments = tuple[NDArray[Any], NDArray[Any]]
 """Mean and standard deviation, each [N, C, H, W]."""
@@ -77,45 +75,6 @@ class _Scales:
         return float(np.sqrt(max(self.second.sum() / (self.count * len(self.first)) - mean**2, 0)))
 
 
-def load_vae(folder: Path, device: str) -> tuple[Any, Encoder]:
-    """A VAE from a local folder in the layout of diffusers, and what is recorded of it.
-
-    Raises:
-        UsageError: there is none, diffusers is not installed, or its latents are scaled in another way.
-        RunError: it cannot be loaded.
-    """
-    if not (folder / CONFIG_NAME).is_file():
-        raise UsageError(
-            f"{folder} holds no VAE: there is no {CONFIG_NAME}",
-            help="give the local folder of a VAE of diffusers (its `vae/`, with config.json and .safetensors)",
-        )
-    try:
-        kind: Any = import_module("diffusers").AutoencoderKL
-    except ImportError as error:
-        raise UsageError("diffusers is not installed", help="pip install 'legoc[latents]'") from error
-    try:
-        vae: Any = kind.from_pretrained(
-            str(folder), local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
-        )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{folder} cannot be loaded as an AutoencoderKL: {error}", help="its weights must be safetensors"
-        ) from error
-    if getattr(vae.config, "latents_mean", None) is not None:
-        raise UsageError(
-            f"{folder} scales its latents channel by channel, which latents here do not",
-            help="use a VAE with one `scaling_factor`",
-        )
-    files = [folder / CONFIG_NAME, *sorted(folder.glob("*.safetensors"))]
-    encoder = Encoder(
-        folder.resolve().name,
-        file_digest(files),
-        float(vae.config.scaling_factor),
-        float(getattr(vae.config, "shift_factor", None) or 0.0),
-    )
-    return vae.to(device).eval().requires_grad_(False), encoder
-
-
 def encode(
     images: ImageDataset,
     vae_folder: Path,
@@ -138,13 +97,14 @@ def encode(
     """
     if out.exists():
         raise UsageError(f"{out} is there already", help="choose another -o")
-    vae, encoder = load_vae(vae_folder, settings.device)
+    vae = load_vae(vae_folder, settings.device)
+    encoder = vae.encoder
     scales, shards, shape = _Scales(0, np.zeros(()), np.zeros(())), list[Shard](), (0, 0, 0)
     with _draft(out) as draft:
         for start in range(0, len(images), settings.shard_images):
             rows = range(start, min(start + settings.shard_images, len(images)))
             file = draft / f"latents-{len(shards):05d}.safetensors"
-            tensors = _shard(images, vae, encoder, rows, settings, scales, progress)
+            tensors = _shard(images, vae, rows, settings, scales, progress)
             try:
                 save_file(tensors, file)
             except OSError as error:
@@ -180,8 +140,7 @@ def _shape(moments: NDArray[Any]) -> tuple[int, int, int]:
 
 def _shard(
     images: ImageDataset,
-    vae: Any,
-    encoder: Encoder,
+    vae: Vae,
     rows: range,
     settings: EncodeSettings,
     scales: _Scales,
@@ -201,7 +160,7 @@ def _shard(
                     f"{images.where(start)}, or one after it, has a latent that is not finite",
                     help="check the VAE, or keep moments as --dtype float32",
                 )
-            scales.add(mean, std, encoder)
+            scales.add(mean, std, vae.encoder)
             parts.setdefault(f"mean{suffix}", []).append(mean)
             parts.setdefault(f"std{suffix}", []).append(std)
         progress(indices.stop)
@@ -212,15 +171,9 @@ def _shard(
     return tensors
 
 
-def _moments(vae: Any, pixels: NDArray[np.float32], settings: EncodeSettings) -> Moments:
-    with torch.inference_mode():
-        given = torch.from_numpy(pixels).to(settings.device)  # pyright: ignore[reportUnknownMemberType]
-        try:
-            found = vae.encode(given).latent_dist
-        except RuntimeError as error:
-            raise RunError(f"the VAE does not take images of {pixels.shape[2]}x{pixels.shape[3]}: {error}") from error
-        mean, std = (moment.float().cpu().numpy().astype(settings.dtype) for moment in (found.mean, found.std))
-    return mean, std
+def _moments(vae: Vae, pixels: NDArray[np.float32], settings: EncodeSettings) -> Moments:
+    mean, std = vae.moments(torch.from_numpy(pixels))  # pyright: ignore[reportUnknownMemberType]
+    return mean.numpy().astype(settings.dtype), std.numpy().astype(settings.dtype)
 
 
 @contextmanager

@@ -118,6 +118,8 @@ RULES: Mapping[str, Rule] = {
     "sample.classes": Rule("sampling", "which pictures are made"),
     "sample.batch": Rule("cosmetic", "how many pictures at once; it moves them by rounding only"),
     "sample.ema": Rule("sampling", "which average of the weights pictures are made with"),
+    "sample.decoder": Rule("sampling", "which VAE makes pictures of sampled latents"),
+    "sample.decode": Rule("sampling", "whether large latents are decoded in tiles"),
     "bricks.*.size": Rule("meaning", "tokens attend within other windows, and positions count from other corners"),
     "bricks.*.offset": Rule("meaning", "windows start elsewhere"),
     "bricks.*.receptive_field": Rule("breaks", "a token has other pixels", _BRICK + _ENDS),

@@ -69,6 +69,10 @@ def _lines(spec: StackSpec) -> Iterator[str]:
     yield from _entries(skip_policy=sample.skip_policy)
     # their forms (0-63, 0,3,5, 0.999, words) need no quotes
     yield from (f"  {key}: {getattr(sample, key)}" for key in ("seeds", "classes", "batch", "ema"))
+    if sample.decoder != "none":
+        yield from _entries(decoder=sample.decoder)
+    if sample.decode != "tiles":
+        yield from _entries(decode=sample.decode)
 
 
 def _skip(spec: StackSpec, id: str) -> Iterator[str]:

@@ -270,6 +270,18 @@ class Sample(Section):
         description="rate of the moving average to sample, the run's first, or none: the raw weights (first)",
         examples=[0.9999, "none"],
     )
+    decoder: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = Field(
+        None,
+        description="local folder of the VAE that makes pictures of sampled latents, from the current directory, or "
+        "none: latents are kept (none)",
+        examples=["models/sd-vae", "none"],
+    )
+    decode: Literal["tiles", "whole"] | None = Field(
+        None,
+        description="how canvases are decoded that are larger than the VAE was made for: in tiles that overlap and are "
+        "blended, which bounds memory, or whole (tiles)",
+        examples=["whole"],
+    )
 
 
 class Spec(Section):

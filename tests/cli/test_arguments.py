@@ -260,6 +260,7 @@ def test_a_wrong_value_is_named_in_our_words(
         "estimate": ["--gpu", "cpu"],
         "eval": ["--ref", "data", "--features", "emoji"],
         "ema": ["--sigma-rel", "0.1"],
+        "decode": ["--decoder", "vae"],
     }
     code = main([name, *path, *more.get(name, []), flag, value])
     said = capsys.readouterr()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,14 @@ import torch
 from legoc.__main__ import main
 from legoc_runtime.data import LatentDataset, open_dataset
 from tests.image_sets import encoded, labelled_zip, picture, write_zip
+from tests.vaes import write_vae
 
 
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A VAE that makes 4x4x4 of 16x16, and its folder."""
-    torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
-    made: Any = import_module("diffusers").AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(4, 4, 4), norm_num_groups=2, latent_channels=4, sample_size=16, scaling_factor=0.7,
-        shift_factor=0.1,
-    )  # fmt: skip
     folder = tmp_path_factory.mktemp("vae")
-    made.save_pretrained(str(folder))
-    return made.eval(), folder
+    return write_vae(folder), folder
 
 
 @pytest.mark.peers

@@ -136,6 +136,7 @@ GALLERY = (
         "sample.churn_noise=1.003",
     ),
     put("which pictures", "sampling", "sample.seeds=0-7", "sample.classes=1", "sample.ema=none"),
+    put("who decodes latents", "sampling", "sample.decoder=models/vae", "sample.decode=whole"),
     put("which policy", "sampling", "sample.skip_policy=late"),
     put("a brick's skip", "sampling", "bricks.whole.skip=sigma < 1"),
     put("a policy", "sampling", "skip_policies.late.single=sigma > 4"),

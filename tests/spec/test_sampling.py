@@ -55,6 +55,9 @@ def settings(addition: str, base: str = BASE) -> SampleSettings:
         ("ema: none", {"ema": "none"}),
         ("ema: profile-0.05", {"ema": "profile-0.05"}),
         ("batch: 7", {"batch": 7}),
+        ("decoder: models/sd vae", {"decoder": "models/sd vae"}),
+        ("decoder: none", {"decoder": "none"}),
+        ("decode: whole", {"decode": "whole"}),
     ],
 )
 def test_what_is_written_is_what_is_sampled(written: str, resolved: dict[str, Any]) -> None:
@@ -138,7 +141,14 @@ def test_what_does_not_exist_is_named(written: str, code: str, words: str) -> No
 
 @pytest.mark.parametrize(
     ("written", "counts"),
-    [("skip_policy: late", True), ("seeds: 0-3", True), ("classes: 3", True), ("ema: none", True), ("batch: 7", False)],
+    [
+        ("skip_policy: late", True),
+        ("seeds: 0-3", True),
+        ("classes: 3", True),
+        ("ema: none", True),
+        ("batch: 7", False),
+        ("decoder: x", True),
+    ],
 )
 def test_the_sampling_hash_is_of_what_decides_pictures(written: str, counts: bool) -> None:
     before, after = (check_text(BASE + addition, "t").spec for addition in ("", f"sample: {{{written}}}\n"))
@@ -149,7 +159,17 @@ def test_the_sampling_hash_is_of_what_decides_pictures(written: str, counts: boo
     assert changed == (["sampling"] if counts else [])
 
 
-OF_THE_MACHINE = {"device", "backend", "trust_native", "cuda_graphs", "fp8", "dtype", "quiet", "window_batch"}
+OF_THE_MACHINE = {
+    "device",
+    "backend",
+    "trust_native",
+    "cuda_graphs",
+    "fp8",
+    "dtype",
+    "quiet",
+    "window_batch",
+    "decode_batch",
+}
 OF_A_CALL_TO_SAMPLE = {"npz", "images_from", "strength", "mask", "size", "stride", "way", "wrap", "regions"}
 OF_THE_CALL = {"out", "resume", "change", "overwrite", "overrides", *OF_A_CALL_TO_SAMPLE}
 """What ARCHITECTURE leaves to flags alone."""

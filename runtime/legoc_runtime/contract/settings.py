@@ -13,6 +13,7 @@ Fill = Literal["noisy", "x0", "zeros", "model"]
 Precision = Literal["float32", "bf16", "fp16"]
 Resize = Literal["none", "box", "adm", "celeba_crop"]
 RESIZES: tuple[Resize, ...] = get_args(Resize)
+Decode = Literal["tiles", "whole"]
 Schedule = Literal["constant", "cosine", "inverse_sqrt"]
 PretrainedKind = Literal["stack", "dit", "diffusers_unet", "diffusers_dit"]
 
@@ -148,6 +149,8 @@ class SampleSettings:
         ema: which weights: `first`, the run's first average, or the raw ones where it has none; a rate; `none`.
         guidance_channels: how many channels, the first ones, are guided, as `request.parse_channels` reads it; `all`.
         guidance_interval: the noise levels at which guidance acts, as `request.parse_interval` reads it; `all`.
+        decoder: folder of the VAE that makes pictures of latents, from the current directory; `none` keeps latents.
+        decode: how canvases are decoded that are larger than the VAE was made for: in its tiles, or whole.
     """
 
     sampler: Sampler = "heun"
@@ -165,6 +168,8 @@ class SampleSettings:
     ema: str = "first"
     guidance_channels: str = "all"
     guidance_interval: str = "all"
+    decoder: str = "none"
+    decode: Decode = "tiles"
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,7 +263,8 @@ def _listed(directory: Path, record: dict[str, Any]) -> list[str]:
         raise RunError(f"{where} lists no pictures beside it", help="sample again")
     if any(name.endswith(".npy") for name in names):
         raise UsageError(
-            f"{directory} holds latents, not pictures: there is nothing to look at", help="decode them to pictures"
+            f"{directory} holds latents, not pictures: there is nothing to look at",
+            help=f"`legoc decode {directory} --decoder VAE` makes pictures of them",
         )
     if missing := next((name for name in names if not (directory / name).is_file()), None):
         raise RunError(f"{directory} lacks {missing}, which its {RECORD_NAME} lists", help="sample again")

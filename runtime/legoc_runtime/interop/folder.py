@@ -6,7 +6,8 @@
         scheduler/scheduler_config.json             a scheduler of diffusers whose model the stack can be
         stack/manifest.json, spec.yaml              the build
         stack/diffusion_pytorch_model.safetensors   the weights, with the resolved spec in the header
-        README.md                                   a model card
+        vae/                                        the VAE of a stack over latents, as it was given, where it was
+    README.md                                   a model card
 
 takes: a manifest and weights; an exported folder
 gives: an exported folder; its manifest and weights
@@ -39,6 +40,7 @@ WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 SCHEDULER_FOLDER = "scheduler"
 SCHEDULER_NAME = "scheduler_config.json"
 CARD_NAME = "README.md"
+VAE_FOLDER = "vae"
 FORMAT_VERSION = 1
 """Version of the folder's layout; stands in `config.json`."""
 
@@ -47,6 +49,12 @@ def exported_weights(folder: Path) -> Path | None:
     """The weights of a folder that `legoc export` wrote, or of the `stack` in it; None for any other folder."""
     named = (place / WEIGHTS_NAME for place in (folder / STACK_FOLDER, folder))
     return next((path for path in named if path.is_file() and (path.parent / MANIFEST_NAME).is_file()), None)
+
+
+def exported_vae(folder: Path) -> Path | None:
+    """The VAE of an exported folder, or of the one that a `stack` lies in; None where it has none."""
+    places = (place / VAE_FOLDER for place in (folder, folder.resolve().parent) if (place / INDEX_NAME).is_file())
+    return next((path for path in places if path.is_dir()), None)
 
 
 def read_folder(folder: Path) -> tuple[Manifest, WeightsFile]:

@@ -2,5 +2,5 @@
 
 takes: a BrickStack (anything that fits `sampler.Stack`), a manifest's shape and settings, a policy, seeds
 gives: estimates, PNG files, a grid, samples.json
-may import: torch, numpy, pillow, `legoc_runtime.stack`, `legoc_runtime.contract`, `legoc_runtime.randomness`
+may import: torch, numpy, pillow, `legoc_runtime.{stack,vae,contract,data}`, `legoc_runtime.randomness`
 """

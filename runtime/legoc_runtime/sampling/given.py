@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.data.pictures import SUFFIXES, decode, read_header
 from legoc_runtime.errors import UsageError
+from legoc_runtime.vae import Vae
 
 GRID_NAME = "grid.png"
 
@@ -37,8 +39,9 @@ class Given:
         paths: the images, in the order of their names; seed s starts from the one at s mod their number.
         digest: SHA-256 of their names and bytes.
         strength: share of the steps that run, above 0 up to 1.
-        anew: bool [H,W], true where pixels are made anew; None makes all anew.
+        anew: bool [H,W], true where pixels, or latents, are made anew; None makes all anew.
         shape: channels, height, width of an image.
+        vae: makes latents of the images, for a stack over latents.
     """
 
     paths: tuple[Path, ...]
@@ -46,6 +49,7 @@ class Given:
     strength: float
     anew: NDArray[np.bool_] | None
     shape: tuple[int, int, int]
+    vae: Vae | None = None
 
     def first_step(self, steps: int) -> int:
         """The step that sampling begins at: the last `strength` of the steps run, at least one."""
@@ -56,9 +60,12 @@ class Given:
         return self.paths[seed % len(self.paths)]
 
     def images(self, seeds: Sequence[int]) -> NDArray[np.float64]:
-        """The images of these seeds [N,C,H,W] in [-1, 1]."""
+        """The images of these seeds [N,C,H,W] in [-1, 1], or their latents, the means of what the VAE gives."""
         rows = [_pixels(self.path_of(seed), self.shape) for seed in seeds]
-        return np.stack(rows).astype(np.float64) / 127.5 - 1
+        pixels = np.stack(rows).astype(np.float64) / 127.5 - 1
+        if self.vae is None:
+            return pixels
+        return self.vae.latents(torch.tensor(pixels, dtype=torch.float32)).double().numpy()
 
     def record(self, steps: int, sigma: float) -> dict[str, Any]:
         """What samples.json says of it: what pictures depend on, and the noise level that they begin at."""
@@ -79,6 +86,7 @@ def read_given(
     mask: Path | None,
     strength: float | None,
     size: tuple[int, int] | None = None,
+    vae: Vae | None = None,
 ) -> Given:
     """Check what a call starts from; images are looked at, and read later.
 
@@ -88,16 +96,17 @@ def read_given(
         mask: a picture, white where pixels are made anew; None makes all anew.
         strength: share of the steps that run; None is 1 with a mask, else `DEFAULT_STRENGTH`.
         size: height and width of a canvas; None is the stack's grid.
+        vae: of a stack over latents; images then have the size of its pictures.
 
     Raises:
         UsageError: the stack makes no pictures, there are no images, one has another size or colour, the mask is
             empty or full, the strength is none.
         RunError: a file cannot be read as an image.
     """
-    if shape.channels not in (1, 3):
+    if vae is None and shape.channels not in (1, 3):
         raise UsageError(
             f"this stack makes latents of {shape.channels} channels, and --from takes pictures",
-            help="--from and --mask work with stacks over grey or RGB pixels",
+            help="pass --decoder VAE: it makes latents of pictures, too",
         )
     share = strength if strength is not None else DEFAULT_STRENGTH if mask is None else 1.0
     if not 0 < share <= 1:
@@ -107,13 +116,21 @@ def read_given(
     if mask is None and share == 1:
         raise UsageError("--strength 1 leaves nothing of the image", help="pass less, or leave --from out")
     grid = shape.grid if size is None else size
-    wanted = (shape.channels, *grid)
+    wanted = (shape.channels, *grid) if vae is None else vae.picture_shape((shape.channels, *grid))
     paths = _paths(images)
     digest = hashlib.sha256()
     for path in paths:
         _pixels(path, wanted)
         digest.update(f"{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return Given(paths, digest.hexdigest(), share, None if mask is None else _read_mask(mask, grid), wanted)
+    anew = None if mask is None else _read_mask(mask, wanted[1:])
+    if anew is not None and vae is not None:
+        anew = _of_latents(anew, vae.factor)
+        if anew.all():
+            raise UsageError(
+                f"the mask {mask} leaves no whole latent of {vae.factor}x{vae.factor} pixels black",
+                help="paint more of it black",
+            )
+    return Given(paths, digest.hexdigest(), share, anew, wanted, vae)
 
 
 def _paths(images: Path) -> tuple[Path, ...]:
@@ -146,6 +163,14 @@ def _pixels(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
             return decode(file, str(path), channels=channels, height=height, width=width)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", help="give another image") from error
+
+
+def _of_latents(anew: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
+    """Which latents are made anew: those of which any pixel is."""
+    height, width = anew.shape
+    cells = anew.reshape(height // factor, factor, width // factor, factor)
+    found: NDArray[np.bool_] = np.logical_or.reduce(cells, axis=(1, 3))
+    return found
 
 
 def _read_mask(path: Path, grid: tuple[int, int]) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -32,21 +33,22 @@ from legoc_runtime.sampling.run import Batch, OnCall, SamplingRun
 class SampleDirectory:
     """Where one set of samples goes.
 
-    Pictures are `000000.png`, the number being the seed; sets of other than 1 or 3 channels (latents) hold
-    `000000.npy`, float32 [C,H,W], and no grid. `samples.json` stands there from the start, marked incomplete
-    until the last picture is written. Grid and `.npz` are put together from the files, so that a set may be made in
-    several goes and by several processes.
+    Pictures are `000000.png`, the number being the seed; sets of other than 1 or 3 channels (latents that no VAE
+    decodes) hold `000000.npy`, float32 [C,H,W], and no grid. `samples.json` stands there from the start, marked
+    incomplete until the last picture is written. Grid and `.npz` are put together from the files, so that a set may be
+    made in several goes and by several processes.
     """
 
     def __init__(self, path: Path, plan: Plan, source: record.Source) -> None:
         self.path = path
         self._plan = plan
         self._source = source
+        self._decoding_seconds = 0.0
 
     @property
     def suffix(self) -> str:
         """`.png` or `.npy`."""
-        return ".png" if is_picture(self._plan.shape.channels) else ".npy"
+        return ".png" if is_picture(self._plan.picture_shape[0]) else ".npy"
 
     def file_name(self, seed: int) -> str:
         """The file of a seed's picture."""
@@ -93,8 +95,8 @@ class SampleDirectory:
     def _is_there(self, seed: int) -> bool:
         path = self.path / self.file_name(seed)
         if self.suffix == ".npy":
-            return is_npy(path, self._plan.image_shape)
-        return read_png(path, self._plan.image_shape) is not None
+            return is_npy(path, self._plan.picture_shape)
+        return read_png(path, self._plan.picture_shape) is not None
 
     def _clear(self, overwrite: bool) -> None:
         """Make room: samples of the same request are simply made again, others only when asked to."""
@@ -137,11 +139,18 @@ class SampleDirectory:
         ranks = ranks or Ranks()
         for sampled in run.batches(batch, places=places, ranks=ranks, on_call=on_call):
             self._write_batch(sampled)
-        seconds = ranks.longest(run.seconds)
+        seconds, decoding = ranks.longest(run.seconds), ranks.longest(self._decoding_seconds)
         made = len(self._plan.seeds) if places is None else len(places)
         how = {"batch": batch, **how, **({"ranks": ranks.world} if ranks.world > 1 else {})}
         full = record.full_record(
-            run, self._source, self._files(), how=how, macs_saved=macs_saved, made=made, seconds=seconds
+            run,
+            self._source,
+            self._files(),
+            how=how,
+            macs_saved=macs_saved,
+            made=made,
+            seconds=seconds,
+            decoding_seconds=decoding,
         )
         # what every rank has written is read below
         ranks.wait()
@@ -159,7 +168,7 @@ class SampleDirectory:
         if self.suffix == ".npy":
             raise UsageError(
                 f"--npz holds 8-bit pictures, and this stack makes latents of {self._plan.shape.channels} channels",
-                help="leave --npz out: the latents are written as .npy files",
+                help="pass --decoder VAE, which makes pictures of them, or leave --npz out: latents are .npy files",
             )
 
     def write_npz(self) -> Path:
@@ -168,20 +177,20 @@ class SampleDirectory:
         Raises:
             RunError: a picture is gone, or the file cannot be written.
         """
-        shape, seeds = self._plan.image_shape, self._plan.seeds
+        shape, seeds = self._plan.picture_shape, self._plan.seeds
         path = self.path / npz_name(len(seeds), shape)
         write_npz(path, self._pictures(seeds), shape, self._plan.labels, len(seeds))
         return path
 
     def _write_grid(self) -> None:
         if self.suffix == ".png":
-            shown = self._plan.seeds[: grid_count(*self._plan.image_shape[1:])]
+            shown = self._plan.seeds[: grid_count(*self._plan.picture_shape[1:])]
             write_whole(self.path / GRID_NAME, png_bytes(grid(list(self._pictures(shown)))))
 
     def _pictures(self, seeds: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
         for seed in seeds:
             path = self.path / self.file_name(seed)
-            picture = read_png(path, self._plan.image_shape)
+            picture = read_png(path, self._plan.picture_shape)
             if picture is None:
                 raise RunError(f"{path} is gone or damaged", help="make it again with --resume")
             yield picture
@@ -190,12 +199,16 @@ class SampleDirectory:
         return [self.file_name(seed) for seed in self._plan.seeds]
 
     def _write_batch(self, sampled: Batch) -> None:
-        names = [self.file_name(seed) for seed in sampled.seeds]
+        names, pictures = [self.file_name(seed) for seed in sampled.seeds], sampled.pictures
+        if (decoding := self._plan.decoding) is not None:
+            began = perf_counter()
+            pictures = decoding.pictures(pictures)
+            self._decoding_seconds += perf_counter() - began
         if self.suffix == ".png":
-            for name, picture in zip(names, to_uint8(sampled.pictures), strict=True):
+            for name, picture in zip(names, to_uint8(pictures), strict=True):
                 write_whole(self.path / name, png_bytes(picture))
         else:
-            for name, estimate in zip(names, sampled.pictures, strict=True):
+            for name, estimate in zip(names, pictures, strict=True):
                 write_whole(self.path / name, npy_bytes(estimate))
 
 

@@ -21,6 +21,7 @@ from legoc_runtime.errors import UsageError
 from legoc_runtime.sampling.classes import labels_of
 
 if TYPE_CHECKING:
+    from legoc_runtime.sampling.decoding import Decoding
     from legoc_runtime.sampling.given import Given
 
 
@@ -38,6 +39,7 @@ class Plan:
         evaluations: the calls of the stack for one batch, in order; from a given image on those that are left.
         given: the images that sampling starts from, or None.
         canvas: where windows lie on pictures larger than the stack's grid; None makes pictures of the grid's size.
+        decoding: how latents become pictures; None keeps what the stack makes.
     """
 
     shape: StackShape
@@ -49,11 +51,17 @@ class Plan:
     evaluations: tuple[Evaluation, ...]
     given: Given | None = None
     canvas: Canvas | None = None
+    decoding: Decoding | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height, width of a picture."""
+        """Channels, height, width of what the sampler makes: a picture, or a latent."""
         return (self.shape.channels, *(self.shape.grid if self.canvas is None else self.canvas.size))
+
+    @property
+    def picture_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width of what is written: a decoded latent, or what the sampler makes."""
+        return self.image_shape if self.decoding is None else self.decoding.picture_shape
 
     @property
     def reached(self) -> TruthTable:
@@ -92,6 +100,7 @@ def make_plan(
     classes: ClassRule | None = None,
     given: Given | None = None,
     canvas: Canvas | None = None,
+    decoding: Decoding | None = None,
 ) -> Plan:
     """Check a request and make it concrete.
 
@@ -103,6 +112,7 @@ def make_plan(
         classes: from `parse_classes`; None draws each seed's class from its own stream.
         given: from `given.read_given`; None starts from noise alone.
         canvas: from `canvas.make_canvas`; None makes pictures of the grid's size.
+        decoding: from `decoding.make_decoding`; None keeps what the stack makes.
 
     Raises:
         UsageError: a setting out of range, guidance or classes for an unconditional stack, a policy that does
@@ -116,7 +126,7 @@ def make_plan(
     table = tabulate(policy, shape.ids, levels)
     first = given.first_step(settings.steps) if given is not None else 0
     calls = tuple(call for call in evaluations(settings.sampler, settings.steps) if call.step >= first)
-    return Plan(shape, policy, settings, tuple(seeds), labels, table, calls, given, canvas)
+    return Plan(shape, policy, settings, tuple(seeds), labels, table, calls, given, canvas, decoding)
 
 
 def check_sampler(settings: SampleSettings, shape: StackShape) -> None:

@@ -86,6 +86,8 @@ def request_record(plan: Plan, source: Source) -> dict[str, Any]:
         record["given"] = plan.given.record(plan.settings.steps, plan.first_level.sigma)
     if plan.canvas is not None:
         record["canvas"] = plan.canvas.record()
+    if plan.decoding is not None:
+        record["decoder"] = plan.decoding.record()
     # 16 bits move a picture by more than rounding; float32 goes without saying, as in older sets
     return record if source.dtype == "float32" else {**record, "dtype": source.dtype}
 
@@ -138,14 +140,19 @@ def trace_record(calls: Sequence[Call]) -> dict[str, Any]:
     return {"runs": runs, "calls": rows}
 
 
-def timing_record(run: SamplingRun, macs_saved: float | None, made: int, seconds: float) -> dict[str, Any]:
+def timing_record(
+    run: SamplingRun, macs_saved: float | None, made: int, seconds: float, decoding_seconds: float = 0.0
+) -> dict[str, Any]:
     """Seconds in all and by configuration, and the shares of time and of MACs that the policy saved.
+
+    What a VAE takes stands by itself, where there is one: no policy saves of it.
 
     Args:
         run: the run; of several ranks, the first one's.
         macs_saved: see `full_record`.
         made: pictures that all ranks made.
         seconds: what the slowest rank took.
+        decoding_seconds: what the slowest rank's VAE took.
     """
     by_configuration = {
         configuration_name(configuration): {
@@ -163,6 +170,7 @@ def timing_record(run: SamplingRun, macs_saved: float | None, made: int, seconds
         "time_saved": time_saved(run.plan, run.timings),
         "macs_saved": macs_saved,
         "configurations": by_configuration,
+        **({} if run.plan.decoding is None else {"decoding_seconds": decoding_seconds}),
     }
 
 
@@ -202,6 +210,7 @@ def full_record(
     macs_saved: float | None,
     made: int,
     seconds: float,
+    decoding_seconds: float = 0.0,
 ) -> dict[str, Any]:
     """The record of a finished set.
 
@@ -213,6 +222,7 @@ def full_record(
         macs_saved: share of the multiply-accumulates that the policy saves (`legoc.cost`), None if not known.
         made: pictures that were made this time; the others were there.
         seconds: what that took.
+        decoding_seconds: what a VAE took besides.
     """
     plan, left = run.plan, len(run.plan.seeds) - made
     return {
@@ -222,7 +232,7 @@ def full_record(
         "source": asdict(source),
         "how": {**how, **({"kept": left} if left else {}), "versions": versions()},
         "policy": policy_record(run.plan.reached),
-        "timing": timing_record(run, macs_saved, made, seconds),
+        "timing": timing_record(run, macs_saved, made, seconds, decoding_seconds),
         "conditioning_ahead": run.ahead.record() if run.ahead is not None else None,
         "batch_dependence": {"noise": 0, "picture": BATCH_BOUND, "grey_levels": BATCH_BOUND_LEVELS},
         "trace": trace_record(run.trace.calls),
