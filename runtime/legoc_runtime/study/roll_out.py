@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 
 import torch
@@ -13,11 +14,26 @@ from legoc_runtime.contract.request import ClassRule
 from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.sampling.plan import Plan, make_plan
-from legoc_runtime.sampling.run import SamplingRun
+from legoc_runtime.sampling.run import OnCall, SamplingRun
 from legoc_runtime.sampling.sampler import Stack
 
 GUIDED_ROWS = 2
 """Rows that an image takes in a call where guidance acts: with its class and without."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollOut:
+    """A policy, sampled.
+
+    Attributes:
+        pictures: final pictures float32 [N, C, H, W], in the order of the seeds.
+        seconds: what a picture takes here: the median of each configuration's calls, over all its calls.
+        time: what its calls take over as many of the whole stack.
+    """
+
+    pictures: Tensor
+    seconds: float
+    time: float
 
 
 class RollOuts:
@@ -28,6 +44,7 @@ class RollOuts:
 
     Attributes:
         seeds: one picture each.
+        whole: sampled without skipping.
     """
 
     def __init__(
@@ -39,6 +56,7 @@ class RollOuts:
         classes: ClassRule | None = None,
         *,
         device: str | torch.device = "cpu",
+        on_call: OnCall | None = None,
     ) -> None:
         """Sample without skipping, which everything is held against.
 
@@ -49,6 +67,7 @@ class RollOuts:
             seeds: one picture each, one or more.
             classes: the class of every seed; None draws each from its own stream.
             device: where the stack's weights live.
+            on_call: observer of the evaluations, for progress.
 
         Raises:
             UsageError: settings that mean nothing for this stack.
@@ -56,10 +75,10 @@ class RollOuts:
         """
         self.seeds = tuple(seeds)
         self._stack, self._shape, self._settings, self._classes = stack, shape, settings, classes
-        self._device = device
+        self._device, self._on_call = device, on_call
         self._times: dict[Configuration, list[float]] = {}
-        self._whole: float | None = None
-        self._reference = self._pictures(Policy("none"))
+        self._whole = 0.0
+        self.whole = self.roll(Policy("none"))
 
     def error(self, policy: Policy) -> float:
         """How far a policy's pictures are from those without skipping.
@@ -71,7 +90,11 @@ class RollOuts:
             UsageError: the policy does not fit the stack.
             RunError: a picture is not finite.
         """
-        return float((self._pictures(policy) - self._reference).double().square().mean().sqrt())
+        return float(self.squared_errors(self.roll(policy)).mean().sqrt())
+
+    def squared_errors(self, found: RollOut) -> Tensor:
+        """Mean squared error of every picture to the one of its seed without skipping, float64 [N]."""
+        return (found.pictures - self.whole.pictures).double().square().mean(dim=(1, 2, 3))
 
     def time_a_row(self, configuration: Configuration) -> float:
         """What a call of a configuration takes for one row, over what one of the whole stack takes.
@@ -84,23 +107,31 @@ class RollOuts:
         """
         return median(self._times[configuration])
 
-    def _pictures(self, policy: Policy) -> Tensor:
-        """Final pictures [N, C, H, W], in the order of the seeds."""
+    def roll(self, policy: Policy) -> RollOut:
+        """Sample under a policy.
+
+        Raises:
+            UsageError: the policy does not fit the stack.
+            RunError: a picture is not finite.
+        """
         plan = make_plan(self._shape, policy, self._settings, self.seeds, self._classes)
         run = SamplingRun(self._stack, plan, device=self._device)
-        pictures = torch.cat([batch.pictures for batch in run.batches(self._settings.batch)])
-        paces = {c: timing.seconds_per_image / _rows_a_call(plan, c) for c, timing in run.timings.items()}
-        if self._whole is None:
-            self._whole = paces[self._shape.ids]
-        whole = paces.get(self._shape.ids, self._whole)
+        pictures = torch.cat([batch.pictures for batch in run.batches(self._settings.batch, on_call=self._on_call)])
+        rows = {configuration: _rows(plan, configuration) for configuration in run.timings}
+        calls = {c: sum(plan.configuration_at(call) == c for call in plan.evaluations) for c in run.timings}
+        seconds = {c: timing.seconds_per_image * calls[c] for c, timing in run.timings.items()}
+        paces = {c: seconds[c] / rows[c] for c in run.timings}
+        # where this roll-out did not run the whole stack, the last one that did says what it takes
+        self._whole = whole = paces.get(self._shape.ids, self._whole)
         for configuration, pace in paces.items():
             self._times.setdefault(configuration, []).append(pace / whole)
-        return pictures
+        spent = sum(seconds.values())
+        return RollOut(pictures, spent, spent / (whole * sum(rows.values())))
 
 
-def _rows_a_call(plan: Plan, configuration: Configuration) -> float:
-    """Rows that an image takes in the calls of a configuration, on average."""
-    levels = [
+def _rows(plan: Plan, configuration: Configuration) -> int:
+    """Rows that an image takes in all calls of a configuration."""
+    levels = (
         plan.table.levels[call.level] for call in plan.evaluations if plan.configuration_at(call) == configuration
-    ]
-    return sum(GUIDED_ROWS if level.guided else 1 for level in levels) / len(levels)
+    )
+    return sum(GUIDED_ROWS if level.guided else 1 for level in levels)

@@ -1,0 +1,86 @@
+"""What each brick makes of a noised image (paper, Figures 5 and 6): noise levels, points, table and plot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from legoc.draw.curves import Curve, Plot
+from legoc.draw.timeline import sigma_text
+from legoc.study.table import Table, number
+from legoc_runtime.contract.schedule import Level
+from legoc_runtime.errors import UsageError
+
+LEVELS = 6
+"""Noise levels where none are named: evenly spread over the schedule, its first and last among them."""
+
+
+@dataclass(frozen=True)
+class LevelPoint:
+    """The error of every brick's estimate at one noise level.
+
+    Attributes:
+        sigma: noise level.
+        errors: brick -> root mean square of its estimates against the clean images, data in [-1, 1].
+    """
+
+    sigma: float
+    errors: dict[str, float]
+
+    @property
+    def key(self) -> str:
+        """The noise level."""
+        return key_of(self.sigma)
+
+
+def key_of(sigma: float) -> str:
+    """Which point of a study a noise level is."""
+    return f"{sigma:.6g}"
+
+
+def chosen_levels(text: str | None, levels: Sequence[Level]) -> tuple[float, ...]:
+    """The noise levels of `0.1,1,10`, or some of a schedule, descending.
+
+    Args:
+        text: what `--sigmas` was given.
+        levels: the schedule.
+
+    Raises:
+        UsageError: one is no number above 0, or given twice.
+    """
+    if text is None:
+        count = min(LEVELS, len(levels))
+        steps = dict.fromkeys(round(i * (len(levels) - 1) / (count - 1)) for i in range(count))
+        return tuple(levels[step].sigma for step in steps)
+    example = "for example --sigmas 0.1,1,10"
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--sigmas {text}: a list of numbers above 0", help=example) from error
+    if not all(0 < sigma < math.inf for sigma in found):
+        raise UsageError(f"--sigmas {text}: a noise level is a number above 0", help=example)
+    if len({key_of(sigma) for sigma in found}) < len(found):
+        raise UsageError(f"--sigmas {text}: a noise level is given twice", help=example)
+    return tuple(sorted(found, reverse=True))
+
+
+def table(points: Sequence[LevelPoint]) -> Table:
+    """A row a noise level, a column a brick."""
+    bricks = tuple(points[0].errors)
+    rows = tuple((sigma_text(point.sigma), *(number(point.errors[id], 3) for id in bricks)) for point in points)
+    return Table(("sigma", *bricks), rows)
+
+
+def plot(points: Sequence[LevelPoint], below: str) -> Plot:
+    """The error over the noise level, a curve a brick.
+
+    Args:
+        points: by descending noise level.
+        below: what was looked at, for the line of small type.
+    """
+    curves = tuple(
+        Curve(id, tuple((math.log10(point.sigma), point.errors[id]) for point in reversed(points)))
+        for id in points[0].errors
+    )
+    return Plot("Error of each brick's estimate (root mean square)", curves, "log10 of the noise level sigma", below)
