@@ -39,6 +39,8 @@ BOOKKEEPING = (
     "keep",
     "keep_every_images",
     "log_images",
+    "preview_images",
+    "preview_seeds",
     "accumulate",
     "checkpoint_activations",
 )

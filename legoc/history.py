@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,14 @@ Values: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 METRICS_NAME = "metrics.jsonl"
 HELD_OUT_NAME = "held_out.jsonl"
+PREVIEWS_NAME = "previews.jsonl"
 MAX_POINTS = 300
 """Points of a curve; where there are more lines, a point is the mean of several."""
 
 LARGEST = 1e100
 """What is larger, or no number at all, is no loss."""
+
+_PREVIEW = re.compile(r"previews/[0-9]{12,15}\.png")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class History:
         seconds: images trained on and the seconds that it took, of every line that has both.
         held_out_by_brick: likewise on held-out images; empty where there are none.
         held_out_by_noise: likewise.
+        previews: images trained on and the file, from the run directory, of every grid of samples that it drew.
     """
 
     lines: int
@@ -48,6 +53,7 @@ class History:
     seconds: tuple[tuple[float, float], ...] = ()
     held_out_by_brick: tuple[Curve, ...] = ()
     held_out_by_noise: tuple[Curve, ...] = ()
+    previews: tuple[tuple[int, str], ...] = ()
 
     @property
     def plots(self) -> tuple[Plot, ...]:
@@ -83,9 +89,10 @@ def read_history(run: Path) -> History | None:
         return None
     lines, unread = found
     held_out, unread_too = _read(run / HELD_OUT_NAME) or ([], 0)
+    previews, unread_grids = _read(run / PREVIEWS_NAME) or ([], 0)
     return History(
         len(lines),
-        unread + unread_too,
+        unread + unread_too + unread_grids,
         lines[-1],
         (*_total(lines, "loss"), *_total(held_out, "held out")),
         tuple(_curves(lines, lambda line: _mapping(line.get("loss_by_brick")))),
@@ -93,6 +100,7 @@ def read_history(run: Path) -> History | None:
         tuple(_pairs(lines, "seconds")),
         tuple(_curves(held_out, lambda line: _mapping(line.get("loss_by_brick")))),
         tuple(_curves(held_out, lambda line: _mapping(line.get("loss_by_noise")))),
+        tuple(_previews(previews)),
     )
 
 
@@ -117,6 +125,13 @@ def _pairs(lines: list[Mapping[str, Any]], key: str) -> Iterator[tuple[float, fl
         x, y = _number(line["images"]), _number(line.get(key))
         if x is not None and y is not None:
             yield x, y
+
+
+def _previews(lines: list[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:
+    for line in lines:
+        images, file = line["images"], line.get("file")
+        if isinstance(images, int) and isinstance(file, str) and _PREVIEW.fullmatch(file):
+            yield images, file
 
 
 def _total(lines: list[Mapping[str, Any]], name: str) -> Iterator[Curve]:

@@ -102,7 +102,7 @@ def _shown(value: object) -> str:
         return " and ".join(map(str, cast("tuple[object, ...]", value)))
     if isinstance(value, float):
         return f"{value:g}"
-    return "what the seed draws" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+    return "none" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 STDIN = Path("-")

@@ -49,6 +49,9 @@ def command(
         echo(dumps(_as_json(place, history), indent=1, ensure_ascii=False))
     else:
         echo(_text(history.plots, ascii), nl=False)
+    if history.previews and not json:
+        file = history.previews[-1][1]
+        echo(f"note: grids of samples at {len(history.previews):,} places, the last {place / file}", err=True)
     if history.unread:
         echo(f"note: {history.unread:,} of the file's lines could not be read", err=True)
 
@@ -112,6 +115,7 @@ def _as_json(run: Path, history: History) -> dict[str, object]:
         "lines": history.lines,
         "unread": history.unread,
         "lines_a_point": history.lines_a_point,
+        "previews": [{"images": images, "file": file} for images, file in history.previews],
         "plots": [
             {
                 "title": plot.title,

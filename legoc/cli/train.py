@@ -63,6 +63,12 @@ def command(
     log_images: Annotated[
         str | None, Option(help=f"A line of metrics every so many images. {FROM_SPEC}", show_default=False)
     ] = None,
+    preview_images: Annotated[
+        str | None, Option(help=f"A grid of samples every so many images. {FROM_SPEC}", show_default=False)
+    ] = None,
+    preview_seeds: Annotated[
+        str | None, Option(help=f"The seeds that it shows. {FROM_SPEC}", show_default=False)
+    ] = None,
     resume: Annotated[str, Option(help=RESUME_HELP)] = "auto",
     change: Annotated[
         list[str] | None,
@@ -91,12 +97,14 @@ def command(
     progress = open_progress(quiet or not is_first())  # one of the processes of a run speaks for all
     source, manifest, spec_text = _build(path, overrides or (), progress)
     counts = {"images": images, "batch": batch, "snapshot_images": snapshot_images, "log_images": log_images}
+    counts["preview_images"] = preview_images
     flags: dict[str, Any] = {
         name: count(text, f"--{name.replace('_', '-')}") for name, text in counts.items() if text is not None
     }
     flags |= {"precision": precision, "accumulate": accumulate, "held_out": held_out}
-    flags |= {"learning_rate": lr, "seed": seed, "ema": tuple(ema) if ema else None}
+    flags |= {"preview_seeds": preview_seeds, "learning_rate": lr, "seed": seed, "ema": tuple(ema) if ema else None}
     settings, notices = overridden(manifest.train, flags, overrides or ())
+    refuse_idle_previews(settings, preview_seeds)
     for notice in notices:
         progress.say(notice)
     run = out if out is not None else _default_run(source, manifest)
@@ -136,6 +144,18 @@ def _judge_speed(progress: Progress, manifest: Manifest, settings: TrainSettings
         check_settings(settings)
         progress.words = speed = measure_speed(manifest, settings, choose_device(device))
         progress.say(speed.said())
+
+
+def refuse_idle_previews(settings: TrainSettings, seeds: str | None) -> None:
+    """Refuse seeds of previews where none are drawn.
+
+    Raises:
+        UsageError: naming the flag.
+    """
+    from legoc_runtime.errors import UsageError
+
+    if seeds is not None and settings.preview_images is None:
+        raise UsageError("--preview-seeds does nothing: no previews are drawn", help="pass --preview-images too")
 
 
 class Stop:

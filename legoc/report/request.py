@@ -18,6 +18,7 @@ from legoc.report.about_spec import described, spec_sections, warnings
 from legoc.report.html import Html, joined, tag
 from legoc.report.page import Page
 from legoc.report.parts import Section, cards, code, facts, note
+from legoc.report.previews import previews_section
 from legoc.report.samples import CHECKPOINTS, SAMPLES, find_samples, trained_images
 from legoc.review.compare import Report
 from legoc.review.request import compare_request, is_one_thing, read_named
@@ -114,6 +115,8 @@ def _run(run: Path, manifest: Manifest) -> tuple[list[Html], list[Section]]:
     history = _history(run)
     trained = trained_images(run)
     sections = [] if history is None else [training_section(history, trained)]
+    if history is not None and history.previews:
+        sections.append(previews_section(run, history.previews))
     if samples := find_samples(run, read_build(run)[0].spec_hash):
         sections.append(samples_section(samples))
     return list(run_cards(manifest, trained, history)), sections

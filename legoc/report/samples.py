@@ -104,20 +104,21 @@ def _strings(data: object) -> Iterator[str]:
 
 
 def _set(path: Path) -> SampleSet:
-    return SampleSet(path.parent, _json(path), _grid(path.with_name(GRID_NAME)))
+    return SampleSet(path.parent, _json(path), read_grid(path.with_name(GRID_NAME)))
 
 
-def _grid(path: Path) -> Grid | str:
+def read_grid(path: Path) -> Grid | str:
+    """A grid, or the words for why there is none."""
     try:
         size = path.stat().st_size
         if size > MAX_GRID_BYTES:
-            return f"{GRID_NAME} has {size / 2**20:.0f} MiB, and a report takes up to {MAX_GRID_BYTES // 2**20}"
+            return f"{path.name} has {size / 2**20:.0f} MiB, and a report takes up to {MAX_GRID_BYTES // 2**20}"
         data = path.read_bytes()
     except OSError:
-        return f"there is no {GRID_NAME} that can be read"
+        return f"there is no {path.name} that can be read"
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
     if not data.startswith(_PNG) or not (0 < width <= 2**15 and 0 < height <= 2**15):
-        return f"{GRID_NAME} is no PNG file"
+        return f"{path.name} is no PNG file"
     return Grid(data, width, height)
 
 

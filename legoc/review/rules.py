@@ -103,6 +103,8 @@ RULES: Mapping[str, Rule] = {
     "train.keep": Rule("cosmetic", "which checkpoints of a run are kept"),
     "train.keep_every_images": Rule("cosmetic", "which checkpoints of a run are kept"),
     "train.log_images": _RECORD,
+    "train.preview_images": _RECORD,
+    "train.preview_seeds": _RECORD,
     "sample.sampler": _SAMPLING,
     "sample.steps": _SCHEDULE,
     "sample.guidance": _SAMPLING,

@@ -123,6 +123,9 @@ def _train(spec: StackSpec) -> Iterator[str]:
     yield from _entries(flip=train.flip, seed=train.seed)
     yield from _entries(snapshot_images=train.snapshot_images, keep=train.keep)
     yield from _entries(keep_every_images=train.keep_every_images, log_images=train.log_images, held_out=train.held_out)
+    if train.preview_images is not None:
+        yield from _entries(preview_images=train.preview_images)
+        yield f"  preview_seeds: {train.preview_seeds}"
 
 
 Value = str | int | float | bool | tuple[float, ...] | None

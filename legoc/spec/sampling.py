@@ -34,7 +34,7 @@ def check_sampling(loaded: Loaded) -> Iterator[Diagnostic]:
     if sample.guidance_channels is not None:
         yield from _channels(loaded, sample.guidance_channels)
     if sample.seeds is not None:
-        yield from _seeds(loaded, sample.seeds)
+        yield from check_seeds(loaded, sample.seeds, _SEEDS)
     if sample.classes is not None:
         yield from _classes(loaded, sample.classes)
     if sample.ema is not None:
@@ -96,13 +96,14 @@ def _channels(loaded: Loaded, text: str) -> Iterator[Diagnostic]:
     yield report("LG108", message, loaded.span(*_CHANNELS), secondary=place, help="write `all`, or fewer")
 
 
-def _seeds(loaded: Loaded, text: str) -> Iterator[Diagnostic]:
+def check_seeds(loaded: Loaded, text: str, place: Path) -> Iterator[Diagnostic]:
+    """LG108: seeds that are none, written at `place`."""
     from legoc_runtime.contract.request import seed_ranges  # most specs name none
 
     try:
         seed_ranges(text)
     except UsageError as error:
-        yield report("LG108", shorten(error.message, 160), loaded.span(*_SEEDS), help=error.help)
+        yield report("LG108", shorten(error.message, 160), loaded.span(*place), help=error.help)
 
 
 def _classes(loaded: Loaded, text: str) -> Iterator[Diagnostic]:

@@ -11,7 +11,7 @@ from legoc.diagnostics import Diagnostic, Label
 from legoc.spec.drafts import Draft, grid_of
 from legoc.spec.load import Loaded
 from legoc.spec.resolve import resolve_train
-from legoc.spec.sampling import check_policy
+from legoc.spec.sampling import check_policy, check_seeds
 from legoc.spec.suggest import close
 from legoc_runtime.contract.nesting import first_that_does_not_nest
 from legoc_runtime.contract.settings import TrainSettings
@@ -19,6 +19,8 @@ from legoc_runtime.contract.stack import Layout
 
 if TYPE_CHECKING:
     from legoc.spec.written_train import Stage, Train
+
+_PREVIEW_SEEDS = ("train", "preview_seeds")
 
 
 def check_training(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
@@ -34,6 +36,7 @@ def check_training(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
         yield from _parts(loaded, settings)
     if not any(loaded.is_broken("train", key) for key in ("schedule", "decay_images", "warmup_images", "images")):
         yield from _schedule(loaded, settings)
+    yield from _previews(loaded, train)
     if train.patches == "nested":
         yield from _nested(loaded, drafts)
     if train.drop is not None and train.drop.policy is not None:
@@ -74,6 +77,24 @@ def _schedule(loaded: Loaded, settings: TrainSettings) -> Iterator[Diagnostic]:
             yield report("LG108", message, place, help="shorten `warmup_images`")
         case _:
             pass
+
+
+def _previews(loaded: Loaded, train: Train) -> Iterator[Diagnostic]:
+    """Seeds that are seeds, of a grid that is drawn, of what can be looked at."""
+    if train.preview_seeds is not None:
+        yield from check_seeds(loaded, train.preview_seeds, _PREVIEW_SEEDS)
+    if train.preview_images is None:
+        if train.preview_seeds is not None and not loaded.is_broken("train", "preview_images"):
+            message = "`preview_seeds` does nothing without `preview_images`"
+            help = "say how often: `preview_images: 50k`, or remove it"
+            yield report("LG108", message, loaded.span(*_PREVIEW_SEEDS), help=help)
+        return
+    grid = loaded.written.grid
+    if grid is not None and grid.channels not in (None, 1, 3):
+        message = f"previews are pictures, and this stack makes latents of {grid.channels} channels"
+        label = Label(loaded.span("grid", "channels"), "grey pictures have 1 channel, colours 3")
+        help = "remove it; `legoc sample` writes the latents of a checkpoint"
+        yield report("LG108", message, loaded.span("train", "preview_images"), secondary=[label], help=help)
 
 
 def _nested(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:

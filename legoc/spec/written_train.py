@@ -16,6 +16,7 @@ from legoc.spec.values import (
     Rate,
     Share,
     Text,
+    WrittenSeeds,
 )
 
 
@@ -59,7 +60,7 @@ class Dropping(Section):
 class Train(Section):
     """Training. Flags of `legoc train` override it."""
 
-    nullable = frozenset({"clip_norm", "decay_images", "keep_every_images"})
+    nullable = frozenset({"clip_norm", "decay_images", "keep_every_images", "preview_images"})
     batch: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         None, description="images a step (128)", examples=[256]
     )
@@ -151,4 +152,12 @@ class Train(Section):
     )
     log_images: PositiveCount | None = Field(
         None, description="a line of metrics every so many images (1k)", examples=["1k"]
+    )
+    preview_images: PositiveCount | None = Field(
+        None,
+        description="a grid of samples every so many images, made as `sample` says, null for none (null)",
+        examples=["50k"],
+    )
+    preview_seeds: WrittenSeeds | None = Field(
+        None, description="the seeds that the grid shows, the same ones every time (0-15)", examples=["0-15"]
     )

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from legoc.__main__ import main
-from tests.report.runs import write_run
+from tests.report.runs import write_previews, write_run
 from tests.report.test_spec_page import TINY
 
 
@@ -53,6 +53,14 @@ def test_json_has_the_points_and_a_line_cut_short_is_counted(run: Path, capsys: 
     assert data["plots"][0]["curves"][0]["points"][0] == [100, 1]
     assert (data["lines"], data["unread"]) == (12, 1)
     assert "1 of the file's lines" in err
+
+
+def test_grids_that_the_run_drew_are_named(run: Path, capsys: pytest.CaptureFixture[str]):
+    write_previews(run, 100, 200)
+    assert main(["plot", str(run)]) == 0
+    assert "grids of samples at 2 places, the last runs/tiny/previews/000000000200.png" in capsys.readouterr().err
+    assert main(["plot", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["previews"][0] == {"images": 100, "file": "previews/000000000100.png"}
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,17 @@ def line_of(i: int, bricks: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+def write_previews(run: Path, *images: int, grid: bytes = GRID) -> None:
+    """Grids that the run drew while it trained."""
+    (run / "previews").mkdir()
+    said: list[str] = []
+    for count in images:
+        file = f"previews/{count:012d}.png"
+        (run / file).write_bytes(grid)
+        said.append(json.dumps({"images": count, "file": file}) + "\n")
+    (run / "previews.jsonl").write_text("".join(said), encoding="utf-8")
+
+
 def write_samples(folder: Path, run: Path, *, grid: bytes | None = GRID, **changes: Any) -> Path:
     """A set of pictures that the run's weights made; `changes` are of its record."""
     folder.mkdir(parents=True)

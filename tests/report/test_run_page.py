@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.report.reading import page_of
-from tests.report.runs import png, write_run, write_samples
+from tests.report.runs import png, write_previews, write_run, write_samples
 from tests.report.test_spec_page import HOSTILE, TINY, pictures
 
 
@@ -70,6 +70,19 @@ def test_own_sets_are_shown_with_what_made_them(run: Path) -> None:
     grid = next(image for image in page.all("img") if (image["src"] or "").startswith("data:image/png"))
     assert (grid["width"], grid["height"]) == ("480", "240")
     assert (grid["alt"] or "").startswith("Grid of pictures under policy late: seeds 0-15")
+
+
+def test_grids_of_the_training_are_shown_from_the_first_to_the_last(run: Path) -> None:
+    write_previews(run, *range(100, 1300, 100))
+    (run / "previews" / "000000000100.png").unlink()
+    with (run / "previews.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"images": 1300, "file": "../../secret.png"}) + "\n")
+    page = page_of(run)
+    shown = [image["alt"] for image in page.all("img") if (image["alt"] or "").startswith("Samples after")]
+    assert shown == [f"Samples after {images} images" for images in ("300", "500", "800", "1,000", "1,200")]
+    assert "There is no" not in page.text
+    assert "No grid: there is no 000000000100.png that can be read." in page.text
+    assert "6 of 12 grids in previews/" in page.text
 
 
 def test_sets_beside_the_run_are_its_own_only_where_its_weights_made_them(run: Path) -> None:

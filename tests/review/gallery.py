@@ -111,6 +111,8 @@ GALLERY = (
         "train.snapshot_images=50",
         "train.log_images=10",
         "train.ema_snapshot_images=5k",
+        "train.preview_images=50",
+        "train.preview_seeds=0-3",
     ),
     put("checkpoints kept", "cosmetic", "train.keep=5", "train.keep_every_images=1k"),
     put("parts of a step", "cosmetic", "train.accumulate=4"),

@@ -74,6 +74,8 @@ train:
   keep_every_images: 100k
   log_images: 100
   held_out: 0.25
+  preview_images: 20k
+  preview_seeds: 0-8
 sample: {steps: 12, guidance: 3, churn: 40, churn_min: 0.05, churn_max: 50, churn_noise: 1.003}
 """
     )
@@ -107,6 +109,8 @@ sample: {steps: 12, guidance: 3, churn: 40, churn_min: 0.05, churn_max: 50, chur
         keep_every_images=100_000,
         log_images=100,
         held_out=0.25,
+        preview_images=20_000,
+        preview_seeds="0-8",
     )
     assert spec.sample == SampleSettings("heun", 12, 3.0, 40.0, 0.05, 50.0, 1.003)
 

@@ -52,6 +52,12 @@ def test_two_processes_are_one_by_rounding(ran: Path, run: str) -> None:
     assert log(ran, run, 1) == "", "the first process speaks for all"
 
 
+def test_one_of_two_processes_draws_samples(ran: Path) -> None:
+    lines = [json.loads(line) for line in (ran / "two" / "previews.jsonl").read_text().splitlines()]
+    assert [line["file"] for line in lines] == ["previews/000000000024.png", "previews/000000000048.png"]
+    assert all((ran / "two" / line["file"]).is_file() for line in lines)
+
+
 def test_three_processes_stop_together_and_continue_bit_by_bit(ran: Path) -> None:
     """The signal reached the second alone; metrics are the same too, from sums that each process keeps."""
     assert codes(ran, "resumed") == [[0, 0, 0], [0, 0, 0], [0, 0, 0], [0]]

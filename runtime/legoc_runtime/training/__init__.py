@@ -2,7 +2,7 @@
 
 takes: Manifest, TrainingSet
 gives: a run directory: metrics.jsonl and checkpoints that continue exactly
-may import: torch, numpy, and every other room of the runtime but `sampling`
+may import: torch, numpy, and every room of the runtime below it, `sampling` among them
 """
 
 from legoc_runtime.training.loop import Outcome as Outcome

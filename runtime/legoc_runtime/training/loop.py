@@ -14,6 +14,7 @@ from legoc_runtime.training.feed import Feed
 from legoc_runtime.training.held_out import HeldOut
 from legoc_runtime.training.metrics import MetricsFile
 from legoc_runtime.training.posthoc import halved, snapshot_state
+from legoc_runtime.training.previews import Previews
 from legoc_runtime.training.progress import Progress
 from legoc_runtime.training.resume import Start
 from legoc_runtime.training.trainer import Trainer
@@ -46,6 +47,7 @@ class Session:
         start: the checkpoint that the trainer was restored from.
         before_first_save: called once, before the first checkpoint.
         held_out: measures on images that are not trained on, if there are any; before every checkpoint that is due.
+        previews: draws samples where it is their turn, in one of the processes.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Session:
         start: Start | None,
         before_first_save: Callable[[], None] | None,
         held_out: HeldOut | None = None,
+        previews: Previews | None = None,
     ) -> None:
         self._run = run
         self._trainer = trainer
@@ -69,6 +72,7 @@ class Session:
         self._saved = start.checkpoint if start else None
         self._before_first_save = before_first_save
         self._held_out = held_out
+        self._previews = previews
         self._ranks = trainer.ranks
         self._metrics = MetricsFile(run, keep_images=self._state.logged_images) if self._ranks.first else None
 
@@ -96,6 +100,8 @@ class Session:
                 self._metrics.close()
             if self._held_out:
                 self._held_out.close()
+            if self._previews:
+                self._previews.close()
         return Outcome(self._saved, state.images, self._finished)
 
     @property
@@ -121,6 +127,9 @@ class Session:
             self._keep_averages()
         if self._held_out and (passed(self._settings.snapshot_images) or self._finished):
             self._measure(self._held_out)
+        every = self._settings.preview_images
+        if every is not None and (passed(every) or self._finished):
+            self._preview()
         if passed(self._settings.snapshot_images):
             self._save()
 
@@ -138,6 +147,14 @@ class Session:
         line = held_out.measure()
         loss = "not finite" if line.loss is None else f"{line.loss:.4f}"
         self._progress.say(f"{line.images:,} images: held-out loss {loss}")
+
+    def _preview(self) -> None:
+        self._trainer.check_finite()
+        if self._previews is None:
+            return
+        drawn = self._previews.draw()
+        what = "no picture is finite, so that there is no preview" if drawn.file is None else f"preview {drawn.file}"
+        self._progress.say(f"{drawn.images:,} images: {what}")
 
     def _keep_averages(self) -> None:
         self._trainer.check_finite()

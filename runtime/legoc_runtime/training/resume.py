@@ -22,7 +22,10 @@ from legoc_runtime.errors import UsageError
 Resume = Literal["auto", "never"] | Path
 """`auto`: from the newest checkpoint, if there is one. `never`: where there is none. A path: from there."""
 
-MAY_CHANGE = frozenset({"images", "snapshot_images", "keep", "keep_every_images", "log_images", "ema_snapshot_images"})
+MAY_CHANGE = frozenset(
+    {"images", "snapshot_images", "keep", "keep_every_images", "log_images", "ema_snapshot_images"}
+    | {"preview_images", "preview_seeds"}
+)
 """Settings that do not act on any step; `images` does where the learning rate falls to its end."""
 
 KEYS = {"learning_rate": "optimizer.lr", "betas": "optimizer.betas", "weight_decay": "optimizer.weight_decay"}

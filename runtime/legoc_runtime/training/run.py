@@ -23,6 +23,7 @@ from legoc_runtime.stack import TrainingStack
 from legoc_runtime.store import WeightStore
 from legoc_runtime.training.held_out import HeldOut
 from legoc_runtime.training.loop import Outcome, Session
+from legoc_runtime.training.previews import Previews, preview_plan
 from legoc_runtime.training.progress import Progress
 from legoc_runtime.training.ranks import Ranks, open_ranks, refuse_uneven
 from legoc_runtime.training.resume import Resume, Start, check_change, check_continues, check_given, find_start, record
@@ -72,6 +73,7 @@ def train(
     """
     settings = settings or manifest.train
     check_settings(settings)
+    plan = preview_plan(manifest, settings)
     dataset.check_fits(manifest.shape, flip=settings.flip)
     trained, held_out = split(dataset, settings.held_out)
     now = record(manifest, settings, dataset)
@@ -103,8 +105,10 @@ def train(
             # build and newest checkpoint of a run say the same spec: another one comes with its first checkpoint
             first = None if same_spec else put_build
             measure = HeldOut(run, trainer, held_out, manifest.shape) if held_out else None
+            draws = ranks.first and plan is not None
+            previews = Previews(run, manifest, plan, trainer.state, settings, choice.backend) if draws else None
             header = Header(spec_text, manifest.spec_hash, 0)
-            session = Session(run, trainer, progress, header, now, start, first, measure)
+            session = Session(run, trainer, progress, header, now, start, first, measure, previews)
             return session.train(stop)
 
 

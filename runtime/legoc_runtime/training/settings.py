@@ -23,6 +23,8 @@ def _wrong(settings: TrainSettings) -> Iterator[str]:
             yield f"{name} is {getattr(settings, name)}, it must be 1 or more"
     if settings.keep_every_images is not None and settings.keep_every_images < 1:
         yield f"keep_every_images is {settings.keep_every_images}, it must be 1 or more"
+    if settings.preview_images is not None and settings.preview_images < 1:
+        yield f"preview_images is {settings.preview_images}, it must be 1 or more"
     if settings.accumulate < 1 or settings.batch % settings.accumulate:
         yield f"{settings.accumulate} parts (accumulate) cannot share a batch of {settings.batch} evenly"
     if not 0 <= settings.held_out < 1:

@@ -1,0 +1,219 @@
+"""Grids of samples while a run trains: `previews/IMAGES.png`, and one JSON object each in `previews.jsonl`.
+
+| key | meaning |
+|---|---|
+| `images` | images trained on so far |
+| `step` | optimizer steps so far |
+| `file` | the grid, from the run directory; null where the stack gave no finite picture |
+| `weights` | which weights made it: `ema-RATE`, `ema-profile-WIDTH` or `weights` |
+| `seeds` | the seeds that it shows, row by row |
+| `policy` | the skip policy |
+| `sampling_steps` | noise levels of the sampler |
+| `guidance` | scale of guidance |
+
+A preview is what `legoc sample` makes of a checkpoint at this place with these seeds. Nothing of the run moves: noise
+and classes are streams of their own, and the weights come back to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from legoc_runtime.backends.base import Backend
+from legoc_runtime.checkpoint.layout import EMA_PREFIX, PROFILE_PREFIX, WEIGHTS
+from legoc_runtime.contract.manifest import TRAINING, Manifest
+from legoc_runtime.contract.policy import configuration_name
+from legoc_runtime.contract.request import parse_classes, parse_seeds
+from legoc_runtime.contract.settings import TrainSettings
+from legoc_runtime.errors import RunError, UsageError
+from legoc_runtime.sampling.pictures import grid, grid_count, is_picture, png_bytes, to_uint8, write_whole
+from legoc_runtime.sampling.plan import Plan, make_plan
+from legoc_runtime.sampling.run import SamplingRun
+from legoc_runtime.stack import BrickStack
+from legoc_runtime.store import WeightStore
+from legoc_runtime.training.ema import Ema
+from legoc_runtime.training.metrics import MetricsFile
+from legoc_runtime.training.state import TrainState
+
+PREVIEWS = "previews"
+PREVIEWS_NAME = "previews.jsonl"
+
+_PROFILE = "profile-"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One line of `previews.jsonl`; the table above says what its keys mean."""
+
+    images: int
+    step: int
+    file: str | None
+    weights: str
+    seeds: str
+    policy: str
+    sampling_steps: int
+    guidance: float
+
+
+def preview_plan(manifest: Manifest, settings: TrainSettings) -> Plan | None:
+    """What previews show; None where none are asked for.
+
+    Raises:
+        UsageError: the stack makes latents, or `sample:` asks for what cannot be.
+    """
+    if settings.preview_images is None:
+        return None
+    shape, sample = manifest.shape, manifest.sample
+    if not is_picture(shape.channels):
+        raise UsageError(
+            f"preview_images asks for grids, and this stack makes latents of {shape.channels} channels",
+            help="leave it out; `legoc sample` writes latents of a checkpoint",
+        )
+    seeds = parse_seeds(settings.preview_seeds)
+    if len(seeds) > grid_count(*shape.grid):
+        raise UsageError(f"a grid shows up to {grid_count(*shape.grid):,} seeds", help="shorten preview_seeds")
+    policy = manifest.policy(sample.skip_policy)
+    plan = make_plan(shape, policy, replace(sample, seeds=settings.preview_seeds), seeds, parse_classes(sample.classes))
+    held = {program.bricks for program in manifest.programs if program.name != TRAINING}
+    if missing := [configuration for configuration in plan.configurations if configuration not in held]:
+        raise UsageError(
+            f"the policy `{policy.name}` of previews runs {configuration_name(missing[0])}, which is not in the build",
+            help="build it again with `legoc build`",
+        )
+    weights_of(sample.ema, settings)
+    return plan
+
+
+def weights_of(ema: str, settings: TrainSettings) -> str:
+    """The kind of weights that `sample: {ema}` names in a run of these settings, e.g. `ema-0.9999`.
+
+    Raises:
+        UsageError: the run keeps no such average.
+    """
+    if ema == "none" or (ema == "first" and not settings.ema):
+        return WEIGHTS
+    if ema == "first":
+        return f"{EMA_PREFIX}{settings.ema[0]!r}"
+    kinds = [(f"{EMA_PREFIX}{rate!r}", rate) for rate in settings.ema]
+    wanted = float(ema.removeprefix(_PROFILE))
+    if ema.startswith(_PROFILE):
+        kinds = [(f"{PROFILE_PREFIX}{width!r}", width) for width in settings.ema_profiles]
+    for kind, value in kinds:
+        if value == wanted:
+            return kind
+    raise UsageError(f"previews want the average {ema}, which the run does not keep", help="see `train: {ema: ...}`")
+
+
+class Previews:
+    """Draws the grids of a run; one process of it does.
+
+    Args:
+        run: the run directory.
+        manifest: the build.
+        plan: what they show.
+        state: the run's state, whose weights make them.
+        settings: training settings.
+        backend: what computes them.
+
+    Raises:
+        RunError: the run directory cannot be written.
+    """
+
+    def __init__(
+        self, run: Path, manifest: Manifest, plan: Plan, state: TrainState, settings: TrainSettings, backend: Backend
+    ) -> None:
+        self._run, self._plan, self._state = run, plan, state
+        self._stack = BrickStack(manifest, state.store, backend=backend)
+        self._kind = weights_of(manifest.sample.ema, settings)
+        self._file = MetricsFile(run, keep_images=state.images, name=PREVIEWS_NAME)
+        self._drop_later()
+
+    def draw(self) -> Preview:
+        """Sample, write the grid and its line. The weights are as they were afterwards, bit by bit.
+
+        Raises:
+            RunError: the disk is full or cannot be written.
+        """
+        state, plan = self._state, self._plan
+        name = f"{PREVIEWS}/{state.images:012d}.png"
+        drawn = self._drawn()
+        if drawn is not None:
+            self._write(self._run / name, drawn)
+        line = Preview(
+            state.images,
+            state.step,
+            None if drawn is None else name,
+            self._kind,
+            plan.settings.seeds,
+            plan.policy.name,
+            plan.settings.steps,
+            plan.settings.guidance,
+        )
+        self._file.write(line)
+        self._file.sync()
+        return line
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _drawn(self) -> bytes | None:
+        """The grid; None where a picture is not finite, which early weights may give where the run is sound."""
+        store, plan = self._state.store, self._plan
+        with sampled(store, _average(self._state.ema, self._kind)):
+            sampling = SamplingRun(self._stack, plan, device=store.device)
+            try:
+                batches = [batch.pictures for batch in sampling.batches(plan.settings.batch)]
+            except RunError:
+                return None
+        return png_bytes(grid(list(to_uint8(torch.cat(batches)))))
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{path.parent} cannot be made: {error.strerror or error}") from error
+        write_whole(path, data)
+
+    def _drop_later(self) -> None:
+        """Remove grids of a session that was cut short after its last checkpoint, as their lines are."""
+        folder = self._run / PREVIEWS
+        for path in folder.glob("*.png") if folder.is_dir() else ():
+            if path.stem.isdecimal() and int(path.stem) > self._state.images:
+                path.unlink(missing_ok=True)
+
+
+def _average(ema: Ema, kind: str) -> Mapping[str, Tensor] | None:
+    """The average of a kind; None for the weights as they are."""
+    if kind == WEIGHTS:
+        return None
+    if kind.startswith(PROFILE_PREFIX):
+        return ema.profiles[float(kind.removeprefix(PROFILE_PREFIX))]
+    return ema.averages[float(kind.removeprefix(EMA_PREFIX))]
+
+
+@contextmanager
+def sampled(store: WeightStore, average: Mapping[str, Tensor] | None) -> Generator[None]:
+    """A store that holds an average for a while, without memory for a second set of weights: the two trade places."""
+    _exchange(store, average)
+    try:
+        yield
+    finally:
+        _exchange(store, average)
+
+
+@torch.no_grad()
+def _exchange(store: WeightStore, average: Mapping[str, Tensor] | None) -> None:
+    if average is None:
+        return
+    with store.updating():
+        for key, weight in store.weights.items():
+            held = weight.detach().clone()
+            weight.copy_(average[key])
+            average[key].copy_(held)
