@@ -78,6 +78,14 @@ def command(
             show_default=False,
         ),
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        Option(
+            metavar="TRACKER",
+            help="Follow the run in tensorboard, wandb or trackio as well; may be repeated. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[str, Option(help="auto, cpu, or cuda.")] = "auto",
     backend: Annotated[str, Option(help="auto, eager, or inductor.")] = "auto",
     quiet: Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.")] = False,
@@ -128,6 +136,7 @@ def command(
             backend=backend,
             write_build=write_build,
             stop=stop,
+            track=tuple(track or ()),
         )
     _report(outcome, stop, progress)
 

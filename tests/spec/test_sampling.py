@@ -163,6 +163,7 @@ OF_THE_MACHINE = {
     "device",
     "backend",
     "trust_native",
+    "track",
     "cuda_graphs",
     "fp8",
     "dtype",

@@ -96,7 +96,7 @@ def _in_step(step: int, rank_struck: int, number: signal.Signals) -> Callable[[i
 
 def equal() -> dict[str, Any]:
     """The same run with one process and two, of which one draws samples; with two also in two parts each."""
-    drawn = ("--preview-images", "24", "--preview-seeds", "0-1", "--set", "sample.steps=3")
+    drawn = ("--preview-images", "24", "--preview-seeds", "0-1")
     codes = [start(1, "one"), start(2, "two", *drawn), start(2, "parts", "--accumulate", "2")]
     return {"codes": codes}
 

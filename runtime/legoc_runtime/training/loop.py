@@ -17,6 +17,7 @@ from legoc_runtime.training.posthoc import halved, snapshot_state
 from legoc_runtime.training.previews import Previews
 from legoc_runtime.training.progress import Progress
 from legoc_runtime.training.resume import Start
+from legoc_runtime.training.tracking import Tracking
 from legoc_runtime.training.trainer import Trainer
 
 
@@ -48,6 +49,7 @@ class Session:
         before_first_save: called once, before the first checkpoint.
         held_out: measures on images that are not trained on, if there are any; before every checkpoint that is due.
         previews: draws samples where it is their turn, in one of the processes.
+        tracking: trackers, which are told what is written; in one of the processes.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Session:
         before_first_save: Callable[[], None] | None,
         held_out: HeldOut | None = None,
         previews: Previews | None = None,
+        tracking: Tracking | None = None,
     ) -> None:
         self._run = run
         self._trainer = trainer
@@ -73,6 +76,7 @@ class Session:
         self._before_first_save = before_first_save
         self._held_out = held_out
         self._previews = previews
+        self._tracking = tracking
         self._ranks = trainer.ranks
         self._metrics = MetricsFile(run, keep_images=self._state.logged_images) if self._ranks.first else None
 
@@ -102,6 +106,8 @@ class Session:
                 self._held_out.close()
             if self._previews:
                 self._previews.close()
+            if self._tracking:
+                self._tracking.finish()
         return Outcome(self._saved, state.images, self._finished)
 
     @property
@@ -140,11 +146,15 @@ class Session:
         metrics = self._trainer.metrics()
         if self._metrics:
             self._metrics.write(metrics)
+        if self._tracking:
+            self._tracking.line(metrics)
         self._progress.log(metrics)
 
     def _measure(self, held_out: HeldOut) -> None:
         self._trainer.check_finite()
         line = held_out.measure()
+        if self._tracking:
+            self._tracking.line(line, "held_out/")
         loss = "not finite" if line.loss is None else f"{line.loss:.4f}"
         self._progress.say(f"{line.images:,} images: held-out loss {loss}")
 
@@ -153,6 +163,8 @@ class Session:
         if self._previews is None:
             return
         drawn = self._previews.draw()
+        if self._tracking and drawn.file is not None:
+            self._tracking.picture("preview", self._run / drawn.file, drawn.images)
         what = "no picture is finite, so that there is no preview" if drawn.file is None else f"preview {drawn.file}"
         self._progress.say(f"{drawn.images:,} images: {what}")
 

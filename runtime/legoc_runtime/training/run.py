@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,8 @@ from legoc_runtime.training.resume import Resume, Start, check_change, check_con
 from legoc_runtime.training.rundir import check_free, locked, write_build_files
 from legoc_runtime.training.settings import check_settings
 from legoc_runtime.training.state import TrainState
+from legoc_runtime.training.trackers.tracker import check_trackers
+from legoc_runtime.training.tracking import open_tracking
 from legoc_runtime.training.trainer import Trainer
 
 
@@ -47,6 +49,7 @@ def train(
     backend: str = "auto",
     write_build: Callable[[Manifest, str, Path], None] = write_build_files,
     stop: Callable[[], bool] = lambda: False,
+    track: Sequence[str] = (),
 ) -> Outcome:
     """Train a build on an image set, into a run directory.
 
@@ -66,6 +69,7 @@ def train(
         backend: `auto`, `eager` or `inductor`.
         write_build: writes the build into the run, so that the run needs nothing else.
         stop: asked before every step; once it says yes, the run saves a checkpoint and ends.
+        track: trackers that follow the run: `tensorboard`, `wandb`, `trackio`.
 
     Raises:
         UsageError: settings, data or checkpoint do not fit the stack.
@@ -73,6 +77,7 @@ def train(
     """
     settings = settings or manifest.train
     check_settings(settings)
+    trackers = check_trackers(tuple(track))
     plan = preview_plan(manifest, settings)
     dataset.check_fits(manifest.shape, flip=settings.flip)
     trained, held_out = split(dataset, settings.held_out)
@@ -105,10 +110,14 @@ def train(
             # build and newest checkpoint of a run say the same spec: another one comes with its first checkpoint
             first = None if same_spec else put_build
             measure = HeldOut(run, trainer, held_out, manifest.shape) if held_out else None
-            draws = ranks.first and plan is not None
-            previews = Previews(run, manifest, plan, trainer.state, settings, choice.backend) if draws else None
+            previews = None
+            if plan is not None and ranks.first:
+                previews = Previews(run, manifest, plan, trainer.state, settings, choice.backend)
+            tracking = None
+            if ranks.first:
+                tracking = open_tracking(trackers, run, manifest, settings, trainer.state.images, progress.say)
             header = Header(spec_text, manifest.spec_hash, 0)
-            session = Session(run, trainer, progress, header, now, start, first, measure, previews)
+            session = Session(run, trainer, progress, header, now, start, first, measure, previews, tracking)
             return session.train(stop)
 
 
