@@ -4,7 +4,8 @@
     python benchmarks/ablation.py specs/lego_pg_xl.yaml --batch 128 --device cuda --dtype bf16
 
 The rows are what the catalogs of passes list, so that a new pass has its row without a change here; beside them stand
-the table of conditioning, the forms of attention and GELU, and regional compilation. Every row's estimate is held
+the table of conditioning, blocks of our own, the forms of attention and GELU, and regional
+compilation. Every row's estimate is held
 against that of the first row before anything is timed. A ratio over 1 is what a row costs by doing without.
 """
 
@@ -88,10 +89,16 @@ def _forms(everything: Variant, device: str, whole: bool) -> Iterator[Variant]:
 
     chosen = gelu_form(device="cuda" if device == "cuda" else "cpu", fused=True)
     forms: tuple[GeluForm, ...] = get_args(GeluForm)
-    yield replace(everything, name="every attention by SDPA", backend=Inductor(attention="sdpa"))
+    if device != "cuda":
+        yield replace(everything, name="every block compiled", backend=Inductor(own_blocks=False))
+    yield replace(everything, name="every block compiled, attention by SDPA", backend=Inductor(attention="sdpa"))
     for form in forms:
         if form != chosen and (form != "epilogue" or device == "cuda"):
-            yield replace(everything, name=f"GELU as `{form}` instead of `{chosen}`", backend=Inductor(gelu=form))
+            yield replace(
+                everything,
+                name=f"every block compiled, GELU as `{form}` instead of `{chosen}`",
+                backend=Inductor(gelu=form),
+            )
     if whole:
         yield replace(everything, name="whole configurations compiled at once", backend=Inductor(regions=False))
 

@@ -1,4 +1,4 @@
-"""What one evaluation of a compiled stack spends its time on: matrix products, attention, fused kernels, the rest.
+"""What an evaluation of a compiled stack spends its time on: our own blocks, products, attention, fused kernels.
 
 python benchmarks/where_time_goes.py specs/lego_pg_s.yaml --batch 8
 """
@@ -17,6 +17,7 @@ from legoc_runtime.stack import BrickStack
 from legoc_runtime.store import WeightStore
 
 KINDS = {
+    "our own blocks": ("legoc::avx512_block",),
     "matrix products": ("aten::mm", "aten::addmm", "aten::bmm"),
     "attention": ("aten::_scaled_dot_product",),
     "fused kernels": ("## Call CompiledFxGraph",),

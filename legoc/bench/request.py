@@ -16,12 +16,14 @@ from legoc.spec import load_spec
 from legoc_runtime.backends.base import Backend, choose_backend
 from legoc_runtime.backends.cuda_graphs import CudaGraphs, graphs_for
 from legoc_runtime.backends.device import choose_device, choose_dtype
+from legoc_runtime.contract.block_rule import block_form
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Configuration, TruthTable, tabulate
 from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, sampling_levels
 from legoc_runtime.contract.stack import BrickShape, StackShape
 from legoc_runtime.errors import UsageError
+from legoc_runtime.layers.avx512 import avx512_lack
 from legoc_runtime.link.opt_in.fp8 import Fp8, fp8_for
 
 PLAIN = "plain"
@@ -208,6 +210,8 @@ def make_request(
             f"{', '.join(eight.bricks)} of `{manifest.name}` multiply in 8-bit floats; peers and the machine's own "
             f"products are {dtype}"
         )
+    if choice.backend.name == "inductor":
+        notes += own_blocks(shape, where, dtype)
     return Request(
         path=path,
         manifest=manifest,
@@ -227,6 +231,14 @@ def make_request(
         command=command,
         notes=tuple(notes if choice.reason is None else [f"backend {choice.reason}", *notes]),
     )
+
+
+def own_blocks(shape: StackShape, device: torch.device, dtype: str) -> Iterator[str]:
+    """A sentence on the bricks whose blocks run in the kernel of our own rather than compiled."""
+    kind, lack = ("cuda" if device.type == "cuda" else "cpu"), avx512_lack()
+    forms = {b.id: block_form(b.width, b.tokens, device=kind, dtype=dtype, lack=lack) for b in shape.bricks}
+    if own := [id for id, form in forms.items() if form == "avx512"]:
+        yield f"blocks of {', '.join(own)} ran in legoc's own kernel for AVX-512"
 
 
 def _build(path: Path) -> Path | None:

@@ -10,6 +10,7 @@ from legoc.cost.counts import macs, parameters
 from legoc.lower.pipeline import Pipeline, choose
 from legoc.plan.reach import Reached, reach
 from legoc_runtime.contract.attention_rule import AttentionForm, Device, attention_form, why
+from legoc_runtime.contract.block_rule import BlockForm, block_form, why_block
 from legoc_runtime.contract.gelu_rule import GeluForm, gelu_form, why_gelu
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Configuration
@@ -47,7 +48,7 @@ class KernelChoice:
     """The form of a kernel at one place, with the reason in words."""
 
     place: Place
-    form: AttentionForm | GeluForm
+    form: BlockForm | AttentionForm | GeluForm
     reason: str
 
 
@@ -105,8 +106,9 @@ class Plan:
         configurations: the sampling programs.
         training: the training program.
         reached: every policy over the schedule.
-        attention: brick -> the form of its attention, place by place.
-        gelu: the form of the GELU of every block, place by place.
+        block: brick -> the form of its blocks, place by place where a compiler runs.
+        attention: brick -> the form of the attention of compiled blocks, place by place.
+        gelu: the form of the GELU of every compiled block, place by place.
         signatures: the distinct blocks.
         passes: the passes over programs that run.
         left_out: exact passes over programs that do not run.
@@ -119,6 +121,7 @@ class Plan:
     configurations: tuple[PlannedProgram, ...]
     training: PlannedProgram
     reached: tuple[Reached, ...]
+    block: dict[str, tuple[KernelChoice, ...]]
     attention: dict[str, tuple[KernelChoice, ...]]
     gelu: tuple[KernelChoice, ...]
     signatures: tuple[Signature, ...]
@@ -153,6 +156,7 @@ def make_plan(manifest: Manifest, pipeline: Pipeline, policies: Sequence[str] = 
         configurations=tuple(_planned(manifest, p) for p in manifest.programs if p is not manifest.training),
         training=_planned(manifest, manifest.training),
         reached=reach(manifest, policies, steps),
+        block={brick.id: tuple(_block(brick)) for brick in shape.bricks},
         attention={brick.id: tuple(_attention(brick)) for brick in shape.bricks},
         gelu=tuple(_gelu()),
         signatures=tuple(_signatures(shape.bricks)),
@@ -171,6 +175,14 @@ def _planned(manifest: Manifest, program: Program) -> PlannedProgram:
         inputs=tuple(name for name, _ in program.inputs),
         operations=len(program.ops),
     )
+
+
+def _block(brick: BrickShape) -> Iterator[KernelChoice]:
+    for place in PLACES:
+        if place.fused:
+            form = block_form(brick.width, brick.tokens, device=place.device, training=place.training)
+            sentence = why_block(brick.width, brick.tokens, device=place.device, training=place.training)
+            yield KernelChoice(place, form, sentence.removeprefix(f"{form}: "))
 
 
 def _attention(brick: BrickShape) -> Iterator[KernelChoice]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -31,6 +31,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         ],
         "training": asdict(plan.training),
         "shared": {name: list(policies) for name, policies in plan.shared().items()},
+        "block": {brick: [_choice(choice) for choice in choices] for brick, choices in plan.block.items()},
         "attention": {brick: [_choice(choice) for choice in choices] for brick, choices in plan.attention.items()},
         "gelu": [_choice(choice) for choice in plan.gelu],
         "block_signatures": [asdict(signature) for signature in plan.signatures],
@@ -96,18 +97,24 @@ def _blocks(plan: Plan) -> Iterator[str]:
 
 
 def _kernels(plan: Plan) -> Iterator[str]:
-    yield "Attention"
+    yield "Block"
+    yield from _by_brick(plan.block)
+    yield "Attention, where the block is compiled"
+    yield from _by_brick(plan.attention)
+    eager = {c.form for choices in plan.attention.values() for c in choices if not c.place.fused}
+    yield f"  with the eager backend: {' or '.join(sorted(eager))}"
+    yield "GELU, where the block is compiled"
+    yield from (f"    {_kernel(choice)}" for choice in _told(plan.gelu))
+
+
+def _by_brick(found: Mapping[str, Sequence[KernelChoice]]) -> Iterator[str]:
     alike: dict[tuple[str, ...], list[str]] = {}
-    for brick, choices in plan.attention.items():
+    for brick, choices in found.items():
         lines = tuple(_kernel(choice) for choice in _told(choices) if choice.place.fused)
         alike.setdefault(lines, []).append(brick)
     for lines, bricks in alike.items():
         yield f"  {', '.join(bricks)}"
         yield from (f"    {line}" for line in lines)
-    eager = {c.form for choices in plan.attention.values() for c in choices if not c.place.fused}
-    yield f"  with the eager backend: {' or '.join(sorted(eager))}"
-    yield "GELU"
-    yield from (f"    {_kernel(choice)}" for choice in _told(plan.gelu))
 
 
 def _told(choices: Sequence[KernelChoice]) -> list[KernelChoice]:

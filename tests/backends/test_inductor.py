@@ -11,10 +11,11 @@ from torch._dynamo.utils import counters
 
 from legoc.lower.program import lower_sampling, lower_training
 from legoc_runtime.backends.base import choose_backend
-from legoc_runtime.backends.inductor import Block, Inductor
-from legoc_runtime.backends.regions import Forms, block_signature
+from legoc_runtime.backends.inductor import Block, Inductor, OwnBlock
+from legoc_runtime.backends.regions import Forms, block_signature, run_block
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.errors import UsageError
+from legoc_runtime.layers.avx512 import avx512_lack
 from legoc_runtime.link.link import bricks_in, link
 from tests.stacks import batch, random_store, stack
 
@@ -38,7 +39,7 @@ def test_compiled_modules_agree_and_leave_the_store_plain(graphs):
     shape = stack(depths=(1, 1, 2))
     store = random_store(shape)
     kinds = {name: type(module) for name, module in store.named_modules()}
-    backend = Inductor()
+    backend = Inductor(own_blocks=False)
     compiled_graphs = []
     for configuration in (shape.ids, ("parts", "whole"), ("windows",)):
         plain = link(lower_sampling(shape, configuration), store)
@@ -61,7 +62,7 @@ def test_a_block_is_compiled_once_for_all_sizes_and_once_for_a_single_image(grap
     shape = stack(windows=(8,), grid=(16, 32), receptive_fields=(2,), depths=(1,), widths=(32,), ids=("windows",))
     store = random_store(shape)
     plain = link(lower_sampling(shape, shape.ids), store)
-    compiled = Inductor().compile(plain)
+    compiled = Inductor(own_blocks=False).compile(plain)
     found = {}
     with torch.no_grad():
         for count in (8, 3, 16, 32, 1, 5):  # 8 windows of 16 tokens, width 32: sizes that happen to be equal stay free
@@ -69,6 +70,35 @@ def test_a_block_is_compiled_once_for_all_sizes_and_once_for_a_single_image(grap
             assert (plain(*arguments) - compiled(*arguments)).abs().max() < 1e-5
             found[count] = graphs()
     assert found == {8: 2, 3: 0, 16: 0, 32: 0, 1: 2, 5: 0}  # a block and a final layer each time
+
+
+@pytest.mark.compiler
+@pytest.mark.skipif(avx512_lack() is not None, reason=str(avx512_lack()))
+def test_blocks_of_our_own_compile_nothing_and_see_a_changed_weight(graphs):
+    shape = stack(windows=(4,), grid=(8, 8), receptive_fields=(2,), depths=(2,), widths=(32,), ids=("windows",))
+    plain = link(lower_sampling(shape, shape.ids), store := random_store(shape))
+    own = Inductor().compile(plain)
+    assert sum(isinstance(module, OwnBlock) for module in own.modules()) == 2
+    arguments = batch(shape, 3)
+    with torch.no_grad():
+        assert (plain(*arguments) - own(*arguments)).abs().max() < 1e-5
+        assert graphs() == 1  # the final layer
+        with store.updating():
+            store.weights["bricks.windows.blocks.0.mlp.fc1.weight"].mul_(2)
+        assert (plain(*arguments) - own(*arguments)).abs().max() < 1e-5
+
+
+def test_a_block_of_our_own_leaves_gradients_to_the_compiled_one():
+    block = random_store(stack()).brick_windows.blocks[0]
+    signature = block_signature(block.attn, block.mlp, Forms(fused=True))
+    own = OwnBlock(Block(block.attn, block.mlp, run_block, signature, free=False))
+    arguments = torch.randn(2, 3, 4, 32), torch.randn(2, 6 * 32)
+    own(*arguments).square().sum().backward()
+    assert all(weight.grad is not None for weight in own.parameters())
+    arguments[0].requires_grad_()
+    block.requires_grad_(False)
+    (gradient,) = torch.autograd.grad(own(*arguments).sum(), arguments[0])
+    assert gradient.abs().max() > 0
 
 
 @pytest.mark.compiler

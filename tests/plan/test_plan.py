@@ -14,6 +14,7 @@ from legoc.plan.reach import reach, reachable
 from legoc.plan.text import plan_json, plan_text
 from legoc.spec import load_spec
 from legoc_runtime.contract.attention_rule import why
+from legoc_runtime.contract.block_rule import why_block
 
 EMOJI = Path(__file__).parents[2] / "specs" / "emoji_32.yaml"
 
@@ -61,6 +62,17 @@ def test_the_reason_of_every_kernel_is_the_rules_own(emoji):
         form, _, reason = why(4, device=device, fused=True).partition(": ")
         assert f"{f'{device}, inductor':<24}  {form}: {reason}" in text
     assert {choice.reason for choice in plan.attention["parts"] if choice.place.fused and choice.place.device == "cpu"}
+
+
+def test_blocks_of_our_own_are_said_with_their_reason(emoji):
+    _, plan = emoji
+    text = plan_text(plan)
+    assert "\nBlock\n  windows, parts, image\n" in text
+    for training in (False, True):
+        place = f"cpu, inductor{', training' if training else ''}"
+        form, _, reason = why_block(192, 4, device="cpu", training=training).partition(": ")
+        assert f"{place:<24}  {form}: {reason}" in text
+    assert {choice.place.backend for choice in plan.block["parts"]} == {"inductor"}
 
 
 def test_blocks_are_counted_by_signature():

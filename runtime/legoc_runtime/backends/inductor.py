@@ -6,6 +6,9 @@ compiled likewise. The embedding, one product, stays as it is, and the rest is a
 callables live in this object and in the modules that it returns; `block.compile()` would change the store's
 own modules for everybody.
 
+On CPUs with AVX-512 blocks of samplers run in one kernel of our own instead (`contract/block_rule.py`), and are
+compiled only where a gradient is wanted.
+
 Sizes: a block is compiled for every batch and every number of windows at once, so that a further one compiles nothing.
 A size of 1 is compiled apart, since it broadcasts. Training compiles for the sizes that it sees.
 """
@@ -25,14 +28,18 @@ from legoc_runtime.backends.base import Module
 from legoc_runtime.backends.regions import (
     Forms,
     block_signature,
+    device_of,
     replace_blocks,
     replace_decoders,
     run_block,
     with_forms,
 )
 from legoc_runtime.contract.attention_rule import AttentionForm
+from legoc_runtime.contract.block_rule import block_form
 from legoc_runtime.contract.gelu_rule import GeluForm
 from legoc_runtime.contract.native import BlockSignature
+from legoc_runtime.layers.avx512 import avx512_lack
+from legoc_runtime.layers.avx512.block import run_block as run_avx512
 from legoc_runtime.layers.leaves import Attend, Decode, Mlp
 
 BlockFunction = Callable[[Attend, Mlp, Tensor, Tensor, AttentionForm, GeluForm], Tensor]
@@ -64,6 +71,22 @@ class Block(nn.Module):
         return self.compiled(self.attend, self.mlp, tokens, modulation, form.attention, form.gelu)
 
 
+class OwnBlock(nn.Module):
+    """A block of the store run in the kernel of our own, or compiled where a gradient is wanted. Owns no weights."""
+
+    def __init__(self, compiled: Block) -> None:
+        super().__init__()
+        self.compiled = compiled
+
+    def forward(self, tokens: Tensor, modulation: Tensor) -> Tensor:
+        """Tokens [N, W, L, D], modulation [N, 6*D] to [N, W, L, D]."""
+        if torch.is_grad_enabled() and any(
+            tensor.requires_grad for tensor in (tokens, modulation, *self.compiled.parameters())
+        ):
+            return self.compiled(tokens, modulation)
+        return run_avx512(self.compiled.attend, self.compiled.mlp, tokens, modulation)
+
+
 class FinalLayer(nn.Module):
     """A final layer of the store run through a compiled function. Owns no weights."""
 
@@ -88,16 +111,24 @@ class Inductor:
         gelu: the form of every GELU; None goes by the rule.
         regions: compile block by block; False compiles a whole configuration at once, which costs much more time to
             compile and is there to be compared with.
+        own_blocks: run blocks in the kernel of our own where the rule says so; False compiles them all, and so does a
+            form that is given, since the kernel has its own.
     """
 
     name = "inductor"
 
     def __init__(
-        self, *, attention: AttentionForm | None = None, gelu: GeluForm | None = None, regions: bool = True
+        self,
+        *,
+        attention: AttentionForm | None = None,
+        gelu: GeluForm | None = None,
+        regions: bool = True,
+        own_blocks: bool = True,
     ) -> None:
         self.attention: AttentionForm | None = attention
         self.gelu: GeluForm | None = gelu
         self.regions = regions
+        self.own_blocks = own_blocks and attention is None and gelu is None
         self._blocks: dict[tuple[BlockSignature, bool], BlockFunction] = {}
         self._decoders: dict[tuple[int, int, str, bool], DecodeFunction] = {}
 
@@ -116,12 +147,13 @@ class Inductor:
             whole = with_forms(module, forms)
             return cast("Module", _torch.compile(whole, fullgraph=True))
 
-        def block(attend: Attend, mlp: Mlp) -> Block:
+        def block(attend: Attend, mlp: Mlp) -> Block | OwnBlock:
             signature = block_signature(attend, mlp, forms)
             key = (signature, training)
             if key not in self._blocks:
                 self._blocks[key] = _compiled(run_block, signature.name)
-            return Block(attend, mlp, self._blocks[key], signature, free=not training)
+            compiled = Block(attend, mlp, self._blocks[key], signature, free=not training)
+            return OwnBlock(compiled) if self._is_own(compiled, training) else compiled
 
         def final(decode: Decode) -> FinalLayer:
             key = (decode.in_features, decode.out_features, str(decode.weight.dtype), training)
@@ -130,6 +162,11 @@ class Inductor:
             return FinalLayer(decode, self._decoders[key], free=not training)
 
         return replace_decoders(replace_blocks(module, block), final)
+
+    def _is_own(self, block: Block, training: bool) -> bool:
+        one, device = block.signature, device_of(block.attend)
+        form = block_form(one.width, one.tokens, device=device, training=training, dtype=one.dtype, lack=avx512_lack())
+        return self.own_blocks and form == "avx512"
 
 
 def run_decode(decode: Decode, tokens: Tensor, modulation: Tensor) -> Tensor:
