@@ -21,6 +21,7 @@ from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Configuration, TruthTable, tabulate
 from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.schedule import Evaluation, check_guidance, evaluations, sampling_levels
+from legoc_runtime.contract.settings import GRID
 from legoc_runtime.contract.stack import BrickShape, StackShape
 from legoc_runtime.errors import UsageError
 from legoc_runtime.layers.avx512 import avx512_lack
@@ -204,6 +205,8 @@ def make_request(
     reached = dict.fromkeys(configuration for table in tables for configuration in table.distinct())
     missing = [found for found in reached if found not in manifest.configurations]
     notes: list[str] = []
+    if sample.size != GRID:
+        notes.append(f"the spec samples canvases of {sample.size}; what is timed is pictures of the grid's own size")
     eight = None if fp8 is None else fp8_for(fp8, shape, where, choose_dtype(dtype))
     if eight is not None:
         notes.append(

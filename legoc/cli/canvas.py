@@ -1,63 +1,92 @@
-"""Canvases as `sample` and `cost` are asked for them."""
+"""Canvases as `sample` and `cost` are asked for them: flags over what the spec says."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from legoc_runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    from legoc_runtime.contract.canvas import Canvas
-    from legoc_runtime.contract.stack import StackShape
+    from legoc_runtime.contract.settings import Region, SampleSettings
 
 MAX_BYTES = 1_000_000
 """Of a file of regions."""
 
 
-def canvas_asked(
-    shape: StackShape,
+def canvas_flags(
     size: str | None,
-    *,
     stride: int | None,
-    wrap: bool,
-    regions: str | None,
-    rows: int | None = None,
-    way: str | None = None,
-) -> Canvas | None:
-    """The canvas that flags ask for, or None.
+    canvas: str | None,
+    wrap: bool | None,
+    regions: str | None = None,
+) -> dict[str, object]:
+    """The keys of `sample:` that flags of canvases set; None where a flag was not given.
 
     Args:
-        shape: the stack.
-        size: `HxW`.
+        size: `HxW`, or `grid` for pictures of the grid's size.
         stride: from one window to the next.
+        canvas: `windows` or `factorised`.
         wrap: whether the right border goes on at the left one.
-        regions: a list of regions, or a file with one.
-        rows: `--window-batch`, which says nothing without a canvas.
-        way: `--canvas`.
+        regions: a list of regions, a file with one, or `none`.
 
     Raises:
-        UsageError: a flag does nothing, or what is asked for does not fit the stack.
+        UsageError: a text that cannot be read as its value.
     """
-    if size is None:
-        given = {"--stride": stride is not None, "--wrap": wrap, "--regions": regions is not None}
-        given |= {"--window-batch": rows is not None, "--canvas": way is not None}
-        if idle := [flag for flag, is_given in given.items() if is_given]:
-            raise UsageError(f"{idle[0]} says something of a canvas", help="pass --size HxW too")
-        return None
-    from legoc_runtime.contract.canvas import make_canvas
+    from legoc_runtime.contract.canvas_request import known_way, parse_size, size_text
 
-    listed = None if regions is None else _read(regions)
-    return make_canvas(shape, size, stride=stride, wrap=wrap, regions=listed, way=way or "windows")
+    return {
+        "size": None if size is None else size_text(parse_size(size)),
+        "stride": stride,
+        "canvas": None if canvas is None else known_way(canvas),
+        "wrap": wrap,
+        "regions": None if regions is None else _read(regions),
+    }
 
 
-def _read(regions: str) -> str:
-    """A list of regions, from a file where the text names one."""
+def refuse_idle_canvas(settings: SampleSettings, flags: Mapping[str, object], rows: int | None = None) -> None:
+    """Refuse flags that say something of a canvas where none is made.
+
+    Args:
+        settings: what the spec says, with the flags.
+        flags: those of `canvas_flags`, among others.
+        rows: `--window-batch`.
+
+    Raises:
+        UsageError: naming the flag.
+    """
+    from legoc_runtime.contract.settings import GRID
+
+    if settings.size != GRID:
+        return
+    given = {f"--{name}": flags.get(name) not in (None, False) for name in ("stride", "wrap", "regions")}
+    given |= {"--window-batch": rows is not None, "--canvas": flags.get("canvas") is not None}
+    if idle := [flag for flag, is_given in given.items() if is_given]:
+        raise UsageError(f"{idle[0]} says something of a canvas", help="pass --size HxW too")
+
+
+def grid_instead(settings: SampleSettings) -> tuple[SampleSettings, str | None]:
+    """Settings without their canvas, and what to say of it; for commands that look at pictures of the grid's size."""
+    from legoc_runtime.contract.canvas_request import on_grid
+    from legoc_runtime.contract.settings import GRID
+
+    if settings.size == GRID:
+        return settings, None
+    return on_grid(settings), f"the spec samples canvases of {settings.size}; here pictures have the grid's own size"
+
+
+def _read(regions: str) -> tuple[Region, ...]:
+    """Regions as they were listed, or those of a file where the text names one."""
+    from legoc_runtime.contract.canvas_request import parse_regions
+
+    if regions == "none":
+        return ()
     if ":" in regions and not Path(regions).suffix:
-        return regions
+        return parse_regions(regions)
     try:
         with Path(regions).open(encoding="utf-8") as file:
-            return file.read(MAX_BYTES)
+            return parse_regions(file.read(MAX_BYTES))
     except (OSError, ValueError) as error:
         raise UsageError(
             f"--regions {regions[:60]} cannot be read: {getattr(error, 'strerror', None) or error}",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from legoc.cli.canvas import canvas_asked
+from legoc.cli.canvas import canvas_flags, refuse_idle_canvas
 from legoc.cli.options import Overrides, described, overridden
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
@@ -36,17 +37,23 @@ def command(
     ] = None,
     size: Annotated[
         str | None,
-        Option(metavar="HxW", help="Price policies on canvases of this size, made of windows.", show_default=False),
+        Option(
+            metavar="HxW",
+            help="Price policies on canvases of this size, made of windows, or grid. [default: the spec's]",
+            show_default=False,
+        ),
     ] = None,
     stride: Annotated[
         int | None,
-        Option(help="With --size: from one window to the next. [default: 7, or a smaller window]", show_default=False),
+        Option(help="Of a canvas: from one window to the next. [default: the spec's]", show_default=False),
     ] = None,
-    way: Annotated[
-        str | None,
-        Option("--canvas", help="With --size: windows or factorised. [default: windows]", show_default=False),
+    canvas: Annotated[
+        str | None, Option(help="Of a canvas: windows or factorised. [default: the spec's]", show_default=False)
     ] = None,
-    wrap: Annotated[bool, Option("--wrap", help="With --size: the right border goes on at the left one.")] = False,
+    wrap: Annotated[
+        bool | None,
+        Option(help="Of a canvas: the right border goes on at the left one. [default: the spec's]", show_default=False),
+    ] = None,
     batch: Annotated[int, Option(min=1, help="Images whose activations are counted as memory.")] = 1,
     json: Annotated[bool, Option("--json", help="Print versioned JSON instead of a table.")] = False,
     overrides: Overrides = None,
@@ -60,10 +67,12 @@ def command(
     from legoc.cost.report import price
 
     manifest = described(path, overrides or ())
-    for notice in overridden(manifest.sample, {"steps": steps, "guidance": guidance}, overrides or ())[1]:
+    flags = {"steps": steps, "guidance": guidance, **canvas_flags(size, stride, canvas, wrap)}
+    settings, notices = overridden(manifest.sample, flags, overrides or ())
+    refuse_idle_canvas(settings, flags)
+    for notice in notices:
         echo(notice, err=True)
-    canvas = canvas_asked(manifest.shape, size, stride=stride, wrap=wrap, regions=None, way=way)
-    cost = price(manifest, policies=skip_policy or (), steps=steps, guidance=guidance, canvas=canvas)
+    cost = price(replace(manifest, sample=settings), policies=skip_policy or ())
     if json:
         from json import dumps
 

@@ -87,10 +87,14 @@ def refuse_idle_guidance(guidance: float, flags: Mapping[str, object]) -> None:
             raise UsageError(f"{flag} does nothing: guidance is 1, which is none", help="pass --guidance too")
 
 
+OF_CANVASES = ("stride", "canvas", "wrap", "regions")
+"""Keys that override nothing where the spec has no canvas."""
+
+
 def _said(settings: object, given: Mapping[str, object], section: str, overrides: Sequence[str]) -> Iterator[str]:
     for name, value in given.items():
         before: object = getattr(settings, name)
-        if before != value:
+        if before != value and not (name in OF_CANVASES and getattr(settings, "size", None) == "grid"):
             key = {"learning_rate": "optimizer.lr"}.get(name, name)
             was_set = any(text.partition("=")[0].strip() == f"{section}.{key}" for text in overrides)
             source = f"{_shown(before)}, as --set said" if was_set else f"the spec's {_shown(before)}"
@@ -98,8 +102,10 @@ def _said(settings: object, given: Mapping[str, object], section: str, overrides
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, tuple):
-        return " and ".join(map(str, cast("tuple[object, ...]", value)))
+        return " and ".join(map(str, cast("tuple[object, ...]", value))) or "none"
     if isinstance(value, float):
         return f"{value:g}"
     return "none" if value is None else f"{value:,}" if isinstance(value, int) else str(value)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from legoc.cli.canvas import grid_instead
 from legoc.cli.options import known_sampler, overridden, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
@@ -85,7 +86,8 @@ def command(
     text = None if write is None else _spec_text(write, source.manifest, name)
     flags = {"sampler": known_sampler(sampler), "steps": steps, "guidance": guidance, "batch": batch}
     settings, notices = overridden(source.manifest.sample, flags)
-    for notice in notices:
+    settings, grid_notice = grid_instead(settings)
+    for notice in (*notices, *([grid_notice] if grid_notice else [])):
         echo(notice, err=True)
     from legoc_runtime.backends.base import choose_backend
     from legoc_runtime.backends.device import choose_device

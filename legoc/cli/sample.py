@@ -6,7 +6,7 @@ from os import environ
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from legoc.cli.canvas import canvas_asked
+from legoc.cli.canvas import canvas_flags, refuse_idle_canvas
 from legoc.cli.decoder import decoder_named, decoding_asked
 from legoc.cli.options import as_interval, known_sampler, overridden, refuse_idle_guidance, refuse_stdin
 from legoc.cli.output import echo
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from legoc.cli.sample_source import StackSource
     from legoc_runtime.contract.canvas import Canvas
     from legoc_runtime.contract.manifest import Manifest
+    from legoc_runtime.contract.settings import SampleSettings
+    from legoc_runtime.contract.stack import StackShape
     from legoc_runtime.sampling.decoding import Decoding
     from legoc_runtime.sampling.given import Given
     from legoc_runtime.sampling.plan import Plan
@@ -103,35 +105,39 @@ def command(
         str | None,
         Option(
             metavar="HxW",
-            help="Make canvases of this size, at least the stack's: windows slide over them and agree at every step.",
+            help="Make canvases of this size, at least the stack's: windows slide over them and agree at every step; "
+            f"or grid. {FROM_SPEC}",
             show_default=False,
         ),
     ] = None,
     stride: Annotated[
         int | None,
-        Option(help="With --size: from one window to the next. [default: 7, or a smaller window]", show_default=False),
+        Option(help=f"Of a canvas: from one window to the next. {FROM_SPEC}", show_default=False),
     ] = None,
-    way: Annotated[
+    canvas: Annotated[
         str | None,
         Option(
-            "--canvas",
-            help="With --size: windows (the whole stack slides), or factorised (image-bricks alone slide). "
-            "[default: windows]",
+            help="Of a canvas: windows (the whole stack slides), or factorised (image-bricks alone slide). "
+            f"{FROM_SPEC}",
             show_default=False,
         ),
     ] = None,
-    wrap: Annotated[bool, Option("--wrap", help="With --size: the right border goes on at the left one.")] = False,
+    wrap: Annotated[
+        bool | None,
+        Option(help=f"Of a canvas: the right border goes on at the left one. {FROM_SPEC}", show_default=False),
+    ] = None,
     regions: Annotated[
         str | None,
         Option(
             metavar="FILE|LIST",
-            help="With --size: rectangles with classes of their own, class:x0,y0,x1,y1;... (later ones on top).",
+            help="Of a canvas: rectangles with classes of their own, class:x0,y0,x1,y1;... (later ones on top), or "
+            f"none. {FROM_SPEC}",
             show_default=False,
         ),
     ] = None,
     window_batch: Annotated[
         int | None,
-        Option(help="With --size: windows at once, which bounds memory. [default: --batch]", min=1, show_default=False),
+        Option(help="Of a canvas: windows at once, which bounds memory. [default: --batch]", min=1, show_default=False),
     ] = None,
     decoder: Annotated[
         str | None,
@@ -152,7 +158,7 @@ def command(
         str | None,
         Option(
             metavar="tiles|whole",
-            help=f"With --decoder and --size: decode large canvases in tiles that overlap, or whole. {FROM_SPEC}",
+            help=f"With --decoder, of a canvas: decode large ones in tiles that overlap, or whole. {FROM_SPEC}",
             show_default=False,
         ),
     ] = None,
@@ -205,18 +211,22 @@ def command(
     flags = {"sampler": known_sampler(sampler), "guidance": guidance, "steps": steps, "churn": churn}
     flags |= {"guidance_channels": guidance_channels, "guidance_interval": as_interval(guidance_interval)}
     flags |= {"churn_min": churn_min, "churn_max": churn_max, "churn_noise": churn_noise, "eta": eta}
+    flags |= canvas_flags(size, stride, canvas, wrap, regions)
     flags |= {"skip_policy": skip_policy, "seeds": seeds, "classes": classes, "batch": batch, "ema": _as_in_specs(ema)}
     place = Place(out, overwrite, resume, npz)
     say = Talk(quiet or follows_another())
     source = _find(path, ema, say)
-    canvas = canvas_asked(
-        source.manifest.shape, size, stride=stride, wrap=wrap, regions=regions, rows=window_batch, way=way
-    )
+    from legoc_runtime.contract.canvas_request import canvas_of
+
     flags["decoder"] = named = decoder_named(source, decoder)
     flags["decode"] = decode
-    decoding = decoding_asked(source, named, canvas, batch=decode_batch, way=decode, say=say)
-    given = _given(source.manifest, images_from, mask, strength, canvas, decoding)
-    plan = _plan(source.manifest, flags, given, canvas, decoding, say)
+    settings, notices = overridden(source.manifest.sample, flags)
+    refuse_idle_guidance(settings.guidance, flags)
+    refuse_idle_canvas(settings, flags, window_batch)
+    on = canvas_of(source.manifest.shape, settings)
+    decoding = decoding_asked(source, named, on, batch=decode_batch, way=decode, say=say)
+    given = _given(source.manifest.shape, images_from, mask, strength, on, decoding)
+    plan = _plan(source.manifest, settings, given, decoding, notices, skip_policy is None, say)
     from legoc_runtime.backends.base import choose_backend
 
     choice = choose_backend(backend, build=source.build, trust_native=trust_native)
@@ -256,7 +266,7 @@ def _find(path: Path | None, ema: str | None, say: Talk) -> StackSource:
 
 
 def _given(
-    manifest: Manifest,
+    shape: StackShape,
     images: Path | None,
     mask: Path | None,
     strength: float | None,
@@ -272,30 +282,29 @@ def _given(
     from legoc_runtime.sampling.given import read_given
 
     vae = None if decoding is None else decoding.vae
-    return read_given(manifest.shape, images, mask, strength, None if canvas is None else canvas.size, vae)
+    return read_given(shape, images, mask, strength, None if canvas is None else canvas.size, vae)
 
 
 def _plan(
     manifest: Manifest,
-    flags: dict[str, float | str | None],
+    settings: SampleSettings,
     given: Given | None,
-    canvas: Canvas | None,
     decoding: Decoding | None,
+    notices: list[str],
+    by_spec: bool,
     say: Talk,
 ) -> Plan:
     """Everything that can be refused before the weights are read."""
     from legoc_runtime.contract.request import parse_classes, parse_seeds
     from legoc_runtime.sampling.plan import make_plan
 
-    settings, notices = overridden(manifest.sample, flags)
-    refuse_idle_guidance(settings.guidance, flags)
     policy = manifest.policy(settings.skip_policy)
-    if flags["skip_policy"] is None:
+    if by_spec:
         say(f"no --skip-policy: taking `{policy.name}`, {_why(policy.name, manifest)}")
     for notice in notices:
         say(notice)
     seeds, classes = parse_seeds(settings.seeds), parse_classes(settings.classes)
-    return make_plan(manifest.shape, policy, settings, seeds, classes, given, canvas, decoding)
+    return make_plan(manifest.shape, policy, settings, seeds, classes, given, decoding)
 
 
 def _why(policy: str, manifest: Manifest) -> str:

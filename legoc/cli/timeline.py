@@ -67,6 +67,7 @@ def _timeline(
     path: Path, overrides: Sequence[str], skip_policy: str | None, steps: int | None, guidance: float | None
 ) -> Timeline:
     from legoc.draw.timeline import make_timeline
+    from legoc_runtime.contract.canvas_request import canvas_of
     from legoc_runtime.contract.policy import tabulate
     from legoc_runtime.contract.schedule import check_guidance, evaluations, sampling_levels
 
@@ -85,7 +86,8 @@ def _timeline(
         record = read_record(path)
         if record is not None and (line := error_line(record, table, settings)):
             echo(line, err=True)
-    return make_timeline(manifest.name, manifest.shape, table, evaluations(settings.sampler, settings.steps))
+    calls, canvas = evaluations(settings.sampler, settings.steps), canvas_of(manifest.shape, settings)
+    return make_timeline(manifest.name, manifest.shape, table, calls, canvas)
 
 
 def _text(timeline: Timeline, ascii: bool) -> str:

@@ -10,6 +10,7 @@ from legoc.cost import counts, executed
 from legoc.cost.memory import MemoryCost, memory
 from legoc.cost.peer import PEER_NAME, dit_xl_2
 from legoc_runtime.contract.canvas import Canvas
+from legoc_runtime.contract.canvas_request import canvas_of
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Break, Configuration, Policy, TruthTable, tabulate
 from legoc_runtime.contract.samplers import Sampler
@@ -211,7 +212,6 @@ def price(
     policies: Sequence[str] = (),
     steps: int | None = None,
     guidance: float | None = None,
-    canvas: Canvas | None = None,
 ) -> Cost:
     """Price a build.
 
@@ -221,10 +221,10 @@ def price(
             more, and all that the spec declares.
         steps: noise levels of the schedule; None takes the spec's `sample: {steps}`.
         guidance: scale of classifier-free guidance; 1 is none; None takes the spec's.
-        canvas: what is sampled, where it is larger than the grid.
 
     Raises:
-        UsageError: no such policy, schedule or scale of guidance, or guidance of a stack without classes.
+        UsageError: no such policy, schedule or scale of guidance, guidance of a stack without classes, or a canvas
+            that does not fit.
     """
     shape = manifest.shape
     sample = manifest.sample
@@ -242,6 +242,7 @@ def price(
     levels, calls = sampling_levels(sample, shape.diffusion), evaluations(sample.sampler, sample.steps)
     guided = sum(levels[call.level].guided for call in calls)
     tables = [tabulate(policy, shape.ids, levels) for policy in _chosen(manifest, policies)]
+    canvas = canvas_of(shape, sample)
     rows = None if canvas is None else canvas.rows_by_brick(shape)
     return Cost(
         name=manifest.name,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from legoc.cost import brick_macs, macs, policy_macs
+from legoc_runtime.contract.canvas import Canvas
 from legoc_runtime.contract.policy import Break, Policy, TruthTable, tabulate
 from legoc_runtime.contract.schedule import Evaluation, Level
 from legoc_runtime.contract.stack import StackShape
@@ -50,6 +51,7 @@ class Timeline:
         rows: the bricks, bottom to top.
         breaks: where a brick starts or stops running.
         saved: share of the multiply-accumulates of sampling without skips that the policy saves, 0 to 1.
+        canvas: the canvas that is sampled, in words; empty for pictures of the grid's size.
     """
 
     stack: str
@@ -59,6 +61,7 @@ class Timeline:
     rows: tuple[Row, ...]
     breaks: tuple[Break, ...]
     saved: float
+    canvas: str = ""
 
     @property
     def heading(self) -> str:
@@ -69,10 +72,17 @@ class Timeline:
     def summary(self) -> str:
         """One line that says what it saves."""
         saved = f"saves {self.saved:.1%} of the multiply-accumulates" if self.saved else "nothing is skipped"
-        return f"{len(self.levels)} steps, {self.evaluations} evaluations · {saved}"
+        canvas = f"{self.canvas} · " if self.canvas else ""
+        return f"{canvas}{len(self.levels)} steps, {self.evaluations} evaluations · {saved}"
 
 
-def make_timeline(stack: str, shape: StackShape, table: TruthTable, evaluations: Sequence[Evaluation]) -> Timeline:
+def make_timeline(
+    stack: str,
+    shape: StackShape,
+    table: TruthTable,
+    evaluations: Sequence[Evaluation],
+    canvas: Canvas | None = None,
+) -> Timeline:
     """The timeline of a policy's truth table.
 
     Args:
@@ -80,18 +90,21 @@ def make_timeline(stack: str, shape: StackShape, table: TruthTable, evaluations:
         shape: the stack.
         table: the policy over a schedule.
         evaluations: the sampler's calls on that schedule.
+        canvas: what is sampled, where it is larger than the grid.
     """
-    whole = macs(shape)
+    times = None if canvas is None else canvas.rows_by_brick(shape)
+    whole = macs(shape, rows=times)
     rows = tuple(
         Row(
             brick.id,
-            brick_macs(brick) / whole,
+            brick_macs(brick) * (1 if times is None else times[brick.id]) / whole,
             tuple(brick.id in configuration for configuration in table.configurations),
         )
         for brick in shape.bricks
     )
-    saved = macs_saved(shape, table, evaluations)
-    return Timeline(stack, table.policy, table.levels, len(evaluations), rows, table.breaks(), saved)
+    saved = macs_saved(shape, table, evaluations, times)
+    size = "" if canvas is None else f"canvas {canvas.size[0]}x{canvas.size[1]}"
+    return Timeline(stack, table.policy, table.levels, len(evaluations), rows, table.breaks(), saved, size)
 
 
 def macs_saved(

@@ -13,6 +13,7 @@ from legoc.lsp.cursor import Place, is_predicate, place_at
 from legoc.lsp.documents import Document
 from legoc.schema import JsonSchema, choices_at, key_at
 from legoc.spec.resolved import StackSpec
+from legoc_runtime.contract.canvas_request import canvas_of
 from legoc_runtime.contract.policy import Break, Policy, TruthTable, tabulate
 from legoc_runtime.contract.predicate import text as predicate_text
 from legoc_runtime.contract.schedule import evaluations, sampling_levels
@@ -43,6 +44,8 @@ def _words(document: Document, place: Place) -> str | None:
         policy = _policy(spec, place) if spec else None
         return policy_card(spec, policy) if spec and policy else NO_FIGURES
     entry = key_at(place.path)
+    if spec and place.path == ("sample", "size") and (canvas := canvas_of(spec.shape, spec.sample)):
+        return f"{key_card('size', entry or {}, [])}\n\n{canvas.describe()}"
     return key_card(str(place.path[-1]), entry, choices_at(place.path)) if entry else None
 
 
@@ -131,8 +134,10 @@ def policy_card(spec: StackSpec, policy: Policy) -> str:
     table = tabulate(policy, spec.shape.ids, levels)
     lines = [_skipped(table, id, predicate_text(tree)) for id, tree in policy.skips]
     calls = evaluations(sample.sampler, sample.steps)
-    whole = counts.policy_macs(spec.shape, tabulate(Policy("none"), spec.shape.ids, levels), calls)
-    saving = 1 - counts.policy_macs(spec.shape, table, calls) / whole
+    canvas = canvas_of(spec.shape, sample)
+    rows = None if canvas is None else canvas.rows_by_brick(spec.shape)
+    whole = counts.policy_macs(spec.shape, tabulate(Policy("none"), spec.shape.ids, levels), calls, rows)
+    saving = 1 - counts.policy_macs(spec.shape, table, calls, rows) / whole
     title = f"**policy `{policy.name}`** over {sample.steps} noise levels, saves {saving:.1%} of the MACs"
     return title + "\n\n" + "\n".join(f"- {line}" for line in lines)
 

@@ -12,6 +12,7 @@ from legoc.draw.timeline import make_timeline
 from legoc.report.html import Html
 from legoc.report.parts import picture
 from legoc.spec.resolved import StackSpec
+from legoc_runtime.contract.canvas_request import canvas_of
 from legoc_runtime.contract.policy import tabulate
 from legoc_runtime.contract.schedule import evaluations, sampling_levels
 
@@ -34,4 +35,5 @@ def timeline_figure(spec: StackSpec, policy: str, caption: str | None = None) ->
     levels = sampling_levels(spec.sample, spec.shape.diffusion)
     table = tabulate(manifest.policy(policy), spec.shape.ids, levels)
     calls = evaluations(spec.sample.sampler, spec.sample.steps)
-    return picture(timeline_svg(make_timeline(spec.name, spec.shape, table, calls)), caption)
+    canvas = canvas_of(spec.shape, spec.sample)
+    return picture(timeline_svg(make_timeline(spec.name, spec.shape, table, calls, canvas)), caption)

@@ -26,6 +26,7 @@ class Rule:
     otherwise: str | None = None
 
 
+_CANVAS = Rule("sampling", "how a canvas is put together from windows of the grid")
 _SCHEDULE = Rule("sampling", "noise levels that are sampled at are no part of the weights")
 _SAMPLING = Rule("sampling", "how pictures are made from the weights")
 _TRAINING = Rule("training", "how weights are trained; those that are there load and compute the same")
@@ -119,6 +120,11 @@ RULES: Mapping[str, Rule] = {
     "sample.seeds": Rule("sampling", "which pictures are made"),
     "sample.classes": Rule("sampling", "which pictures are made"),
     "sample.batch": Rule("cosmetic", "how many pictures at once; it moves them by rounding only"),
+    "sample.size": Rule("sampling", "how large pictures are; weights are of windows of the grid"),
+    "sample.stride": _CANVAS,
+    "sample.canvas": _CANVAS,
+    "sample.wrap": _CANVAS,
+    "sample.regions": _CANVAS,
     "sample.ema": Rule("sampling", "which average of the weights pictures are made with"),
     "sample.decoder": Rule("sampling", "which VAE makes pictures of sampled latents"),
     "sample.decode": Rule("sampling", "whether large latents are decoded in tiles"),

@@ -15,7 +15,7 @@ from legoc.spec.origins import written_at
 from legoc.spec.resolved import Path, StackSpec
 from legoc_runtime.contract import predicate
 from legoc_runtime.contract.policy import Policy
-from legoc_runtime.contract.settings import Drop, Stage
+from legoc_runtime.contract.settings import Drop, Region, Stage
 from legoc_runtime.contract.stack import BrickShape
 
 Scalar = str | int | float | bool | tuple[object, ...] | None
@@ -166,13 +166,18 @@ def _field_texts(section: object) -> Iterator[tuple[str, str]]:
 
 
 def _text(value: Scalar | Drop | tuple[Stage, ...]) -> str:
-    """A value of a section; stages as `coarse for 2000000, coarse+detail`, a policy with what it runs."""
+    """A value of a section.
+
+    Stages as `coarse for 2000000, coarse+detail`, a policy with what it runs, regions as flags have them.
+    """
     if isinstance(value, Drop):
         bands = ", ".join(f"{'+'.join(band.bricks)} at {band.share:.4g}" for band in value.bands)
         return f"{value.policy} in {value.rate:g} of the steps ({bands})"
     if isinstance(value, tuple) and value and isinstance(value[0], Stage):
         stages = cast("tuple[Stage, ...]", value)
         return ", ".join("+".join(s.train) + (f" for {s.images}" if s.images else "") for s in stages)
+    if isinstance(value, tuple) and value and isinstance(value[0], Region):
+        return "; ".join(map(str, value))
     return shown(cast("Scalar", value))
 
 

@@ -10,6 +10,7 @@ from legoc.spec.resolved import StackSpec
 from legoc.spec.scalars import resolve_plain
 from legoc_runtime.contract import predicate
 from legoc_runtime.contract.samplers import SAMPLERS
+from legoc_runtime.contract.settings import GRID
 from legoc_runtime.contract.stack import BrickShape
 
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./+-]*")
@@ -73,6 +74,13 @@ def _lines(spec: StackSpec) -> Iterator[str]:
         yield from _entries(decoder=sample.decoder)
     if sample.decode != "tiles":
         yield from _entries(decode=sample.decode)
+    if sample.size != GRID:
+        yield f"  size: {sample.size}"
+        yield from _entries(stride=sample.stride, canvas=sample.canvas, wrap=sample.wrap)
+        yield "  regions:" + ("" if sample.regions else " []")
+        for region in sample.regions:
+            box = f"[{region.left}, {region.top}, {region.right}, {region.bottom}]"
+            yield f"    - {{class: {region.label}, box: {box}}}"
 
 
 def _skip(spec: StackSpec, id: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from legoc.spec.drafts import draft_bricks
 from legoc.spec.extends import Composed, compose_spec
 from legoc.spec.files import DISK, Files
 from legoc.spec.lints import lint_policies
-from legoc.spec.load import load
+from legoc.spec.load import Loaded, load
 from legoc.spec.policies import check_names, check_tables, parse_predicates, tabulate_policies
 from legoc.spec.pretrained import check_pretrained
 from legoc.spec.read import read_source
@@ -23,6 +23,9 @@ from legoc.spec.rules import check_rules
 from legoc.spec.sampling import check_interval, check_sampling
 from legoc.spec.suppress import suppress
 from legoc.spec.training import check_training
+
+OF_CANVASES = frozenset({"size", "stride", "canvas", "wrap", "regions"})
+"""Keys of `sample:` that are of canvases."""
 
 
 class CheckResult(NamedTuple):
@@ -66,6 +69,7 @@ def check_text(text: str, name: str, overrides: Sequence[str] = (), files: Files
     findings += check_diffusion(loaded)
     findings += check_pretrained(loaded, drafts)
     findings += check_sampling(loaded)
+    findings += _canvas(loaded)
     findings += check_training(loaded, drafts)
     levels = schedule(loaded, resolve_sample(loaded))
     findings += check_interval(loaded, levels)
@@ -107,6 +111,14 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> StackSpec:
     if result.spec is None:
         raise SpecError(result.diagnostics)
     return result.spec
+
+
+def _canvas(loaded: Loaded) -> Iterator[Diagnostic]:
+    """What is wrong with a canvas; most specs say nothing of one."""
+    if loaded.written.sample is not None and OF_CANVASES & loaded.written.sample.model_fields_set:
+        from legoc.spec.canvas import check_canvas
+
+        yield from check_canvas(loaded)
 
 
 def _result(spec: StackSpec | None, findings: list[Diagnostic], composed: Composed) -> CheckResult:

@@ -46,6 +46,7 @@ _PATTERNS: dict[Path, str] = {
 _WORDS: dict[Path, tuple[str, ...]] = {
     ("sample", "classes"): ("balanced", "random"),
     ("sample", "ema"): ("first", "none"),
+    ("sample", "size"): ("grid",),
 }
 """Words that may stand in the place of numbers."""
 
@@ -170,6 +171,12 @@ def _type_help(path: Path, node: Node, expected: str, *, nullable: bool) -> str 
     if path == ("sample", "seeds") and isinstance(node, SequenceNode):
         texts = [item.text for item in node.items if isinstance(item, ScalarNode)]
         return f"write `{shorten(','.join(texts))}`" if texts and len(texts) == len(node.items) else None
+    if path == ("sample", "size") and isinstance(node, SequenceNode | MappingNode):
+        values = node.items if isinstance(node, SequenceNode) else [value for _, value in node.entries]
+        texts = [value.text for value in values if isinstance(value, ScalarNode) and value.text.isdigit()]
+        return f"write `{shorten('x'.join(texts))}`, height first" if len(texts) == len(values) == 2 else None
+    if path == ("sample", "regions") and isinstance(node, ScalarNode) and node.text:
+        return _regions_help(node.text)
     if not isinstance(node, ScalarNode) or node.value is None:
         return "write a list: `- {id: ..., size: ..., depth: ...}`" if path == ("bricks",) else None
     text = node.text
@@ -184,6 +191,19 @@ def _type_help(path: Path, node: Node, expected: str, *, nullable: bool) -> str 
     if nullable and text.lower() in ("none", "nil", "nan"):
         return "write `null`"
     return _number_help(node, whole="whole" in expected) if "number" in expected else None
+
+
+def _regions_help(text: str) -> str:
+    """The list that regions in the form of the flag are in a spec."""
+    from legoc_runtime.contract.canvas_request import parse_regions
+    from legoc_runtime.errors import UsageError
+
+    try:
+        regions = parse_regions(text)
+    except UsageError:
+        return "write `[{class: 3, box: [0, 0, 64, 32]}]`, x across"
+    items = (f"{{class: {r.label}, box: [{r.left}, {r.top}, {r.right}, {r.bottom}]}}" for r in regions)
+    return f"write `[{shorten(', '.join(items), 160)}]`"
 
 
 def _number_help(node: ScalarNode, *, whole: bool) -> str | None:
@@ -212,6 +232,9 @@ def _wrong_choice(tree: LocatedTree, path: Path, node: Node, choices: list[str])
 
 
 def _wrong_length(tree: LocatedTree, path: Path, kind: str, context: dict[str, Any]) -> Diagnostic:
+    if pattern(path) == ("sample", "regions", "*", "box"):
+        message = f"{place(tree, path)} must have four numbers"
+        return report("LG104", message, tree.head(path), help="`[x0, y0, x1, y1]`: x across, the last two outside")
     what = "characters" if kind.startswith("string") else "items"
     bound = f"at least {context['min_length']}" if kind.endswith("short") else f"at most {context['max_length']:,}"
     help = "a stack has one brick or more: `- {id: ..., size: ..., depth: ...}`" if path == ("bricks",) else None

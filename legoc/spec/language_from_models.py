@@ -46,14 +46,20 @@ def _inside(annotation: Any) -> Iterator[tuple[Path, type[Section]]]:
             yield (("*", *steps) if is_list else steps), inner
 
 
+def keys_of(model: type[Section]) -> list[str]:
+    """The keys of a section as specs write them: `class` cannot be the name of a field."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
 def _section(model: type[Section]) -> dict[str, Any]:
+    keys = keys_of(model)
     return {
         "keys": {
             name: {"about": field.description, "kind": _kind(field.annotation), "examples": field.examples}
-            for name, field in model.model_fields.items()
+            for name, field in zip(keys, model.model_fields.values(), strict=True)
         },
-        "required": [name for name in model.model_fields if name in model.required],
-        "nullable": [name for name in model.model_fields if name in model.nullable],
+        "required": [name for name in keys if name in model.required],
+        "nullable": [name for name in keys if name in model.nullable],
         "instead": dict(model.instead),
     }
 

@@ -17,6 +17,9 @@ _SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 MAX_SIDE = 16384
 """Pixels of a grid's side; what is larger is a slip, and divisors are looked for up to it."""
 
+MAX_PICTURE_SIDE = 65_536
+"""Of a canvas (`canvas_request.MAX_SIDE`)."""
+
 MAX_COUNT = 10**15
 
 
@@ -84,6 +87,18 @@ def offset(value: Any) -> tuple[int, int]:
     if min(sides) < 0:
         raise PydanticCustomError("range", "at least 0")
     return sides
+
+
+def picture_size(value: Any) -> str:
+    """The size of a picture as `legoc sample --size` takes it: `HxW`, one number for both, or `grid`."""
+    if value == "grid":
+        return "grid"
+    height, width = _sides(value, "height x width such as 64x256, or grid")
+    if min(height, width) < 1:
+        raise PydanticCustomError("range", "at least 1")
+    if max(height, width) > MAX_PICTURE_SIDE:
+        raise PydanticCustomError("range", "at most {limit}", {"limit": f"{MAX_PICTURE_SIDE:,}"})
+    return f"{height}x{width}"
 
 
 def seeds(value: Any) -> str:
@@ -183,6 +198,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
         interval,
         not_null,
         offset,
+        picture_size,
         positive_count,
         seeds,
         size,

@@ -13,22 +13,36 @@ from legoc.spec.policies import Predicates
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.policy import Policy
 from legoc_runtime.contract.samplers import samplers_of
-from legoc_runtime.contract.settings import PretrainedSettings, SampleSettings, Stage, TrainSettings
+from legoc_runtime.contract.settings import GRID, PretrainedSettings, Region, SampleSettings, Stage, TrainSettings
 from legoc_runtime.contract.stack import BrickShape, DdpmConstants, StackShape
 
 if TYPE_CHECKING:
     from legoc.spec.written import Section
+    from legoc.spec.written_sample import Region as WrittenRegion
 
 DEFAULT_LABEL_DROPOUT = 0.1
 
 
 def resolve_sample(loaded: Loaded) -> SampleSettings:
     """The `sample:` section; sampler and skip policy are the diffusion's and the bricks' own where none is written."""
-    chosen = _chosen(loaded.written.sample)
+    written, grid = loaded.written.sample, grid_of(loaded)
+    chosen = _chosen(written, leave_out=("regions",))
+    if written is not None and written.regions:
+        chosen["regions"] = tuple(resolve_region(region) for region in written.regions)
+    if grid is not None and chosen.get("size", GRID) != GRID:
+        from legoc_runtime.contract.canvas_request import default_stride  # most specs have no canvas
+
+        chosen.setdefault("stride", default_stride(grid))
     chosen.setdefault("sampler", samplers_of(kind_of(loaded) or "edm")[0])
     skips = any(brick.skip is not None for brick in loaded.written.bricks or [])
     chosen.setdefault("skip_policy", "default" if skips else "none")
     return SampleSettings(**chosen)
+
+
+def resolve_region(region: WrittenRegion) -> Region:
+    """A region of a canvas; what is broken of it is empty."""
+    left, top, right, bottom = region.box or (0, 0, 0, 0)
+    return Region(region.label or 0, left, top, right, bottom)
 
 
 def resolve_train(loaded: Loaded) -> TrainSettings:

@@ -116,9 +116,9 @@ def pattern(path: Path) -> Path:
 
 
 def section_name(path: Path) -> str:
-    """A section in words: `train.optimizer`, `a brick`, `a stage`, `the top level`."""
+    """A section in words: `train.optimizer`, `a brick`, `a stage`, `a region`, `the top level`."""
     if not path:
         return "the top level"
     if path[-1] == "*":
-        return "a stage" if path[-2] == "stages" else "a brick"
+        return {"stages": "a stage", "regions": "a region"}.get(str(path[-2]), "a brick")
     return f"`{'.'.join(str(part) for part in path)}:`"

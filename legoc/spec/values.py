@@ -8,6 +8,7 @@ from pydantic import Field, PlainValidator, StringConstraints
 
 from legoc.spec.readers import (
     MAX_COUNT,
+    MAX_PICTURE_SIDE,
     MAX_SIDE,
     average,
     channels,
@@ -15,6 +16,7 @@ from legoc.spec.readers import (
     count_from_zero,
     interval,
     offset,
+    picture_size,
     positive_count,
     seeds,
     size,
@@ -26,6 +28,7 @@ _CountText = Annotated[str, StringConstraints(pattern=r"\A[0-9]{1,15}(\.[0-9]{1,
 _SizeInput = Annotated[int, Field(ge=1, le=MAX_SIDE)] | Literal["image"] | _SizeText
 _NotNegative = Annotated[int, Field(ge=0)]
 _OffsetInput = _NotNegative | _SizeText
+_PictureSizeInput = Literal["grid"] | Annotated[int, Field(ge=1, le=MAX_PICTURE_SIDE)] | _SizeText
 _PositiveInput = Annotated[int, Field(ge=1, le=MAX_COUNT)] | _CountText
 _CountInput = Annotated[int, Field(ge=0, le=MAX_COUNT)] | _CountText
 _SeedsText = Annotated[str, StringConstraints(pattern=r"\A[0-9]+(-[0-9]+)?( ?, ?[0-9]+(-[0-9]+)?)*\z")]
@@ -39,6 +42,7 @@ _ChannelsInput = Literal["all"] | Annotated[int, Field(ge=1, le=999_999)]
 _IntervalInput = Literal["all"] | Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)]
 WrittenSize = Annotated[Size, PlainValidator(size, json_schema_input_type=_SizeInput)]
 WrittenOffset = Annotated[tuple[int, int], PlainValidator(offset, json_schema_input_type=_OffsetInput)]
+WrittenPictureSize = Annotated[str, PlainValidator(picture_size, json_schema_input_type=_PictureSizeInput)]
 WrittenSeeds = Annotated[str, PlainValidator(seeds, json_schema_input_type=_NotNegative | _SeedsText)]
 WrittenClasses = Annotated[str, PlainValidator(classes, json_schema_input_type=_ClassesInput)]
 WrittenChannels = Annotated[str, PlainValidator(channels, json_schema_input_type=_ChannelsInput)]

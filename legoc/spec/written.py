@@ -35,17 +35,11 @@ from legoc.spec.values import (
     StackName,
     Text,
     Width,
-    WrittenAverage,
-    WrittenChannels,
-    WrittenClasses,
-    WrittenInterval,
     WrittenOffset,
-    WrittenSeeds,
     WrittenSize,
 )
+from legoc.spec.written_sample import Sample
 from legoc.spec.written_train import Train
-from legoc_runtime.contract.samplers import Sampler
-from legoc_runtime.contract.schedule import MAX_STEPS
 
 
 class Grid(Section):
@@ -204,83 +198,6 @@ class Data(Section):
         description="how images of other sizes come to the grid: not at all, resized whole, or cropped as for ImageNet "
         "or CelebA (none)",
         examples=["adm"],
-    )
-
-
-class Sample(Section):
-    """Sampling. Flags of `legoc sample` override it."""
-
-    sampler: Sampler | None = Field(
-        None,
-        description="which sampler: heun, euler or dpmpp_2m for edm, ddpm or ddim for ddpm (heun, ddpm)",
-        examples=["heun", "dpmpp_2m"],
-    )
-    steps: Annotated[int, Field(ge=2, le=MAX_STEPS)] | None = Field(
-        None, description="number of noise levels (40)", examples=[75]
-    )
-    guidance: NotNegative | None = Field(
-        None, description="scale of classifier-free guidance, where 1 is none (1)", examples=[1.5]
-    )
-    guidance_channels: WrittenChannels | None = Field(
-        None,
-        description="how many channels, the first ones, guidance acts on; DiT guides 3 (all)",
-        examples=["all", 3],
-    )
-    guidance_interval: WrittenInterval | None = Field(
-        None,
-        description="noise levels at which guidance acts: above the first, up to the second value of sigma; "
-        "elsewhere it costs nothing (all)",
-        examples=["all", [0.3, 5]],
-    )
-    churn: NotNegative | None = Field(
-        None, description="S_churn of EDM's Algorithm 2, where 0 is deterministic sampling (0)", examples=[40]
-    )
-    churn_min: NotNegative | None = Field(
-        None, description="S_min: the lowest noise level that churn acts at (0)", examples=[0.05]
-    )
-    churn_max: NotNegative | None = Field(
-        None, description="S_max: the highest noise level that churn acts at (1e9)", examples=[50]
-    )
-    churn_noise: Positive | None = Field(
-        None, description="S_noise: how much the noise that churn adds is inflated (1)", examples=[1.003]
-    )
-    eta: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="DDIM's share of noise: 0 draws none, 1 as much as DDPM (0)", examples=[0.5]
-    )
-    skip_policy: Text | None = Field(
-        None,
-        description="skip policy: none, halfway, halfway:SHARE, or one of the spec's "
-        "(default where bricks have a `skip`, else none)",
-        examples=["halfway", "halfway:0.4", "lean"],
-    )
-    seeds: WrittenSeeds | None = Field(
-        None, description="one picture a seed: numbers and ranges (0-63)", examples=["0-63", "1,5,9-12"]
-    )
-    classes: WrittenClasses | None = Field(
-        None,
-        description="which class a seed's picture shows: one, a list that seeds cycle through, all in turn (balanced) "
-        "or one drawn by the seed (random)",
-        examples=[3, [0, 3, 5], "balanced"],
-    )
-    batch: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        None, description="pictures at once (64)", examples=[256]
-    )
-    ema: WrittenAverage | None = Field(
-        None,
-        description="rate of the moving average to sample, the run's first, or none: the raw weights (first)",
-        examples=[0.9999, "none"],
-    )
-    decoder: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = Field(
-        None,
-        description="local folder of the VAE that makes pictures of sampled latents, from the current directory, or "
-        "none: latents are kept (none)",
-        examples=["models/sd-vae", "none"],
-    )
-    decode: Literal["tiles", "whole"] | None = Field(
-        None,
-        description="how canvases are decoded that are larger than the VAE was made for: in tiles that overlap and are "
-        "blended, which bounds memory, or whole (tiles)",
-        examples=["whole"],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from legoc.__main__ import main
-from tests.cli.small_run import write_run
+from tests.cli.small_run import spec_text, write_run
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_a_set_with_another_stride_is_another_set(run: Path, tmp_path: Path, cap
     ("arguments", "words"),
     [
         (("--size", "15x64"), "a canvas of 15x64 is smaller than a window: the stack was trained on 16x8"),
-        (("--size", "64"), "no size of a canvas"),
+        (("--size", "64by9"), "no size of a canvas"),
         (("--size", "16x16", "--stride", "9"), "leaves gaps"),
         (("--size", "16x16", "--regions", "1:0,0,99,9"), "leaves the canvas"),
         (("--size", "16x16", "--regions", "9:0,0,9,9"), "class 9, which is none"),
@@ -70,6 +71,7 @@ def test_a_set_with_another_stride_is_another_set(run: Path, tmp_path: Path, cap
         (("--wrap",), "--wrap says something of a canvas"),
         (("--regions", "1:0,0,8,8"), "--regions says something of a canvas"),
         (("--size", "16x16", "--canvas", "round"), "there is no canvas `round`"),
+        (("--size", "grid", "--no-wrap", "--stride", "3"), "--stride says something of a canvas"),
         (("--canvas", "windows"), "--canvas says something of a canvas"),
         (("--window-batch", "3"), "--window-batch says something of a canvas"),
     ],
@@ -86,6 +88,72 @@ def test_what_cannot_be_made_is_refused_before_weights_are_read(
     err = capsys.readouterr().err
     assert words in err
     assert "Traceback" not in err
+
+
+CANVAS = (
+    "size: 17x20, stride: 5, wrap: true, regions: [{class: 2, box: [0, 0, 8, 17]}, {class: 3, box: [12, 0, 20, 17]}]"
+)
+
+
+def test_a_canvas_of_the_spec_is_that_of_the_flags_and_flags_override_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = write_run(tmp_path / "small", spec_text(sample=CANVAS))
+    few = ("--steps", "2", "--sampler", "euler")
+    records: dict[str, dict[str, Any]] = {}
+    for name, flags in {
+        "spec": (),
+        "flags": ("--regions", "2:0,0,8,17;3:12,0,20,17", "--wrap"),
+        "less": ("--no-wrap", "--regions", "none", "--size", "17x16"),
+        "grid": ("--size", "grid"),
+    }.items():
+        assert sample(run, *few, *flags, "-o", str(tmp_path / name)) == 0
+        said = capsys.readouterr().err
+        records[name] = json.loads((tmp_path / name / "samples.json").read_text())["request"]
+        if name == "spec":
+            assert "canvas 17x20: 8 windows of 16x8, stride 5, wrapped around; 2 regions, " in said
+        elif name == "less":
+            assert "size: 17x16 instead of the spec's 17x20" in said
+            assert "wrap: false instead of the spec's true" in said
+            assert "regions: none instead of the spec's 2:0,0,8,17 and 3:12,0,20,17" in said
+    assert records["spec"] == records["flags"]
+    assert records["less"]["canvas"]["regions"] == []
+    assert not records["less"]["canvas"]["wrap"]
+    assert records["less"]["canvas"]["stride"] == 5
+    assert "canvas" not in records["grid"]
+    assert records["grid"]["shape"] == [3, 16, 8]
+    # a set of canvases is not gone on with by pictures of another size
+    assert sample(run, *few, "--size", "grid", "--resume", "-o", str(tmp_path / "spec")) == 2
+    assert "shape [3, 17, 20], not [3, 16, 8], canvas" in capsys.readouterr().err
+
+
+def test_cost_and_timeline_are_of_the_canvas_of_the_spec(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    spec = tmp_path / "small.yaml"
+    spec.write_text(spec_text(sample="size: 32x32, canvas: factorised"))
+    assert main(["cost", str(spec), "--policy", "none", "--json"]) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert whole["rows_by_brick"] == {"windows": 8, "parts": 8, "image": 20}
+    assert main(["cost", str(spec), "--policy", "none", "--size", "grid", "--json"]) == 0
+    found = capsys.readouterr()
+    assert json.loads(found.out)["canvas"] is None
+    assert found.err == "size: grid instead of the spec's 32x32\n"
+    assert main(["timeline", str(spec), "--policy", "late"]) == 0
+    said = capsys.readouterr().out
+    assert "canvas 32x32 · 5 steps" in said or "canvas 32x32 - 5 steps" in said
+    saved = re.search(r"saves ([0-9.]+)%", said)
+    assert main(["timeline", str(spec), "--policy", "late", "--set", "sample.canvas=windows"]) == 0
+    less = re.search(r"saves ([0-9.]+)%", capsys.readouterr().out)
+    # the image-brick runs on more windows than the others, so that leaving it out saves more
+    assert saved is not None
+    assert less is not None
+    assert float(saved[1]) > float(less[1])
+
+
+def test_a_search_says_that_it_looks_at_pictures_of_the_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = write_run(tmp_path / "small", spec_text(sample=CANVAS))
+    few = ("--bands", "1", "--steps", "2", "--seeds", "0", "--check-seeds", "1", "--by", "macs", "--budget", "0.9")
+    assert main(["policy", "search", str(run), *few, "--device", "cpu", "--backend", "eager"]) == 0
+    assert "the spec samples canvases of 17x20; here pictures have the grid's own size" in capsys.readouterr().err
 
 
 def test_a_factorised_canvas_of_one_window_is_the_picture(run: Path, tmp_path: Path):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from legoc_runtime.contract.canvas import Canvas, Region, make_canvas
+from legoc_runtime.contract.canvas import Canvas
+from legoc_runtime.contract.canvas_request import make_canvas, parse_regions
 from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.schedule import Evaluation
+from legoc_runtime.contract.settings import Region
 from legoc_runtime.contract.stack import DdpmConstants
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.sampling.canvas import OnCanvas
@@ -137,7 +140,7 @@ def test_a_place_has_the_same_noise_on_every_canvas_and_the_first_tile_is_the_pi
 
 
 def test_regions_have_classes_of_their_own_and_blend():
-    canvas = make_canvas(shape(), "8x32", stride=4, regions="2:0,0,16,8;4:24,0,32,8")
+    canvas = make_canvas(shape(), "8x32", stride=4, regions=parse_regions("2:0,0,16,8;4:24,0,32,8"))
     stack = Labels()
     labels = torch.tensor([1, 5])  # the second is the null label: it stays
     estimate = OnCanvas(stack, canvas, 5, 1000)(torch.zeros(2, 3, 8, 32), torch.tensor(1.0), labels)
@@ -156,7 +159,7 @@ def test_a_region_that_covers_all_leaves_nothing_of_the_pictures_own_class():
 
 
 def test_under_wrap_a_region_fades_into_the_other_side():
-    canvas = make_canvas(shape(), "8x16", wrap=True, regions="1:8,0,16,8")
+    canvas = make_canvas(shape(), "8x16", wrap=True, regions=parse_regions("1:8,0,16,8"))
     across = canvas.fades(canvas.regions[0])[1]
     assert across[0] == across[7] == 0.25
     assert across[15] == across[8] == 0.75
@@ -164,7 +167,7 @@ def test_under_wrap_a_region_fades_into_the_other_side():
 
 
 def test_guidance_sees_canvases():
-    canvas = make_canvas(shape(), "8x16", regions="2:0,0,16,8")
+    canvas = make_canvas(shape(), "8x16", regions=parse_regions("2:0,0,16,8"))
     inner = Labels()
     estimate = Guided(OnCanvas(inner, canvas, 5, 64), 3.0, 5)(
         torch.zeros(1, 3, 8, 16), torch.tensor(1.0), torch.tensor([0])
@@ -200,19 +203,18 @@ def test_the_windows_of_an_evaluation_run_the_same_bricks():
 @pytest.mark.parametrize(
     ("size", "asked", "words"),
     [
-        ("8", {}, "no size of a canvas"),
+        ("8by8", {}, "no size of a canvas"),
         ("8x", {}, "no size"),
         ("-8x16", {}, "no size"),
         ("7x16", {}, "7x16 is smaller than a window: the stack was trained on 8x8"),
         ("16x7", {}, "smaller than a window"),
         ("8x999999", {}, "too large"),
-        ("8x16", {"stride": 0}, "--stride 0 is none"),
+        ("8x16", {"stride": 0}, "a stride of 0 is none"),
         ("8x16", {"stride": 9}, "leaves gaps"),
-        ("8x16", {"regions": ""}, "names 0 regions"),
-        ("8x16", {"regions": "1:0,0,8"}, "no region"),
-        ("8x16", {"regions": "1:0,0,17,8"}, "leaves the canvas of 8x16"),
-        ("8x16", {"regions": "1:4,0,4,8"}, "is empty"),
-        ("8x16", {"regions": "5:0,0,8,8"}, "class 5, which is none"),
+        ("400x5000", {"stride": 1}, "has 1,962,249 windows"),
+        ("8x16", {"regions": (Region(1, 0, 0, 17, 8),)}, "leaves the canvas of 8x16"),
+        ("8x16", {"regions": (Region(1, 4, 0, 4, 8),)}, "is empty"),
+        ("8x16", {"regions": (Region(5, 0, 0, 8, 8),)}, "class 5, which is none"),
     ],
 )
 def test_what_cannot_be_made_is_refused(size: str, asked: dict[str, Any], words: str):
@@ -220,9 +222,34 @@ def test_what_cannot_be_made_is_refused(size: str, asked: dict[str, Any], words:
         make_canvas(shape(), size, **asked)
 
 
+@pytest.mark.parametrize(("text", "words"), [("", "names 0 regions"), ("1:0,0,8", "no region")])
+def test_regions_that_cannot_be_read_are_refused(text: str, words: str):
+    with pytest.raises(UsageError, match=words):
+        parse_regions(text)
+
+
+def test_rows_are_counted_without_being_made():
+    """With borders that fade, wrap around, lie inside a window, under others, and span it all."""
+    random = Random(3)
+    for _ in range(60):
+        height, width = random.randint(8, 20), random.randint(8, 30)
+        regions: list[Region] = []
+        for _ in range(random.randint(0, 4)):
+            (left, right), (top, bottom) = (sorted(random.sample(range(side + 1), 2)) for side in (width, height))
+            regions.append(Region(random.randrange(5), left, top, right, bottom))
+        canvas = make_canvas(
+            shape(),
+            f"{height}x{width}",
+            stride=random.randint(1, 8),
+            wrap=random.random() < 0.5,
+            regions=tuple(regions),
+        )
+        assert canvas.row_count == len(canvas.rows()), canvas
+
+
 def test_regions_need_classes():
     with pytest.raises(UsageError, match="unconditional"):
-        make_canvas(shape(classes=None), "8x16", regions="1:0,0,8,8")
+        make_canvas(shape(classes=None), "8x16", regions=parse_regions("1:0,0,8,8"))
 
 
 class Bricks:

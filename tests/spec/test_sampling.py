@@ -13,7 +13,7 @@ from legoc.hashes import spec_hashes
 from legoc.spec import check_text, resolved_yaml
 from legoc.spec.written import Data, Sample
 from legoc.spec.written_train import Optimizer, Train
-from legoc_runtime.contract.settings import SampleSettings, TrainSettings
+from legoc_runtime.contract.settings import Region, SampleSettings, TrainSettings
 
 BASE = """\
 legoc: 1
@@ -58,10 +58,60 @@ def settings(addition: str, base: str = BASE) -> SampleSettings:
         ("decoder: models/sd vae", {"decoder": "models/sd vae"}),
         ("decoder: none", {"decoder": "none"}),
         ("decode: whole", {"decode": "whole"}),
+        ("size: grid", {}),
+        ("size: 64x256", {"size": "64x256", "stride": 7}),
+        ("size: 64", {"size": "64x64", "stride": 7}),
+        ("{size: 040 x 64, stride: 3, canvas: factorised}", {"size": "40x64", "stride": 3, "canvas": "factorised"}),
+        (
+            "{size: 64x32, wrap: true, regions: [{class: 3, box: [0, 0, 32, 9]}, {box: [1, 2, 3, 4], class: 0}]}",
+            {
+                "size": "64x32",
+                "stride": 7,
+                "wrap": True,
+                "regions": (Region(3, 0, 0, 32, 9), Region(0, 1, 2, 3, 4)),
+            },
+        ),
     ],
 )
 def test_what_is_written_is_what_is_sampled(written: str, resolved: dict[str, Any]) -> None:
     assert settings(f"sample:\n  {written}\n") == replace(SampleSettings(), **resolved)
+
+
+def test_the_stride_that_goes_without_saying_is_that_of_a_smaller_window() -> None:
+    small = BASE.replace("height: 32", "height: 4")
+    assert settings("sample: {size: 8x64}\n", small).stride == 4
+
+
+def test_a_canvas_is_of_the_sampling_hash_alone_and_says_nothing_where_its_default_is_written() -> None:
+    hashes: list[tuple[str, ...]] = []
+    for written in ("{}", "{size: 64x64}", "{size: 64x64, stride: 7, wrap: false, regions: []}", "{size: grid}"):
+        spec = check_text(f"{BASE}sample: {written}\n", "t").spec
+        assert spec is not None
+        found = spec_hashes(spec)
+        hashes.append((found.architecture, found.training, found.sampling))
+    none, canvas, same, grid = hashes
+    assert none == grid
+    assert canvas == same
+    assert none[:2] == canvas[:2]
+    assert none[2] != canvas[2]
+
+
+@pytest.mark.parametrize(
+    ("written", "codes"),
+    [
+        ("{stride: 4, canvas: factorised}", ["LG113", "LG113"]),
+        ("{stride: null, wrap: true}", ["LG103", "LG113"]),
+        ("{size: 16x16, stride: 99, regions: [{class: 1, box: [0, 0, 99, 99]}]}", ["LG114", "LG114"]),
+        ("{size: 999999x32, regions: [{class: 9, box: [0, 0, 9, 9]}]}", ["LG104"]),
+        ("{size: 64x64, regions: [{class: 9, box: [9, 9, 0, 0]}]}", ["LG115", "LG115"]),
+        ("{size: 64x64, regions: [{class: 1, box: [9]}, {class: 9}]}", ["LG104", "LG102", "LG115"]),
+        ("{size: 64x64, regions: [{box: [0, 0, 9, 9], clas: 3}, 3]}", ["LG101", "LG103"]),
+    ],
+)
+def test_every_fault_of_a_canvas_is_found_once(written: str, codes: list[str]) -> None:
+    found = check_text(f"{BASE}sample: {written}\n", "t").diagnostics
+    assert sorted(finding.code for finding in found) == sorted(codes)
+    assert all(finding.primary is not None and finding.primary.span.line == 12 for finding in found)
 
 
 def test_skip_keys_make_the_default_policy_unless_another_one_is_named() -> None:
@@ -171,7 +221,7 @@ OF_THE_MACHINE = {
     "window_batch",
     "decode_batch",
 }
-OF_A_CALL_TO_SAMPLE = {"npz", "images_from", "strength", "mask", "size", "stride", "way", "wrap", "regions"}
+OF_A_CALL_TO_SAMPLE = {"npz", "images_from", "strength", "mask"}
 OF_THE_CALL = {"out", "resume", "change", "overwrite", "overrides", *OF_A_CALL_TO_SAMPLE}
 """What ARCHITECTURE leaves to flags alone."""
 

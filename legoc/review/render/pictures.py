@@ -13,6 +13,7 @@ from legoc.review.changes import BrickAdded, BrickRemoved, BrickRenamed, ValueCh
 from legoc.review.classify import rank
 from legoc.review.compare import Review
 from legoc.spec.resolved import StackSpec
+from legoc_runtime.contract.canvas_request import canvas_of
 from legoc_runtime.contract.policy import tabulate
 from legoc_runtime.contract.schedule import evaluations, sampling_levels
 
@@ -84,4 +85,5 @@ def _timeline(spec: StackSpec, policy: str) -> str:
     levels = sampling_levels(spec.sample, spec.shape.diffusion)
     table = tabulate(manifest.policy(policy), spec.shape.ids, levels)
     calls = evaluations(spec.sample.sampler, spec.sample.steps)
-    return timeline_text(make_timeline(spec.name, spec.shape, table, calls), width=TIMELINE_COLUMNS)
+    canvas = canvas_of(spec.shape, spec.sample)
+    return timeline_text(make_timeline(spec.name, spec.shape, table, calls, canvas), width=TIMELINE_COLUMNS)

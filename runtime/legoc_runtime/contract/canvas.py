@@ -7,40 +7,18 @@ Legend: H, W height and width of the canvas, h, w those of a window, in elements
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import product
-from typing import Any, Literal, get_args
+from itertools import accumulate, chain, product
+from math import ceil, floor
+from typing import Any
 
+from legoc_runtime.contract.settings import Region, Way
 from legoc_runtime.contract.stack import BrickShape, StackShape
-from legoc_runtime.errors import UsageError
-
-DEFAULT_STRIDE = 7
-"""From one window to the next (paper, Appendix D.3)."""
-
-Way = Literal["windows", "factorised"]
-WAYS: tuple[Way, ...] = get_args(Way)
 
 FADE = 8
 """A region fades over this share of a window on either side of its border."""
-
-MAX_SIDE = 65_536
-MAX_REGIONS = 256
-
-_SIZE = re.compile(r"\s*([0-9]{1,6})\s*[xX]\s*([0-9]{1,6})\s*")
-_REGION = re.compile(r"\s*([0-9]{1,9})\s*:\s*" + r"\s*,\s*".join([r"([0-9]{1,6})"] * 4) + r"\s*")
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A rectangle of the canvas with a class of its own: columns left to right - 1, rows top to bottom - 1."""
-
-    label: int
-    left: int
-    top: int
-    right: int
-    bottom: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +80,19 @@ class Canvas:
 
     def rows_by_brick(self, shape: StackShape) -> dict[str, int]:
         """How often each brick runs on a whole window in an evaluation of one picture."""
-        return {brick.id: len(self.of_brick(brick).rows()) for brick in shape.bricks}
+        return {brick.id: self.of_brick(brick).row_count for brick in shape.bricks}
+
+    @property
+    def row_count(self) -> int:
+        """How many `rows` there are, counted without making them: places that see the same regions count together."""
+        fades = [self.fades(region) for region in self.regions]
+        down = _seen([rows for rows, _ in fades], self.tops, self.window[0])
+        across = _seen([columns for _, columns in fades], self.lefts, self.window[1])
+        return sum(
+            times * others * _acting(some & those, full & whole)
+            for (some, full), times in down.items()
+            for (those, whole), others in across.items()
+        )
 
     def rows(self) -> tuple[Row, ...]:
         """The rows of an evaluation of one picture: every window once, and once more for each further class in it."""
@@ -150,111 +140,33 @@ class Canvas:
         if not self.regions:
             return text
         regions = f"{len(self.regions)} region{'s' if len(self.regions) > 1 else ''}"
-        return f"{text}; {regions}, {len(self.rows())} rows an evaluation"
-
-
-def make_canvas(
-    shape: StackShape,
-    size: str,
-    *,
-    stride: int | None = None,
-    wrap: bool = False,
-    regions: str | None = None,
-    way: str = "windows",
-) -> Canvas:
-    """Check what is asked of a canvas and make it concrete.
-
-    Args:
-        shape: the stack.
-        size: `HxW`, in elements of the grid.
-        stride: from one window to the next; None is 7, or the window's smaller side if that is less.
-        wrap: whether the right border goes on at the left one.
-        regions: as `parse_regions` reads them.
-        way: `windows` or `factorised`.
-
-    Raises:
-        UsageError: naming what does not fit.
-    """
-    found = _SIZE.fullmatch(size)
-    if found is None:
-        raise UsageError(f"`{size}` is no size of a canvas", help="write height x width, such as 64x256")
-    height, width = int(found[1]), int(found[2])
-    tall, wide = shape.grid
-    if height < tall or width < wide:
-        raise UsageError(
-            f"a canvas of {height}x{width} is smaller than a window: the stack was trained on {tall}x{wide}",
-            help=f"give --size at least {max(height, tall)}x{max(width, wide)}, height first",
-        )
-    if max(height, width) > MAX_SIDE:
-        raise UsageError(f"a canvas of {height}x{width} is too large", help=f"a side has at most {MAX_SIDE:,}")
-    step = min(DEFAULT_STRIDE, tall, wide) if stride is None else stride
-    if not 1 <= step <= min(tall, wide):
-        raise UsageError(
-            f"--stride {step} leaves gaps between windows of {tall}x{wide}" if step > 0 else f"--stride {step} is none",
-            help=f"pass 1 to {min(tall, wide)}; windows overlap below {min(tall, wide)}",
-        )
-    given = () if regions is None else parse_regions(regions)
-    canvas = Canvas((height, width), (tall, wide), step, wrap, given, _way(way, shape))
-    for region in given:
-        _check_region(region, canvas, shape.classes)
-    return canvas
-
-
-def _way(word: str, shape: StackShape) -> Way:
-    match word:
-        case "windows" | "factorised":
-            found = word
-        case _:
-            raise UsageError(f"there is no canvas `{word}`", help=f"choose one of {', '.join(WAYS)}")
-    if found == "factorised" and (shape.carry != "x0" or shape.diffusion.kind != "edm"):
-        raise UsageError(
-            "a factorised canvas hands on EDM's estimates of the clean image; this stack hands on something else",
-            help="leave --canvas out",
-        )
-    return found
-
-
-def parse_regions(text: str) -> tuple[Region, ...]:
-    """Regions `class:x0,y0,x1,y1`, separated by semicolons or lines; x1 and y1 are the first ones outside.
-
-    Raises:
-        UsageError: the text is not of this form.
-    """
-    parts = [part for part in re.split(r"[;\n]", text) if part.strip() and not part.lstrip().startswith("#")]
-    if not 1 <= len(parts) <= MAX_REGIONS:
-        raise UsageError(f"--regions names {len(parts)} regions", help=f"give 1 to {MAX_REGIONS}")
-    found: list[Region] = []
-    for part in parts:
-        match = _REGION.fullmatch(part)
-        if match is None:
-            raise UsageError(
-                f"`{part.strip()[:60]}` is no region", help="write class:x0,y0,x1,y1 such as 3:0,0,64,32, x across"
-            )
-        found.append(Region(*map(int, match.groups())))
-    return tuple(found)
-
-
-def _check_region(region: Region, canvas: Canvas, classes: int | None) -> None:
-    where = f"{region.label}:{region.left},{region.top},{region.right},{region.bottom}"
-    if classes is None:
-        raise UsageError("this stack is unconditional: regions have no classes", help="leave --regions out")
-    if region.label >= classes:
-        raise UsageError(
-            f"the region {where} has class {region.label}, which is none",
-            help=f"the stack has classes 0 to {classes - 1}",
-        )
-    height, width = canvas.size
-    if not (region.left < region.right <= width and region.top < region.bottom <= height):
-        raise UsageError(
-            f"the region {where} is empty or leaves the canvas of {height}x{width}",
-            help=f"x goes from 0 to {width}, y from 0 to {height}, and the second of each is the larger",
-        )
+        return f"{text}; {regions}, {self.row_count:,} rows an evaluation"
 
 
 def _starts(length: int, window: int, stride: int) -> tuple[int, ...]:
     """0, stride, ... and the last window flush with the border."""
     last = length - window
     return (*range(0, last, stride), last)
+
+
+def _seen(fades: Sequence[list[float]], starts: Sequence[int], window: int) -> Counter[tuple[int, int]]:
+    """Which regions windows see something of, and which they see alone: a bit a region, and how many windows do."""
+    some, full = [0] * len(starts), [0] * len(starts)
+    for index, fade in enumerate(fades):
+        around = fade + fade[:window]
+        there = list(accumulate((share > 0 for share in around), initial=0))
+        alone = list(accumulate((share == 1 for share in around), initial=0))
+        for place, start in enumerate(starts):
+            end = start + window
+            some[place] |= (there[end] > there[start]) << index
+            full[place] |= (alone[end] - alone[start] == window) << index
+    return Counter(zip(some, full, strict=True))
+
+
+def _acting(some: int, full: int) -> int:
+    """How many classes act in a window: regions from the topmost one that covers it on; the picture's own if none."""
+    lowest = full.bit_length() - 1
+    return (some >> lowest).bit_count() if lowest >= 0 else some.bit_count() + 1
 
 
 def _fade(first: int, end: int, length: int, margin: float, *, cyclic: bool) -> list[float]:
@@ -271,4 +183,17 @@ def _fade(first: int, end: int, length: int, margin: float, *, cyclic: bool) -> 
         out = (end + margin - place) / (2 * margin) if soft_end else 1.0
         return min(1.0, max(0.0, min(into, out)))
 
-    return [max(at(place + 0.5 + shift) for shift in shifts) for place in range(length)]
+    def inside(place: float) -> int:
+        return min(max(int(place), 0), length)
+
+    found = [0.0] * length
+    for shift in shifts:
+        # the slopes place by place, what lies between them at once: a canvas has up to 65,536 places a side
+        low, high = inside(floor(first - shift - margin)), inside(ceil(end - shift + margin))
+        rising = inside(ceil(first - shift + margin)) if soft_first else 0
+        falling = inside(floor(end - shift - margin)) if soft_end else length
+        if rising < falling:
+            found[rising:falling] = [1.0] * (falling - rising)
+        for place in chain(range(low if soft_first else 0, min(rising, high)), range(max(falling, low), high)):
+            found[place] = max(found[place], at(place + 0.5 + shift))
+    return found

@@ -15,6 +15,11 @@ Resize = Literal["none", "box", "adm", "celeba_crop"]
 RESIZES: tuple[Resize, ...] = get_args(Resize)
 Decode = Literal["tiles", "whole"]
 Schedule = Literal["constant", "cosine", "inverse_sqrt"]
+GRID = "grid"
+"""The size of pictures that are no canvases."""
+
+Way = Literal["windows", "factorised"]
+WAYS: tuple[Way, ...] = get_args(Way)
 PretrainedKind = Literal["stack", "dit", "diffusers_unet", "diffusers_dit"]
 
 
@@ -132,6 +137,20 @@ class TrainSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of a canvas with a class of its own: columns left to right - 1, rows top to bottom - 1."""
+
+    label: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def __str__(self) -> str:
+        return f"{self.label}:{self.left},{self.top},{self.right},{self.bottom}"
+
+
+@dataclass(frozen=True, slots=True)
 class SampleSettings:
     """The `sample:` section.
 
@@ -155,6 +174,12 @@ class SampleSettings:
         guidance_interval: the noise levels at which guidance acts, as `request.parse_interval` reads it; `all`.
         decoder: folder of the VAE that makes pictures of latents, from the current directory; `none` keeps latents.
         decode: how canvases are decoded that are larger than the VAE was made for: in its tiles, or whole.
+        size: height and width of a picture, `HxW` in elements of the grid; `grid` is the stack's own. Any other size
+            is a canvas (`canvas_request.canvas_of`), and what follows is of canvases alone.
+        stride: from one window to the next; None takes `canvas_request.default_stride`.
+        canvas: `windows`: the whole stack slides; `factorised`: image-bricks alone slide.
+        wrap: whether the right border goes on at the left one.
+        regions: rectangles with classes of their own; later ones lie over earlier ones.
     """
 
     sampler: Sampler = "heun"
@@ -174,6 +199,11 @@ class SampleSettings:
     guidance_interval: str = "all"
     decoder: str = "none"
     decode: Decode = "tiles"
+    size: str = "grid"
+    stride: int | None = None
+    canvas: Way = "windows"
+    wrap: bool = False
+    regions: tuple[Region, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

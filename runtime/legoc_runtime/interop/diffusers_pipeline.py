@@ -7,6 +7,7 @@ pictures = LegoDiffusionPipeline.from_pretrained("exported")(seeds="0-3", num_in
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
 
+from legoc_runtime.contract.canvas_request import on_grid
 from legoc_runtime.contract.policy import Configuration, tabulate
 from legoc_runtime.contract.request import parse_channels, parse_classes, parse_seeds
 from legoc_runtime.contract.schedule import Level, chain_levels
@@ -120,6 +122,8 @@ class LegoDiffusionPipeline(_Pipeline):
     ) -> Pictures:
         """Pictures of seeds, with the noise and the classes that `legoc sample` gives them; the rest as the spec says.
 
+        Always of the grid's size: where the spec samples canvases, a warning says so.
+
         Args:
             seeds: `0-63`, or `1,5,9`.
             classes: as of `legoc sample --classes`.
@@ -132,7 +136,11 @@ class LegoDiffusionPipeline(_Pipeline):
         """
         model, scheduler = cast("DiffusersStack", self.stack), self.scheduler
         stack, manifest = model.stack, model.stack.manifest
-        sample = manifest.sample
+        sample = on_grid(manifest.sample)
+        if manifest.sample.size != sample.size:
+            grid = "x".join(map(str, stack.shape.grid))
+            message = f"the spec samples canvases of {manifest.sample.size}; this pipeline makes pictures of {grid}"
+            warnings.warn(f"{message} (LegoPipeline makes canvases)", stacklevel=2)
         steps = sample.steps if num_inference_steps is None else num_inference_steps
         scale = sample.guidance if guidance_scale is None else guidance_scale
         rule = parse_classes(sample.classes if classes is None else classes) if stack.shape.classes else None

@@ -145,10 +145,11 @@ class LegoPipeline:
             classes: `random`, a class, or several as for `legoc sample --classes`.
             skip_policy: one of the build's; its configurations must be in the build.
             batch: pictures at once.
-            settings: further keys of `sample:`, such as `steps`, `guidance`, `sampler`.
+            settings: further keys of `sample:`, such as `steps`, `guidance`, `sampler`, `size`.
 
         Raises:
-            UsageError: a value that makes no sense, or a configuration that the build does not hold.
+            UsageError: a value that makes no sense, a configuration that the build does not hold, or a factorised
+                canvas: an exported folder has no programs of single bricks.
         """
         sample = self.manifest.sample
         if unknown := sorted({*settings} - {*type(sample).__dataclass_fields__}):
@@ -162,6 +163,11 @@ class LegoPipeline:
             parse_seeds(changed.seeds if seeds is None else seeds),
             rule,
         )
+        if plan.canvas is not None and plan.canvas.way == "factorised":
+            raise UsageError(
+                "a factorised canvas runs bricks one by one, and this folder has no programs for that",
+                help='`legoc sample FOLDER` makes them; or pass canvas="windows", or size="grid"',
+            )
         run = SamplingRun(self.stack, plan, device=self.stack.store.device)
         made = list(run.batches(changed.batch if batch is None else batch))
         return Pictures(plan.seeds, plan.labels, torch.cat([one.pictures for one in made]))

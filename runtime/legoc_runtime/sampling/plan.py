@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from legoc_runtime.contract.canvas import Canvas
+from legoc_runtime.contract.canvas_request import canvas_of
 from legoc_runtime.contract.policy import Configuration, Policy, TruthTable, tabulate
 from legoc_runtime.contract.request import ClassRule, RandomClass, parse_channels, parse_interval
 from legoc_runtime.contract.samplers import SAMPLERS, samplers_of
@@ -99,7 +100,6 @@ def make_plan(
     seeds: Sequence[int],
     classes: ClassRule | None = None,
     given: Given | None = None,
-    canvas: Canvas | None = None,
     decoding: Decoding | None = None,
 ) -> Plan:
     """Check a request and make it concrete.
@@ -111,12 +111,11 @@ def make_plan(
         seeds: from `parse_seeds`.
         classes: from `parse_classes`; None draws each seed's class from its own stream.
         given: from `given.read_given`; None starts from noise alone.
-        canvas: from `canvas.make_canvas`; None makes pictures of the grid's size.
         decoding: from `decoding.make_decoding`; None keeps what the stack makes.
 
     Raises:
         UsageError: a setting out of range, guidance or classes for an unconditional stack, a policy that does
-            not fit the stack or leaves no brick, a sampler of another diffusion.
+            not fit the stack or leaves no brick, a sampler of another diffusion, a canvas that does not fit.
     """
     check_settings(settings, shape.classes)
     check_channels(settings, shape.channels)
@@ -126,6 +125,7 @@ def make_plan(
     table = tabulate(policy, shape.ids, levels)
     first = given.first_step(settings.steps) if given is not None else 0
     calls = tuple(call for call in evaluations(settings.sampler, settings.steps) if call.step >= first)
+    canvas = canvas_of(shape, settings)
     return Plan(shape, policy, settings, tuple(seeds), labels, table, calls, given, canvas, decoding)
 
 

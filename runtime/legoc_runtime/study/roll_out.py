@@ -9,6 +9,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from legoc_runtime.contract.canvas_request import on_grid
 from legoc_runtime.contract.policy import Configuration, Policy
 from legoc_runtime.contract.request import ClassRule
 from legoc_runtime.contract.settings import SampleSettings
@@ -63,7 +64,7 @@ class RollOuts:
         Args:
             stack: a stack that runs every configuration that policies will reach.
             shape: its shape.
-            settings: sampler, steps, guidance, batch.
+            settings: sampler, steps, guidance, batch. A canvas is left out: pictures are of the grid's size.
             seeds: one picture each, one or more.
             classes: the class of every seed; None draws each from its own stream.
             device: where the stack's weights live.
@@ -74,7 +75,7 @@ class RollOuts:
             RunError: a picture is not finite.
         """
         self.seeds = tuple(seeds)
-        self._stack, self._shape, self._settings, self._classes = stack, shape, settings, classes
+        self._stack, self._shape, self._settings, self._classes = stack, shape, on_grid(settings), classes
         self._device, self._on_call = device, on_call
         self._times: dict[Configuration, list[float]] = {}
         self._whole = 0.0

@@ -1,0 +1,119 @@
+"""Rules about canvases: keys that are of one, and one that windows of the stack's grid make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from legoc.codes import report
+from legoc.diagnostics import Diagnostic, Label
+from legoc.spec.drafts import grid_of
+from legoc.spec.load import Loaded
+from legoc.spec.resolve import resolve_sample
+from legoc_runtime.contract.canvas_request import Fault, Stack, default_stride, faults
+from legoc_runtime.contract.settings import GRID, Region, SampleSettings
+
+_IDLE = {"stride": None, "canvas": "windows", "wrap": False, "regions": ()}
+"""Keys of canvases, with what they have where there is none."""
+
+
+def check_canvas(loaded: Loaded) -> Iterator[Diagnostic]:
+    """LG113: what is said of a canvas, and there is none. LG114, LG115: a canvas or region that the stack cannot make.
+
+    LG110 for regions of a stack without classes.
+    """
+    if loaded.written.sample is None or loaded.is_broken("sample", "size"):
+        return
+    settings = resolve_sample(loaded)
+    if settings.size == GRID:
+        yield from _idle(loaded, settings)
+        return
+    grid = grid_of(loaded)
+    if grid is None:
+        return
+    conditioning = loaded.written.conditioning
+    known = conditioning is not None and not loaded.is_broken("conditioning", "classes")
+    classes = conditioning.classes if conditioning is not None and known else 10**9
+    for fault in faults(settings, Stack(grid, classes, _hands_on_estimates(loaded))):
+        if (found := _reported(loaded, settings, fault, grid)) is not None:
+            yield found
+
+
+def _hands_on_estimates(loaded: Loaded) -> bool:
+    """As far as is known: what is broken has its own diagnostic."""
+    diffusion = loaded.written.diffusion
+    kind = None if diffusion is None else diffusion.kind
+    return loaded.written.carry != "raw" and kind in (None, "edm")
+
+
+def _idle(loaded: Loaded, settings: SampleSettings) -> Iterator[Diagnostic]:
+    path = ("sample", "size")
+    here = [Label(loaded.span(*path), "pictures have the grid's size here")] if loaded.tree.has(path) else []
+    for key, nothing in _IDLE.items():
+        if getattr(settings, key) != nothing and not loaded.is_broken("sample", key):
+            span = loaded.tree.key(("sample", key)) or loaded.span("sample", key)
+            message = f"`{key}` says something of a canvas, and pictures have the grid's size"
+            help = f"add `size: {_twice(loaded)}`, height x width, or remove `{key}`"
+            yield report("LG113", message, span, secondary=here, help=help)
+
+
+def _twice(loaded: Loaded) -> str:
+    """A canvas that the stack can make, for example."""
+    height, width = grid_of(loaded) or (32, 32)
+    return f"{height}x{2 * width}"
+
+
+def _reported(loaded: Loaded, settings: SampleSettings, fault: Fault, grid: tuple[int, int]) -> Diagnostic | None:
+    """A fault at the value that is wrong; None where that has a diagnostic already."""
+    place = _place(fault)
+    if loaded.is_broken(*place) or not loaded.tree.has(place):
+        return None
+    span, (tall, wide) = loaded.span(*place), grid
+    of_grid = [Label(loaded.span("grid", "height"), f"the grid is {tall}x{wide}")]
+    of_size = [Label(loaded.span("sample", "size"), f"the canvas is {settings.size}")]
+    of_classes = [Label(loaded.span("conditioning", "classes"), _classes_words(loaded))]
+    match fault.kind:
+        case "size":
+            help = f"{fault.help}; `size: grid` is the stack's own"
+            return report("LG114", fault.message, span, secondary=of_grid, help=help)
+        case "windows":
+            return report("LG114", fault.message, span, help=fault.help)
+        case "stride":
+            help = f"{fault.help}; {default_stride(grid)} goes without saying"
+            return report("LG114", fault.message, span, secondary=of_grid, help=help)
+        case "canvas":
+            return report("LG114", fault.message, span, secondary=_carrying(loaded), help=fault.help)
+        case "unconditional":
+            return report("LG110", fault.message, loaded.tree.head(place), secondary=of_classes, help="remove them")
+        case "class":
+            return report("LG115", fault.message, span, secondary=of_classes, help=fault.help)
+        case "box":
+            meant = f"write `box: {_box(fault.instead)}`: " if fault.instead else ""
+            return report("LG115", fault.message, span, secondary=of_size, help=meant + fault.help)
+
+
+def _place(fault: Fault) -> tuple[str | int, ...]:
+    match fault.kind:
+        case "size" | "windows":
+            return ("sample", "size")
+        case "stride" | "canvas":
+            return ("sample", fault.kind)
+        case "unconditional":
+            return ("sample", "regions")
+        case "class" | "box":
+            assert fault.region is not None
+            return ("sample", "regions", fault.region, fault.kind)
+
+
+def _carrying(loaded: Loaded) -> list[Label]:
+    """What bricks hand on, where it is written."""
+    places = [("carry",)] if loaded.written.carry == "raw" else [("diffusion", "kind"), ("diffusion",)]
+    return [Label(loaded.span(*place), "chosen here") for place in places if loaded.tree.has(place)][:1]
+
+
+def _classes_words(loaded: Loaded) -> str:
+    classes = loaded.written.conditioning.classes if loaded.written.conditioning else None
+    return "the stack is unconditional" if classes is None else f"{classes:,} classes"
+
+
+def _box(region: Region) -> str:
+    return f"[{region.left}, {region.top}, {region.right}, {region.bottom}]"
