@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from legoc.cli.canvas import grid_instead
 from legoc.cli.options import known_sampler, overridden, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
@@ -84,7 +85,8 @@ def command(
     source = find_stack(place, ema)
     flags = {"sampler": known_sampler(sampler), "steps": steps, "guidance": guidance, "batch": batch}
     settings, notices = overridden(source.manifest.sample, flags)
-    for notice in notices:
+    settings, grid_notice = grid_instead(settings)
+    for notice in (*notices, *([grid_notice] if grid_notice else [])):
         echo(notice, err=True)
     from legoc.study.skip import rests
     from legoc_runtime.backends.base import choose_backend
