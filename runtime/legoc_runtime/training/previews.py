@@ -27,6 +27,7 @@ from torch import Tensor
 
 from legoc_runtime.backends.base import Backend
 from legoc_runtime.checkpoint.layout import EMA_PREFIX, PROFILE_PREFIX, WEIGHTS
+from legoc_runtime.contract.canvas_request import on_grid
 from legoc_runtime.contract.manifest import TRAINING, Manifest
 from legoc_runtime.contract.policy import configuration_name
 from legoc_runtime.contract.request import parse_classes, parse_seeds
@@ -62,14 +63,15 @@ class Preview:
 
 
 def preview_plan(manifest: Manifest, settings: TrainSettings) -> Plan | None:
-    """What previews show; None where none are asked for.
+    """What previews show, pictures of the grid's size; None where none are asked for.
 
     Raises:
         UsageError: the stack makes latents, or `sample:` asks for what cannot be.
     """
     if settings.preview_images is None:
         return None
-    shape, sample = manifest.shape, manifest.sample
+    # a canvas costs many times as much, and shows no better how training goes
+    shape, sample = manifest.shape, on_grid(manifest.sample)
     if not is_picture(shape.channels):
         raise UsageError(
             f"preview_images asks for grids, and this stack makes latents of {shape.channels} channels",
