@@ -18,7 +18,8 @@ from legoc_runtime.store import WeightStore
 def module_sources(manifest: Manifest) -> dict[str, str]:
     """Link every program on the meta device, which allocates nothing, and print its graph."""
     store = WeightStore(manifest.shape, device="meta")
-    return {f"{program.name}.py": _source(program, manifest, store) for program in manifest.programs}
+    programs = (*manifest.programs, *manifest.variants)
+    return {f"{program.name}.py": _source(program, manifest, store) for program in programs}
 
 
 def _source(program: Program, manifest: Manifest, store: WeightStore) -> str:

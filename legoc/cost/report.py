@@ -122,6 +122,21 @@ class PeerCost:
 
 
 @dataclass(frozen=True, slots=True)
+class Trained:
+    """What the MACs of a training image are the mean over.
+
+    Attributes:
+        stages: stages that train some bricks and freeze others; 0 for none.
+        drop: the policy whose bricks some steps leave out; None where none do.
+        fills: whether windows that are not trained run once as well, to give the brick above their estimates.
+    """
+
+    stages: int = 0
+    drop: str | None = None
+    fills: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """The cost of a stack. All MACs are for one image.
 
@@ -135,7 +150,8 @@ class Cost:
         macs: MACs of a forward pass.
         shared_macs: those of the embedders.
         executed_macs: those that the modules really run (`executed.executed_macs`).
-        training_macs: MACs of a training image (`counts.training_macs`).
+        training_macs: MACs of a training image (`counts.training_macs`); the mean over the images of a run.
+        trained: over what that is the mean, and what else runs beside what trains.
         executed_training_macs: those that a step really runs (`executed.executed_training_macs`).
         memory: bytes of weights and activations.
         peer: DiT-XL/2 on the same grid, or None where its patches do not divide it.
@@ -174,6 +190,7 @@ class Cost:
     sampler: Sampler = "heun"
     canvas: Canvas | None = None
     rows_by_brick: dict[str, int] | None = None
+    trained: Trained = Trained()
 
     @property
     def flops(self) -> int:
@@ -268,6 +285,11 @@ def price(
         sampler=sample.sampler,
         canvas=canvas,
         rows_by_brick=rows,
+        trained=Trained(
+            stages=len(manifest.train.stages),
+            drop=None if manifest.train.drop is None else manifest.train.drop.policy,
+            fills=manifest.train.fill == "model" and len(shape.bricks) > 1,
+        ),
     )
 
 

@@ -90,10 +90,23 @@ def _training(cost: Cost) -> str:
     labels = "" if cost.classes is None else " (labels are looked up)"
     windows = f"; windows trained: {', '.join(sampled)}" if sampled else ""
     return (
-        f"training: {quantity(cost.training_macs)} MACs an image (3 x a forward{windows})\n"
+        f"training: {quantity(cost.training_macs)} MACs an image ({_trained(cost)}{windows})\n"
         f"really executed: {quantity(cost.executed_macs)} a forward{labels}, "
         f"{quantity(cost.executed_training_macs)} a training image (no gradient for inputs that need none)"
     )
+
+
+def _trained(cost: Cost) -> str:
+    """`3 x a forward`, and where not all of a run is that, what it is."""
+    trained = cost.trained
+    over = ["its stages"] if trained.stages else []
+    over += [] if trained.drop is None else [f"steps that leave out what `{trained.drop}` does"]
+    rest = ["1 x of what is frozen"] if trained.stages else []
+    rest += ["1 x of windows not trained"] if trained.fills else []
+    if not over and not rest:
+        return "3 x a forward"
+    mean = f"mean over {' and '.join(over)}: " if over else ""
+    return mean + ", ".join(["3 x a forward of what trains", *rest])
 
 
 def schedule_words(cost: Cost) -> str:

@@ -14,7 +14,7 @@ from legoc.spec import load_spec
 from legoc_runtime.checkpoint import checkpoints, is_checkpoint
 from legoc_runtime.checkpoint.layout import CHECKPOINTS
 from legoc_runtime.checkpoint.tensorfile import SUFFIX, is_pickle, is_safetensors
-from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME, TRAINING
+from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME
 from legoc_runtime.errors import UsageError
 from legoc_runtime.interop.folder import STACK_FOLDER, WEIGHTS_NAME, exported_weights
 
@@ -71,7 +71,7 @@ def _directory(path: Path, checksums: bool, progress: Progress) -> Inspection:
     stack, faults = stack_of_build(path)
     found = tuple(checkpoint_facts(checkpoint, checksums, progress) for checkpoint in checkpoints(path))
     is_run = bool(found) or (path / METRICS).is_file() or (path / CHECKPOINTS).is_dir()
-    faults += source_faults(path, (*stack.configurations, TRAINING), needed=not is_run)
+    faults += source_faults(path, (*stack.configurations, *stack.training_programs), needed=not is_run)
     origin = None
     try:
         origin = origin_of_run(path)

@@ -45,6 +45,8 @@ class StackFacts:
         macs: multiply-accumulates of one image through all bricks.
         bricks: ids, bottom to top.
         configurations: names of those in the build, or of those that building would make; bricks joined by `+`.
+        training_programs: names of the programs that training runs: `training`, and one a stage or dropped set of
+            bricks that differs from it.
         policies: names of the skip policies that can be asked for.
         training_images: images that the spec trains on in all.
     """
@@ -61,6 +63,7 @@ class StackFacts:
     macs: int
     bricks: tuple[str, ...]
     configurations: tuple[str, ...]
+    training_programs: tuple[str, ...]
     policies: tuple[str, ...]
     training_images: int
 

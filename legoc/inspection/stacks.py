@@ -15,7 +15,8 @@ from legoc.plan.reach import reachable
 from legoc.spec import check_text
 from legoc.spec.resolved import StackSpec
 from legoc.version import __version__
-from legoc_runtime.contract.manifest import SPEC_NAME, Manifest
+from legoc_runtime.contract.curriculum import variants
+from legoc_runtime.contract.manifest import SPEC_NAME, TRAINING, Manifest
 from legoc_runtime.contract.policy import Configuration, configuration_name
 
 
@@ -91,6 +92,7 @@ def _facts(manifest: Manifest, configurations: tuple[Configuration, ...], spec: 
         macs=macs(shape),
         bricks=shape.ids,
         configurations=tuple(configuration_name(found) for found in configurations),
+        training_programs=(TRAINING, *(variant.name(shape.ids) for variant in variants(shape.ids, manifest.train))),
         policies=(*builtin, *(policy.name for policy in manifest.policies)),
         training_images=manifest.train.images,
     )

@@ -85,10 +85,11 @@ def _tensors(tensors: TensorFacts) -> Iterator[tuple[str, str]]:
 
 def _origin(origin: Origin | None) -> Iterator[tuple[str, str]]:
     if origin is not None:
-        yield "migrated", f"from {_words(origin)}"
+        yield "migrated", f"from {origin_words(origin)}"
 
 
-def _words(origin: Origin) -> str:
+def origin_words(origin: Origin) -> str:
+    """What something was migrated from: `runs/tiny/checkpoints/400 at 400 images, of the spec 0123456789abcdef`."""
     path = "a checkpoint" if origin.path is None else visible(origin.path)
     return f"{path} at {origin.images:,} images, of the spec {visible(origin.spec_hash[:16])}"
 
@@ -120,5 +121,5 @@ def _checkpoint(checkpoint: CheckpointFacts) -> Iterator[str]:
     final = ", the final one" if checkpoint.final else ""
     yield f"checkpoint at {checkpoint.images:,} images{final}: {', '.join(checkpoint.weights)}; {state}"
     if checkpoint.migrated_from is not None:
-        yield f"  migrated from {_words(checkpoint.migrated_from)}"
+        yield f"  migrated from {origin_words(checkpoint.migrated_from)}"
     yield from _files(checkpoint.files)

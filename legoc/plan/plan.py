@@ -11,6 +11,7 @@ from legoc.lower.pipeline import Pipeline, choose
 from legoc.plan.reach import Reached, reach
 from legoc_runtime.contract.attention_rule import AttentionForm, Device, attention_form, why
 from legoc_runtime.contract.block_rule import BlockForm, block_form, why_block
+from legoc_runtime.contract.curriculum import images_by_variant
 from legoc_runtime.contract.gelu_rule import GeluForm, gelu_form, why_gelu
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Configuration
@@ -94,6 +95,21 @@ class PlannedProgram:
     operations: int
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedVariant:
+    """A training program that does not train the whole stack.
+
+    Attributes:
+        program: the program.
+        learning: the bricks of it that train; the others are frozen.
+        images: images of a run that it trains on, to the nearest one: steps are of a whole batch.
+    """
+
+    program: PlannedProgram
+    learning: Configuration
+    images: int
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a build holds, and why.
@@ -105,6 +121,8 @@ class Plan:
         steps: noise levels of the schedule on which policies are read.
         configurations: the sampling programs.
         training: the training program.
+        variants: the further training programs, of stages and of bricks that `drop` leaves out, each with the images
+            that it trains on.
         reached: every policy over the schedule.
         block: brick -> the form of its blocks, place by place where a compiler runs.
         attention: brick -> the form of the attention of compiled blocks, place by place.
@@ -120,6 +138,7 @@ class Plan:
     steps: int
     configurations: tuple[PlannedProgram, ...]
     training: PlannedProgram
+    variants: tuple[PlannedVariant, ...]
     reached: tuple[Reached, ...]
     block: dict[str, tuple[KernelChoice, ...]]
     attention: dict[str, tuple[KernelChoice, ...]]
@@ -155,6 +174,7 @@ def make_plan(manifest: Manifest, pipeline: Pipeline, policies: Sequence[str] = 
         steps=manifest.sample.steps if steps is None else steps,
         configurations=tuple(_planned(manifest, p) for p in manifest.programs if p is not manifest.training),
         training=_planned(manifest, manifest.training),
+        variants=tuple(_variants(manifest)),
         reached=reach(manifest, policies, steps),
         block={brick.id: tuple(_block(brick)) for brick in shape.bricks},
         attention={brick.id: tuple(_attention(brick)) for brick in shape.bricks},
@@ -163,6 +183,13 @@ def make_plan(manifest: Manifest, pipeline: Pipeline, policies: Sequence[str] = 
         passes=pipeline,
         left_out=tuple(name for name in choose().names if name not in pipeline.names),
     )
+
+
+def _variants(manifest: Manifest) -> Iterator[PlannedVariant]:
+    ids, programs = manifest.shape.ids, {program.name: program for program in manifest.variants}
+    for variant, images in images_by_variant(ids, manifest.train).items():
+        if (program := programs.get(variant.name(ids))) is not None:
+            yield PlannedVariant(_planned(manifest, program), variant.learning, round(images))
 
 
 def _planned(manifest: Manifest, program: Program) -> PlannedProgram:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from legoc.lower.pipeline import pass_names
-from legoc.plan.plan import KernelChoice, Plan, PlannedProgram
+from legoc.plan.plan import KernelChoice, Plan, PlannedProgram, PlannedVariant
 from legoc.plan.reach import Reached
 from legoc_runtime.contract.policy import Run
 
@@ -30,6 +30,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             {**asdict(program), "policies": list(_where(plan, program))} for program in plan.configurations
         ],
         "training": asdict(plan.training),
+        "training_variants": [asdict(variant) for variant in plan.variants],
         "shared": {name: list(policies) for name, policies in plan.shared().items()},
         "block": {brick: [_choice(choice) for choice in choices] for brick, choices in plan.block.items()},
         "attention": {brick: [_choice(choice) for choice in choices] for brick, choices in plan.attention.items()},
@@ -56,16 +57,28 @@ def _choice(choice: KernelChoice) -> dict[str, Any]:
 
 def _configurations(plan: Plan) -> Iterator[str]:
     yield f"Programs, over {plan.steps} noise levels"
-    width = max(len(program.name) for program in (*plan.configurations, plan.training))
+    further = [variant.program for variant in plan.variants]
+    width = max(len(program.name) for program in (*plan.configurations, plan.training, *further))
     for program in plan.configurations:
         yield f"  {_program(program, width, f'{program.share:6.1%} of the MACs')}"
         for reached in plan.reached:
             if runs := reached.runs(program.bricks):
                 yield f"      {_reached(reached, runs)}"
     yield f"  {_program(plan.training, width, 'every brick runs   ')}"
+    for variant in plan.variants:
+        yield f"  {_program(variant.program, width, f'{variant.program.share:6.1%} of the MACs')}"
+        yield f"      {variant.images:,} images train {', '.join(variant.learning)}{_rest(plan, variant)}"
     whole = "+".join(max((program.bricks for program in plan.configurations), key=len))
     shared = [f"{_and(policies)} share {name}" for name, policies in plan.shared().items() if name != whole]
     yield f"  {'; '.join(shared)}" if shared else "  no policies share a configuration but the whole stack"
+
+
+def _rest(plan: Plan, variant: PlannedVariant) -> str:
+    """The bricks that a training program does not train: `; runs coarse frozen; leaves out top`."""
+    frozen = [id for id in variant.program.bricks if id not in variant.learning]
+    out = [id for id in plan.training.bricks if id not in variant.program.bricks]
+    parts = (("runs", frozen, " frozen"), ("leaves out", out, ""))
+    return "".join(f"; {does} {', '.join(ids)}{how}" for does, ids, how in parts if ids)
 
 
 def _program(program: PlannedProgram, width: int, what: str) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from legoc.draw.curves import curves_svg
 from legoc.history import METRICS_NAME, History
+from legoc.inspection.origins import MIGRATION_NAME, origin_of_run
+from legoc.inspection.table import origin_words
 from legoc.render.lines import counted
 from legoc.report.html import Html, joined, tag
 from legoc.report.parts import Section, card, code, image, note, picture
 from legoc.report.samples import SampleSet, mapping
 from legoc_runtime.contract.manifest import Manifest
+from legoc_runtime.errors import RunError
 
 MAX_SETS = 16
 """Sets of pictures that a page shows; the others are named."""
@@ -39,6 +43,20 @@ def run_cards(manifest: Manifest, trained: Sequence[int], history: History | Non
         yield card("Loss", f"{loss:.4f}", "the last line of its metrics")
     if rate is not None and seconds is not None:
         yield card("Time trained", _duration(seconds), f"{rate:,.0f} images/s at the end")
+
+
+def origin_note(run: Path) -> Html:
+    """What `legoc migrate` made a run of, however long it was trained since; nothing where it made none.
+
+    Raises:
+        RunError: the record of the migration is damaged.
+    """
+    try:
+        origin = origin_of_run(run)
+    except ValueError as error:
+        help = "remove the file to see the page without it"
+        raise RunError(f"{run / MIGRATION_NAME}: {error}", help=help) from error
+    return Html() if origin is None else tag("p", "migrated from ", code(origin_words(origin)), class_="sub")
 
 
 def training_section(history: History, trained: Sequence[int]) -> Section:

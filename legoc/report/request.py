@@ -13,7 +13,7 @@ from legoc.diagnostics import SpecError
 from legoc.history import METRICS_NAME, History, read_history
 from legoc.report.about_cost import cost_cards, cost_sections
 from legoc.report.about_diff import diff_sections, lead
-from legoc.report.about_run import run_cards, samples_section, training_section
+from legoc.report.about_run import origin_note, run_cards, samples_section, training_section
 from legoc.report.about_spec import described, spec_sections, warnings
 from legoc.report.html import Html, joined, tag
 from legoc.report.page import Page
@@ -88,7 +88,7 @@ def _page(side: Side, text: str) -> Page:
     """The page of one thing: of a run with its training and samples first."""
     path = Path(text)
     run = path if side.kind == "build" and _is_run(path) else None
-    parts: list[Html] = [described(side), _from(side), warnings(side)]
+    parts: list[Html] = [described(side), _from(side), origin_note(run) if run else Html(), warnings(side)]
     found: list[Html] = []
     sections: list[Section] = []
     try:

@@ -15,6 +15,7 @@ from legoc.spec.origins import written_at
 from legoc.spec.resolved import Path, StackSpec
 from legoc_runtime.contract import predicate
 from legoc_runtime.contract.policy import Policy
+from legoc_runtime.contract.request import parse_interval
 from legoc_runtime.contract.settings import Drop, Region, Stage
 from legoc_runtime.contract.stack import BrickShape
 
@@ -157,7 +158,15 @@ def _stack_texts(spec: StackSpec) -> Iterator[tuple[str, str]]:
     yield SPEC_KEYS["data_path"], shown(spec.data_path)
     yield SPEC_KEYS["data_resize"], shown(spec.data_resize)
     yield from ((f"train.{TRAIN_KEYS.get(name, name)}", text) for name, text in _field_texts(spec.train))
-    yield from ((f"sample.{name}", text) for name, text in _field_texts(spec.sample))
+    sample = dict(_field_texts(spec.sample))
+    # as docs write it; the resolved form, which sets of samples are known by, has "0.3,5.0"
+    sample["guidance_interval"] = _interval(spec.sample.guidance_interval)
+    yield from ((f"sample.{name}", text) for name, text in sample.items())
+
+
+def _interval(text: str) -> str:
+    interval = parse_interval(text)
+    return text if interval is None else shown(interval)
 
 
 def _field_texts(section: object) -> Iterator[tuple[str, str]]:

@@ -151,6 +151,13 @@ def test_weights_are_found_by_run_and_by_checkpoint(tmp_path: Path, ema: str | N
     assert torch.equal(read_tensors(file)["a.weight"], TENSORS["a.weight"] * factor)
 
 
+def test_an_average_that_is_gone_is_missing_not_damaged(tmp_path: Path) -> None:
+    checkpoint = write(tmp_path, 1)
+    (checkpoint / "ema-0.9.safetensors").unlink()
+    with pytest.raises(RunError, match=r"ema-0\.9\.safetensors is missing$"):
+        find_weights(checkpoint, ema="0.9")
+
+
 def test_run_without_averages_gives_its_raw_weights(tmp_path: Path) -> None:
     write(tmp_path, 1, rates=())
     assert find_weights(tmp_path).kind == "weights"

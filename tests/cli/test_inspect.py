@@ -239,9 +239,19 @@ def test_a_run_in_stages_is_whole_and_has_a_cost(tmp_path: Path, capsys: Capture
     stages = "stages: [{train: [parts], images: 64}, {train: [windows, parts, image]}]"
     text = spec_text() + f"train: {{images: 640, {stages}, drop: {{policy: late, rate: 0.5}}}}\n"
     staged = write_run(tmp_path / "staged", text)
-    assert inspected(staged, capsys)["faults"] == []
+    found = inspected(staged, capsys)
+    assert found["faults"] == []
+    assert found["stack"]["training_programs"] == [
+        "training",
+        "training.windows-frozen+parts",
+        "training.windows+parts",
+    ]
+    assert {f"{name}.py" for name in found["stack"]["training_programs"]} <= {
+        path.name for path in (staged / "modules").iterdir()
+    }
     assert main(["cost", str(staged)]) == 0
-    capsys.readouterr()
+    mean = "(mean over its stages and steps that leave out what `late` does: 3 x a forward of what trains, 1 x of what"
+    assert mean in capsys.readouterr().out
     manifest = staged / "manifest.json"
     data = json.loads(manifest.read_text())
     data["variants"].pop()

@@ -12,7 +12,7 @@ from legoc.cost.table import quantity, table
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Policy
 from legoc_runtime.contract.predicate import Compare, Name, Number
-from legoc_runtime.contract.settings import SampleSettings, TrainSettings
+from legoc_runtime.contract.settings import SampleSettings, Stage, TrainSettings
 from legoc_runtime.contract.stack import BrickShape, EdmConstants, StackShape
 from legoc_runtime.errors import UsageError
 
@@ -152,6 +152,21 @@ def test_table_says_what_matters() -> None:
     assert head[-3:] == ["MACs", "FLOPs", "share"]
     assert whole.endswith(f"{quantity(2 * price(manifest()).macs)}  100.0%")
     assert "B in all of weights, gradients, moments and averages, beside its activations" in text
+
+
+@pytest.mark.parametrize(
+    ("train", "words"),
+    [
+        (TrainSettings(), "(3 x a forward; windows trained: low 12 of 16)"),
+        (TrainSettings(fill="model"), "(3 x a forward of what trains, 1 x of windows not trained; "),
+        (
+            TrainSettings(stages=(Stage(("low",), 10), Stage(("low", "top"), None))),
+            "(mean over its stages: 3 x a forward of what trains, 1 x of what is frozen; ",
+        ),
+    ],
+)
+def test_what_a_training_image_is_the_mean_of_is_said(train: TrainSettings, words: str) -> None:
+    assert words in table(price(replace(manifest(), train=train)))
 
 
 def test_labels_are_looked_up_only_where_there_are_labels() -> None:

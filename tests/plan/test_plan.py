@@ -55,6 +55,20 @@ def test_configurations_say_who_reaches_them_where(emoji):
     assert plan.configurations[0].inputs == ("x", "sigma", "label")
 
 
+def test_every_training_program_says_what_it_trains_and_on_how_many_images():
+    stages = "train.stages=[{train: [windows], images: 1M}, {train: [windows, parts, image]}]"
+    manifest, _ = compile_spec(load_spec(EMOJI, [stages, "train.drop={policy: late, rate: 0.5}"]))
+    plan = make_plan(manifest, choose())
+    lines = [line.strip() for line in plan_text(plan).splitlines() if " train windows" in line]
+    assert lines[0] == "1,000,000 images train windows; leaves out parts, image"
+    assert lines[1].endswith(" images train windows, parts; leaves out image")
+    found = plan_json(plan)["training_variants"]
+    assert [one["program"]["name"] for one in found] == ["training.windows", "training.windows+parts"]
+    # half of the steps of the second stage leave out what the policy does at their noise level
+    assert 0 < found[1]["images"] < 1_500_000
+    assert found[0]["learning"] == ("windows",)
+
+
 def test_the_reason_of_every_kernel_is_the_rules_own(emoji):
     _, plan = emoji
     text = plan_text(plan)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from legoc.__main__ import main
 from tests.report.reading import page_of
 from tests.report.runs import png, write_previews, write_run, write_samples
 from tests.report.test_spec_page import HOSTILE, TINY, pictures
@@ -25,6 +26,16 @@ def test_how_far_it_came_stands_in_the_summary(run: Path) -> None:
     assert "Images trained on 1,200 of 2,000" in text
     assert "Loss 0.0833 the last line of its metrics" in text
     assert "Time trained 24 s 50 images/s at the end" in text
+
+
+def test_a_migrated_run_says_what_it_came_from(run: Path) -> None:
+    record = run / "migration.json"
+    assert "migrated from" not in page_of(run).text
+    path = f"runs/{HOSTILE}/checkpoints/1"
+    record.write_text(json.dumps({"source": {"path": path, "images": 1200, "spec_hash": "ab" * 32}}))
+    assert f"migrated from {path} at 1,200 images, of the spec abababababababab" in page_of(run).text
+    record.write_text("[]")
+    assert main(["report", str(run), "-o", str(run.parent / "page.html")]) == 3
 
 
 def test_the_loss_is_drawn_in_all_by_brick_and_by_noise_level(run: Path) -> None:

@@ -58,6 +58,16 @@ def test_a_line_comes_with_every_checkpoint_and_at_the_end_and_a_run_that_stops_
     assert lines(parted) == lines(whole)
 
 
+def test_a_run_that_is_made_longer_has_the_lines_of_one_that_was_as_long(tmp_path: Path):
+    """The line at the end of the shorter one stays where it was due all the same."""
+    for end, images in ((28, [20, 40]), (20, [20, 40])):
+        run = tmp_path / str(end)
+        train_tiny(run, held_out=0.3, images=end)
+        assert [line["images"] for line in lines(run)] == sorted({20, end})
+        train_tiny(run, held_out=0.3, images=40)
+        assert [line["images"] for line in lines(run)] == images
+
+
 def test_measuring_moves_nothing_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     finals: list[dict[str, Any]] = []
     for measured in (True, False):

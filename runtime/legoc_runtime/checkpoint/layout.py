@@ -97,6 +97,8 @@ def check_digest(path: Path, digest: str) -> None:
     """Raise RunError unless a file has this SHA-256."""
     try:
         found = tensorfile.sha256(path)
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing", help=_OTHER) from error
     except OSError as error:
         raise RunError(f"{path} cannot be read: {tensorfile.reason(error)}", help=_OTHER) from error
     if found != digest:

@@ -138,6 +138,8 @@ def reason(error: OSError | SafetensorError) -> str:
 def _guarded(path: Path, read: Callable[[], T]) -> T:
     try:
         return read()
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing", help="take another checkpoint of the run") from error
     except (OSError, SafetensorError, ValueError) as error:
         if is_pickle(path):
             raise RunError(

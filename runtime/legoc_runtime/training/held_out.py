@@ -54,16 +54,19 @@ class HeldOut:
         trainer: makes the losses, by the very program that trains, so that nothing else has to be compiled.
         dataset: the held-out images.
         shape: the stack.
+        keep_images: up to where lines that are there stay; None is where the trainer stands.
     """
 
-    def __init__(self, run: Path, trainer: Trainer, dataset: TrainingSet, shape: StackShape) -> None:
+    def __init__(
+        self, run: Path, trainer: Trainer, dataset: TrainingSet, shape: StackShape, keep_images: int | None = None
+    ) -> None:
         self._trainer = trainer
         self._examples = min(max(len(dataset), LEAST), MOST)
         settings, ranks = trainer.settings, trainer.ranks
         self._maker = BatchMaker(dataset, shape, SPLIT_SEED, 0.0, False, settings.patches)
         # as many images at once as a part of a step has
         self._size = settings.batch // settings.accumulate // ranks.size
-        images = trainer.state.images
+        images = trainer.state.images if keep_images is None else keep_images
         self._file = MetricsFile(run, keep_images=images, name=HELD_OUT_NAME) if ranks.first else None
 
     def measure(self) -> HeldOutMetrics:

@@ -109,7 +109,8 @@ def train(
                 put_build()
             # build and newest checkpoint of a run say the same spec: another one comes with its first checkpoint
             first = None if same_spec else put_build
-            measure = HeldOut(run, trainer, held_out, manifest.shape) if held_out else None
+            keep = _last_held_out(start, settings.snapshot_images) if start else None
+            measure = HeldOut(run, trainer, held_out, manifest.shape, keep) if held_out else None
             previews = None
             if plan is not None and ranks.first:
                 previews = Previews(run, manifest, plan, trainer.state, settings, choice.backend)
@@ -147,6 +148,16 @@ def _agreed(ranks: Ranks, start: Start | None, now: Mapping[str, Any]) -> Start 
         )
     found = ranks.text(str(start.checkpoint.resolve()) if start else "")
     return start if ranks.first or not found else Start(Path(found), read_state(Path(found)))
+
+
+def _last_held_out(start: Start, every: int) -> int:
+    """Up to which image lines of held-out losses stay.
+
+    One that was written because the run ended, where none is due, goes: a longer run has none there.
+    """
+    images, batch = start.images, int(start.state["settings"]["batch"])
+    ended_between = bool(start.state.get("final")) and (images - batch) // every == images // every
+    return images - 1 if ended_between else images
 
 
 def _put_build(
