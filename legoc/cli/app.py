@@ -55,6 +55,9 @@ COMMANDS: dict[str, Command] = {
         Command("sample", "Make pictures with a trained stack, leaving bricks out as a skip policy says."),
         Command("decode", "Make pictures of sampled latents with the VAE that they were encoded with."),
         Command("eval", "Measure samples against a reference: FID, KID, precision, recall; nearest training images."),
+        Command(
+            "lpips", "Measure how far the parts of panoramas are from each other, or two sets of pictures (LPIPS)."
+        ),
         Command("policy search", "Search for the skip policy that changes pictures least under a budget, and keep it."),
         Command(
             "study skip", "Measure quality and time over the share of steps that a brick is left out in (Figure 4)."

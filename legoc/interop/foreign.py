@@ -95,6 +95,21 @@ def open_foreign(path: Path, part: str | None = None) -> Foreign:
     return _told(path, (path,), container, chosen, tensors, {})
 
 
+def stored_in(path: Path) -> Mapping[str, Stored]:
+    """The tensors of one file by the names that it gives them, whatever they are of; only names and shapes are read.
+
+    Args:
+        path: a safetensors file, or one that torch or pickle wrote, which is read as data.
+
+    Raises:
+        UsageError: there is no such file, or it is none of weights.
+        RunError: it is damaged, or a pickle with what no file of weights has; nothing of it was run.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}", help="give a .pth or .safetensors file")
+    return _safe(path) if tensorfile.is_safetensors(path) else _pickled(path, None)[0]
+
+
 def _told(
     path: Path,
     files: tuple[Path, ...],

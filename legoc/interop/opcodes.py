@@ -81,6 +81,8 @@ _COUNTED = {
     ord("X"): ("TEXT", "<I"),
     0x8C: ("TEXT", "<B"),
     0x8D: ("TEXT", "<Q"),
+    ord("U"): ("TEXT", "<B"),  # a text of Python 2, which wrote the heads of LPIPS among others
+    ord("T"): ("TEXT", "<I"),
     ord("B"): ("BYTES", "<I"),
     ord("C"): ("BYTES", "<B"),
     0x8E: ("BYTES", "<Q"),
@@ -103,8 +105,6 @@ _REFUSED = {
     ord("L"): "LONG",
     ord("F"): "FLOAT",
     ord("S"): "STRING",
-    ord("T"): "BINSTRING",
-    ord("U"): "SHORT_BINSTRING",
     ord("V"): "UNICODE",
     ord("p"): "PUT",
     ord("g"): "GET",

@@ -31,6 +31,7 @@ class Purpose(IntEnum):
     DROP = 10
     SUBSETS = 11
     LATENT = 12
+    CROP = 13
 
 
 def stream(seed: int, purpose: Purpose, position: int = 0, part: int = 0) -> np.random.Generator:

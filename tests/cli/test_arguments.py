@@ -261,6 +261,7 @@ def test_a_wrong_value_is_named_in_our_words(
         "eval": ["--ref", "data", "--features", "emoji"],
         "ema": ["--sigma-rel", "0.1"],
         "decode": ["--decoder", "vae"],
+        "lpips": ["--weights", "alex.pth", "--crop", "32"],
     }
     code = main([name, *path, *more.get(name, []), flag, value])
     said = capsys.readouterr()

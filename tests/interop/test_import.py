@@ -15,6 +15,7 @@ from legoc.__main__ import main
 from legoc.driver import lower_configuration
 from legoc.interop.bring import plan_import
 from legoc.interop.foreign import open_foreign
+from legoc.interop.machine import Machine
 from legoc_runtime import BrickStack
 from legoc_runtime.checkpoint import read_state, tensorfile
 from legoc_runtime.checkpoint.layout import checkpoints
@@ -285,3 +286,13 @@ def test_a_disk_that_does_not_take_it(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(LegocError, match="No space left"):
         room.write_import(planned, tmp_path / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["lego.pt"]
+
+
+def test_texts_of_python_2_are_read_as_text() -> None:
+    """The heads of LPIPS and other files of its time: `U` and `T` are texts by one and by four bytes of length."""
+    found, end = Machine(memoryview(b"\x80\x02}(U\x03oneK\x01T\x03\x00\x00\x00twoK\x02u.")).run()
+    assert (found, end) == ({"one": 1, "two": 2}, 23)
+    with pytest.raises(RunError, match="a text that is no UTF-8"):
+        Machine(memoryview(b"\x80\x02U\x01\xff.")).run()
+    with pytest.raises(RunError, match="cut short"):
+        Machine(memoryview(b"\x80\x02T\xff\xff\xff\x7fa.")).run()
