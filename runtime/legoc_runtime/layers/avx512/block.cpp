@@ -101,10 +101,12 @@ enum Start { ZERO, BIAS, AS_IT_IS };
 enum End { AS_SUM, ACTIVATED };
 
 // c[o][lane] = start + sum over k of a[o][k] * b[k][lane], for O outputs and V registers of lanes, whose sums stay in
-// registers. Rows of b and c lie STRIDE floats apart; a is read by strides: of outputs, of k.
+// registers. Rows of b and c lie STRIDE floats apart; a is read by strides: of outputs, of k. `next` is what a later tile
+// reads in the place of a, or null: it is fetched meanwhile, since weights come from far away and are read once a chunk.
 template <int V, int O, Index STRIDE, Index A_STEP, Start start, End end>
 inline __attribute__((always_inline)) void tile(const float* __restrict a, Index a_row, const float* __restrict b,
-                                                Index depth, const float* bias, float* __restrict c) {
+                                                Index depth, const float* bias, float* __restrict c,
+                                                const float* next) {
   __m512 sums[O][V];
 #pragma GCC unroll 32
   for (int o = 0; o < O; o++)
@@ -113,16 +115,24 @@ inline __attribute__((always_inline)) void tile(const float* __restrict a, Index
       sums[o][v] = start == ZERO   ? _mm512_setzero_ps()
                    : start == BIAS ? _mm512_set1_ps(bias[o])
                                    : _mm512_loadu_ps(c + o * STRIDE + v * WIDE);
-#pragma GCC unroll 4
-  for (Index k = 0; k < depth; k++) {
-    __m512 lanes[V];
-#pragma GCC unroll 4
-    for (int v = 0; v < V; v++) lanes[v] = _mm512_loadu_ps(b + k * STRIDE + v * WIDE);
+  for (Index line = 0; line < depth; line += WIDE) {
+    if (next) {
 #pragma GCC unroll 32
-    for (int o = 0; o < O; o++) {
-      const __m512 weight = _mm512_set1_ps(a[o * a_row + k * A_STEP]);
+      for (int o = 0; o < O; o++)
+        _mm_prefetch(reinterpret_cast<const char*>(next + o * a_row + line), _MM_HINT_T1);
+    }
+    const Index past = std::min(line + WIDE, depth);
 #pragma GCC unroll 4
-      for (int v = 0; v < V; v++) sums[o][v] = _mm512_fmadd_ps(weight, lanes[v], sums[o][v]);
+    for (Index k = line; k < past; k++) {
+      __m512 lanes[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++) lanes[v] = _mm512_loadu_ps(b + k * STRIDE + v * WIDE);
+#pragma GCC unroll 32
+      for (int o = 0; o < O; o++) {
+        const __m512 weight = _mm512_set1_ps(a[o * a_row + k * A_STEP]);
+#pragma GCC unroll 4
+        for (int v = 0; v < V; v++) sums[o][v] = _mm512_fmadd_ps(weight, lanes[v], sums[o][v]);
+      }
     }
   }
 #pragma GCC unroll 32
@@ -142,9 +152,12 @@ void product(const float* a, Index a_row, const float* b, Index b_panel, Index d
              Index c_panel, Index outs, Index panels) {
   Index o = 0;
   for (; o + O <= outs; o += O)
-    for (Index p = 0; p < panels; p++)
+    for (Index p = 0; p < panels; p++) {
+      const bool fetches = start == BIAS && p == 0 && o + 2 * O <= outs;
       tile<V, O, STRIDE, A_STEP, start, end>(a + o * a_row, a_row, b + p * b_panel, depth,
-                                             start == BIAS ? bias + o : nullptr, c + p * c_panel + o * STRIDE);
+                                             start == BIAS ? bias + o : nullptr, c + p * c_panel + o * STRIDE,
+                                             fetches ? a + (o + O) * a_row : nullptr);
+    }
   if constexpr (O > 1)
     if (o < outs)
       product<V, O / 2, STRIDE, A_STEP, start, end>(a + o * a_row, a_row, b, b_panel, depth,

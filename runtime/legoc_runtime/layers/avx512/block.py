@@ -23,6 +23,9 @@ registers."""
 CHUNKS_A_WAVE = 4
 """Chunks that each thread has, on average, before it waits for the others."""
 
+CACHED_FLOATS = 2**18
+"""Hidden features of a chunk of more than 64 tokens: they share the cache of a core, 2 MB or so, with much else."""
+
 _kept = threading.local()
 
 _torch: Any = torch  # custom operations are only partly typed
@@ -59,9 +62,10 @@ def avx512_block(tokens: Tensor, modulation: Tensor, weights: list[Tensor], head
     assert all(tensor.dtype is torch.float32 for tensor in given)
     assert given[1].shape in ((images, 6 * width), (1, 6 * width))
     rows_of_one = rows // max(1, modulation.shape[0])
-    chunk = chunk_of(rows, threads)
+    hidden = weights[4].shape[0]
+    chunk = chunk_of(rows, hidden, threads)
     wave = wave_of(rows, length, chunk, threads)
-    sizes = (rows, rows_of_one, length, width, weights[4].shape[0], heads, chunk, wave, threads)
+    sizes = (rows, rows_of_one, length, width, hidden, heads, chunk, wave, threads)
     packed = (ctypes.c_int64 * len(sizes))(*sizes)
     library = _library()
     out, workspace = torch.empty_like(given[0]), _workspace(library.legoc_block_workspace(packed))
@@ -76,14 +80,14 @@ def _(tokens: Tensor, modulation: Tensor, weights: list[Tensor], heads: int) -> 
     return tokens.new_empty(tokens.shape)
 
 
-def chunk_of(rows: int, threads: int) -> int:
+def chunk_of(rows: int, hidden: int, threads: int) -> int:
     """Tokens that a thread takes at a time, so that the last thread is done with `rows` tokens soonest."""
 
     def time(chunk: int) -> float:
         chunks = -(-rows // chunk)
         return -(-chunks // threads) * chunk * CHUNKS[chunk]
 
-    return min(CHUNKS, key=time)
+    return min((chunk for chunk in CHUNKS if chunk <= 64 or chunk * hidden <= CACHED_FLOATS), key=time)
 
 
 def wave_of(rows: int, window: int, chunk: int, threads: int) -> int:
