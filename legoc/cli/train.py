@@ -78,6 +78,15 @@ def command(
             show_default=False,
         ),
     ] = None,
+    start_from: Annotated[
+        Path | None,
+        Option(
+            "--from",
+            help="Begin at image 0 with the weights of a run, a checkpoint or a file of the same architecture. "
+            "[default: drawn by the seed]",
+            show_default=False,
+        ),
+    ] = None,
     track: Annotated[
         list[str] | None,
         Option(
@@ -97,6 +106,7 @@ def command(
     stopped. The last checkpoint is printed on stdout.
     """
     from legoc.build_directory import write_build
+    from legoc.cli.train_from import weights_to_begin_with
     from legoc.cli.train_talk import open_progress
     from legoc_runtime.data import open_dataset
     from legoc_runtime.training import is_first, train
@@ -120,6 +130,7 @@ def command(
     progress.say(dataset.describe())
     if dataset.labelled and manifest.shape.classes is None:
         progress.say("the stack is unconditional: labels are not used")
+    begun = None if start_from is None else weights_to_begin_with(start_from, spec_text)
     _judge_speed(progress, manifest, settings, device)
     progress.say(f"training {manifest.name} into {run}")
     with Stop(progress) as stop:
@@ -137,6 +148,7 @@ def command(
             write_build=write_build,
             stop=stop,
             track=tuple(track or ()),
+            start_from=begun,
         )
     _report(outcome, stop, progress)
 

@@ -41,6 +41,7 @@ class Header:
         images: images trained on.
         migrated_from: JSON about what the tensors were carried over from; empty where they were trained as they are.
         imported_from: JSON about the file of other code that they come from; empty where legoc trained them.
+        started_from: JSON about the weights that their run began with; empty where its seed drew them.
     """
 
     spec_text: str
@@ -48,10 +49,15 @@ class Header:
     images: int
     migrated_from: str = ""
     imported_from: str = ""
+    started_from: str = ""
 
     def metadata(self, kind: str) -> dict[str, str]:
         """The header of a file that holds `kind`."""
-        origins = {"legoc.migrated_from": self.migrated_from, "legoc.imported_from": self.imported_from}
+        origins = {
+            "legoc.migrated_from": self.migrated_from,
+            "legoc.imported_from": self.imported_from,
+            "legoc.started_from": self.started_from,
+        }
         return {
             "legoc.spec": self.spec_text,
             "legoc.spec_hash": self.spec_hash,

@@ -82,7 +82,7 @@ def _start(checkpoint: Path) -> Start:
     if f"{OPTIMIZER}{SUFFIX}" not in state["files"]:
         raise UsageError(
             f"{checkpoint} holds weights alone, without the optimizer's state: there is nothing to continue",
-            help="it can be sampled from; train into another --out",
+            help=f"sample from it, or begin a run with it: legoc train SPEC --from {checkpoint} --out RUN",
         )
     return Start(checkpoint, state)
 

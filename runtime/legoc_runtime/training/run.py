@@ -13,7 +13,7 @@ import torch
 
 from legoc_runtime.backends.base import Backend, choose_backend
 from legoc_runtime.backends.device import choose_device
-from legoc_runtime.checkpoint import Header, read_state
+from legoc_runtime.checkpoint import Header, WeightsFile, read_state
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.data.split import split
@@ -21,6 +21,7 @@ from legoc_runtime.data.training_set import TrainingSet
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.stack import TrainingStack
 from legoc_runtime.store import WeightStore
+from legoc_runtime.training.beginning import STARTED_FROM, agreed_beginning, begin, beginning_words, started_from
 from legoc_runtime.training.held_out import HeldOut
 from legoc_runtime.training.loop import Outcome, Session
 from legoc_runtime.training.previews import Previews, preview_plan
@@ -50,6 +51,7 @@ def train(
     write_build: Callable[[Manifest, str, Path], None] = write_build_files,
     stop: Callable[[], bool] = lambda: False,
     track: Sequence[str] = (),
+    start_from: WeightsFile | None = None,
 ) -> Outcome:
     """Train a build on an image set, into a run directory.
 
@@ -69,6 +71,8 @@ def train(
         backend: `auto`, `eager` or `inductor`.
         write_build: writes the build into the run, so that the run needs nothing else.
         stop: asked before every step; once it says yes, the run saves a checkpoint and ends.
+        start_from: weights that the run begins with, of the same architecture; averages begin there too. None draws
+            them by the seed.
         track: trackers that follow the run: `tensorboard`, `wandb`, `trackio`.
 
     Raises:
@@ -82,6 +86,7 @@ def train(
     dataset.check_fits(manifest.shape, flip=settings.flip)
     trained, held_out = split(dataset, settings.held_out)
     now = record(manifest, settings, dataset)
+    now[STARTED_FROM] = given = started_from(start_from)
     check_given(resume)
     check_change(change)
     with open_ranks(device) as ranks:
@@ -93,6 +98,7 @@ def train(
             start = _agreed(ranks, find_start(run, resume) if ranks.first else None, now)
             for note in check_continues(start, now, change) if start else ():
                 progress.say(note)
+            now[STARTED_FROM] = begun = agreed_beginning(start, given)
             put_build = partial(_put_build, write_build, manifest, spec_text, run)
             same_spec = start is None or start.state["spec_hash"] == manifest.spec_hash
             if start and start.images >= settings.images:
@@ -104,7 +110,9 @@ def train(
                 progress.say(f"{len(held_out):,} of the {len(dataset):,} images are held out")
             if start:
                 progress.say(f"continuing from {start.checkpoint}")
-            trainer = _trainer(manifest, trained, settings, start, place, choice.backend, ranks)
+            elif begun is not None:
+                progress.say(beginning_words(begun))
+            trainer = _trainer(manifest, trained, settings, start, place, choice.backend, ranks, start_from)
             if same_spec and ranks.first:
                 put_build()
             # build and newest checkpoint of a run say the same spec: another one comes with its first checkpoint
@@ -117,7 +125,7 @@ def train(
             tracking = None
             if ranks.first:
                 tracking = open_tracking(trackers, run, manifest, settings, trainer.state.images, progress.say)
-            header = Header(spec_text, manifest.spec_hash, 0)
+            header = Header(spec_text, manifest.spec_hash, 0, started_from=json.dumps(begun) if begun else "")
             session = Session(run, trainer, progress, header, now, start, first, measure, previews, tracking)
             return session.train(stop)
 
@@ -179,10 +187,11 @@ def _trainer(
     device: torch.device,
     backend: Backend,
     ranks: Ranks,
+    start_from: WeightsFile | None,
 ) -> Trainer:
     store = WeightStore(manifest.shape, device=device)
     if start is None:
-        store.initialise(settings.seed)
+        begin(store, settings.seed, start_from)
     state = TrainState(store, settings, ranks)
     if start is not None:
         state.restore(start.checkpoint, start.state)

@@ -1,0 +1,94 @@
+"""Runs that begin with weights of another: `legoc train --from`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from legoc.__main__ import main
+from legoc_runtime.checkpoint import checkpoints, find_weights, read_state
+from legoc_runtime.checkpoint.tensorfile import load, metadata
+from legoc_runtime.errors import UsageError
+from tests.image_sets import labelled_zip
+from tests.interop.foreign_files import torch_file
+from tests.training.tiny import SPEC, train_tiny
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("source") / "run"
+    train_tiny(run)
+    return run
+
+
+def test_weights_and_averages_begin_there_and_the_optimizer_anew(source: Path, tmp_path: Path) -> None:
+    """A step so small that it leaves every weight within 1e-20 of where it began."""
+    file = find_weights(source)
+    assert file.kind == "ema-0.9"
+    outcome = train_tiny(tmp_path / "run", start_from=file, images=4, learning_rate=1e-25)
+    assert (outcome.images, outcome.finished) == (4, True)
+    begun = load(file.path)
+    assert outcome.checkpoint is not None
+    for name in ("weights", "ema-0.9", "ema-0.5"):
+        for key, tensor in load(outcome.checkpoint / f"{name}.safetensors").items():
+            torch.testing.assert_close(tensor, begun[key], rtol=1e-6, atol=1e-20)
+    moments = load(outcome.checkpoint / "optimizer.safetensors")
+    assert {float(tensor) for name, tensor in moments.items() if name.startswith("step/")} == {1.0}
+    said = read_state(outcome.checkpoint)["started_from"]
+    assert (said["images"], said["kind"], said["file"]) == (32, "ema-0.9", str(file.path))
+    header = json.loads(metadata(outcome.checkpoint / "weights.safetensors")["legoc.started_from"])
+    assert header == said
+
+
+def test_it_stops_and_goes_on_as_any_run_and_keeps_where_it_came_from(source: Path, tmp_path: Path) -> None:
+    file = find_weights(source / "checkpoints" / "000000000020", ema="none")
+    whole = train_tiny(tmp_path / "whole", start_from=file)
+    steps = iter(range(100))
+    train_tiny(tmp_path / "parted", start_from=file, stop=lambda: next(steps) >= 3)
+    with pytest.raises(UsageError, match=r"the run has begun already, with .*weights\.safetensors"):
+        train_tiny(tmp_path / "parted", start_from=find_weights(source))
+    # with --from as the command was given first, or without
+    steps = iter(range(100))
+    train_tiny(tmp_path / "parted", start_from=file, stop=lambda: next(steps) >= 2)
+    parted = train_tiny(tmp_path / "parted")
+    assert whole.checkpoint is not None
+    assert parted.checkpoint is not None
+    for name in ("weights", "optimizer"):
+        one, other = (load(end / f"{name}.safetensors") for end in (whole.checkpoint, parted.checkpoint))
+        assert all(tensor.equal(other[key]) for key, tensor in one.items())
+    states = [read_state(end)["started_from"] for end in (whole.checkpoint, parted.checkpoint)]
+    assert states[0] == states[1]
+    with pytest.raises(UsageError, match="with weights drawn by its seed, and --from names"):
+        train_tiny(source, start_from=file, images=40)
+
+
+def test_another_architecture_is_refused_and_pointed_to_migrate(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("wide.yaml").write_text(SPEC.replace("width: 16", "width: 32"))
+    labelled_zip(Path("data.zip"))
+    train = ["train", "wide.yaml", "--data", "data.zip", "--device", "cpu", "--backend", "eager", "-q"]
+    assert main([*train, "--from", str(source)]) == 2
+    err = capsys.readouterr().err
+    assert "is of another architecture than this spec (condition_width, bricks)" in err
+    assert f"`legoc migrate {source} SPEC`" in err.replace("\n", " ")
+    assert not Path("runs").exists()
+
+
+def test_imported_weights_train_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch_file(Path("released.pt"), "lego_tiny_pg")
+    assert main(["import", "released.pt", "-o", "imported", "--heads", "4", "-q"]) == 0
+    labelled_zip(Path("data.zip"), size=(32, 32))
+    train = ["train", "imported/spec.yaml", "--from", "imported", "--out", "fine", "--data", "data.zip", "-q"]
+    assert main([*train, "--device", "cpu", "--backend", "eager", "--images", "4", "--batch", "2"]) == 0
+    (end,) = checkpoints(Path("fine"))
+    state = read_state(end)
+    assert (state["step"], state["started_from"]["kind"], state["started_from"]["images"]) == (2, "weights", 0)
+    before, after = load(find_weights(Path("imported")).path), load(end / "weights.safetensors")
+    assert sum(float((after[key] - tensor).abs().max()) for key, tensor in before.items()) > 0
+    assert all((after[key] - tensor).abs().max() < 1e-3 for key, tensor in before.items())
