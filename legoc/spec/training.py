@@ -90,10 +90,11 @@ def _previews(loaded: Loaded, train: Train) -> Iterator[Diagnostic]:
             yield report("LG108", message, loaded.span(*_PREVIEW_SEEDS), help=help)
         return
     grid = loaded.written.grid
-    if grid is not None and grid.channels not in (None, 1, 3):
+    decoder = loaded.written.sample.decoder if loaded.written.sample else None
+    if grid is not None and grid.channels not in (None, 1, 3) and decoder in (None, "none"):
         message = f"previews are pictures, and this stack makes latents of {grid.channels} channels"
         label = Label(loaded.span("grid", "channels"), "grey pictures have 1 channel, colours 3")
-        help = "remove it; `legoc sample` writes the latents of a checkpoint"
+        help = "remove it, or name the VAE that decodes them: `sample: {decoder: ...}`"
         yield report("LG108", message, loaded.span("train", "preview_images"), secondary=[label], help=help)
 
 

@@ -43,6 +43,8 @@ def test_what_is_written_is_what_trains() -> None:
         ("schedule: inverse_sqrt", "needs `decay_images`", "add `decay_images: 70M`"),
         ("schedule: cosine, decay_images: 500k", "0 from image 500,000 on, and training ends at 1,000,000", "null"),
         ("ema_profiles: [0.1, 0.1]", "one profile is asked for twice", "remove one"),
+        ("preview_seeds: 0-3", "`preview_seeds` does nothing without `preview_images`", "preview_images: 50k"),
+        ("preview_images: 5k, preview_seeds: 3-0", "the seeds `3-0` run backwards", "write 0-3"),
         ("schedule: cosine, images: 10k", "the warm-up lasts as long as the cosine", "shorten"),
     ],
 )
@@ -102,3 +104,13 @@ def test_the_words_of_others_for_a_precision_are_not_taken_for_another_one(word:
     assert finding.help == f"did you mean `{meant}`?"
     assert finding.fix is not None
     assert [edit.text for edit in finding.fix] == [meant]
+
+
+def test_previews_of_latents_need_a_decoder() -> None:
+    latents = BASE.replace("channels: 3", "channels: 4") + "train: {preview_images: 5k}\n"
+    (finding,) = check_text(latents, "t").diagnostics
+    assert (finding.code, finding.message) == (
+        "LG108",
+        "previews are pictures, and this stack makes latents of 4 channels",
+    )
+    assert check_text(latents + "sample: {decoder: models/vae}\n", "t").spec is not None

@@ -94,6 +94,27 @@ def test_what_cannot_be_drawn_is_refused_before_there_is_a_run(tmp_path: Path) -
     assert not (tmp_path / "run").exists()
 
 
+class Doubling:
+    """The part of a VAE that is used, which makes pictures twice as large."""
+
+    def picture_shape(self, latent: tuple[int, int, int]) -> tuple[int, int, int]:
+        return (3, 2 * latent[1], 2 * latent[2])
+
+    def to(self, device: object) -> None:
+        """Nothing."""
+
+    def pictures(self, latents: torch.Tensor, *, batch: int, tiles: None) -> torch.Tensor:
+        return latents.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+
+
+def test_latents_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("legoc_runtime.training.previews.load_vae", lambda folder: Doubling())
+    build = tiny_build(sample=("0.5]}", "0.5]}\nsample: {steps: 2, decoder: vae}"))
+    train_tiny(tmp_path / "run", build, preview_images=32, preview_seeds="0-3")
+    with Image.open(tmp_path / "run" / lines(tmp_path / "run")[0]["file"]) as image:
+        assert image.size == (2 * 18 - 2, 2 * 18 - 2)
+
+
 def test_every_average_can_make_them() -> None:
     settings = tiny_build(ema=("ema: [0.9, 0.5]", "ema: [0.9, 0.5], ema_profiles: [0.1]"))[0].train
     kinds = [weights_of(ema, settings) for ema in ("first", "0.5", "none", "profile-0.1")]

@@ -33,6 +33,7 @@ from legoc_runtime.contract.policy import configuration_name
 from legoc_runtime.contract.request import parse_classes, parse_seeds
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.errors import RunError, UsageError
+from legoc_runtime.sampling.decoding import make_decoding
 from legoc_runtime.sampling.pictures import grid, grid_count, is_picture, png_bytes, to_uint8, write_whole
 from legoc_runtime.sampling.plan import Plan, make_plan
 from legoc_runtime.sampling.run import SamplingRun
@@ -41,6 +42,7 @@ from legoc_runtime.store import WeightStore
 from legoc_runtime.training.ema import Ema
 from legoc_runtime.training.metrics import MetricsFile
 from legoc_runtime.training.state import TrainState
+from legoc_runtime.vae import load_vae
 
 PREVIEWS = "previews"
 PREVIEWS_NAME = "previews.jsonl"
@@ -66,22 +68,26 @@ def preview_plan(manifest: Manifest, settings: TrainSettings) -> Plan | None:
     """What previews show, pictures of the grid's size; None where none are asked for.
 
     Raises:
-        UsageError: the stack makes latents, or `sample:` asks for what cannot be.
+        UsageError: the stack makes latents and nothing decodes them, or `sample:` asks for what cannot be.
+        RunError: the VAE that decodes them is damaged.
     """
     if settings.preview_images is None:
         return None
     # a canvas costs many times as much, and shows no better how training goes
     shape, sample = manifest.shape, on_grid(manifest.sample)
-    if not is_picture(shape.channels):
+    decoding = None
+    if sample.decoder != "none":
+        decoding = make_decoding(load_vae(Path(sample.decoder)), (shape.channels, *shape.grid))
+    elif not is_picture(shape.channels):
         raise UsageError(
             f"preview_images asks for grids, and this stack makes latents of {shape.channels} channels",
-            help="leave it out; `legoc sample` writes latents of a checkpoint",
+            help="leave it out, or name the VAE that decodes them: `sample: {decoder: ...}`",
         )
     seeds = parse_seeds(settings.preview_seeds)
-    if len(seeds) > grid_count(*shape.grid):
-        raise UsageError(f"a grid shows up to {grid_count(*shape.grid):,} seeds", help="shorten preview_seeds")
-    policy = manifest.policy(sample.skip_policy)
-    plan = make_plan(shape, policy, replace(sample, seeds=settings.preview_seeds), seeds, parse_classes(sample.classes))
+    policy, wanted = manifest.policy(sample.skip_policy), replace(sample, seeds=settings.preview_seeds)
+    plan = make_plan(shape, policy, wanted, seeds, parse_classes(sample.classes), decoding=decoding)
+    if len(seeds) > (most := grid_count(*plan.picture_shape[1:])):
+        raise UsageError(f"a grid shows up to {most:,} seeds", help="shorten preview_seeds")
     held = {program.bricks for program in manifest.programs if program.name != TRAINING}
     if missing := [configuration for configuration in plan.configurations if configuration not in held]:
         raise UsageError(
@@ -171,10 +177,13 @@ class Previews:
         with sampled(store, _average(self._state.ema, self._kind)):
             sampling = SamplingRun(self._stack, plan, device=store.device)
             try:
-                batches = [batch.pictures for batch in sampling.batches(plan.settings.batch)]
+                pictures = torch.cat([batch.pictures for batch in sampling.batches(plan.settings.batch)])
             except RunError:
                 return None
-        return png_bytes(grid(list(to_uint8(torch.cat(batches)))))
+        if plan.decoding is not None:
+            plan.decoding.vae.to(store.device)
+            pictures = plan.decoding.pictures(pictures)
+        return png_bytes(grid(list(to_uint8(pictures))))
 
     def _write(self, path: Path, data: bytes) -> None:
         try:
