@@ -59,13 +59,9 @@ COMMANDS: dict[str, Command] = {
             "lpips", "Measure how far the parts of panoramas are from each other, or two sets of pictures (LPIPS)."
         ),
         Command("policy search", "Search for the skip policy that changes pictures least under a budget, and keep it."),
-        Command(
-            "study skip", "Measure quality and time over the share of steps that a brick is left out in (Figure 4)."
-        ),
-        Command(
-            "study refine", "Show what each brick makes of a noised image, and how far it is from clean (Figures 5, 6)."
-        ),
-        Command("study stack", "Train a sweep of depths or sizes: cost beside held-out loss (Figures 10, 11)."),
+        Command("study skip", "Measure quality and time over the share of steps that bricks rest in (Figure 4)."),
+        Command("study refine", "Show what each brick makes of a noised image, with its error (Figures 5 and 6)."),
+        Command("study stack", "Train a sweep of depths or sizes: cost beside held-out loss (Figures 10 and 11)."),
         Command("import", "Make a run of weights of other code: released LEGO, DiT, diffusers. Pickles are never run."),
         Command("export", "Write a run's weights as a folder for diffusers and the Hugging Face Hub."),
         Command("bench", "Time a stack, its policies and its peers in one run: speed, memory, compile time."),

@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from legoc.cli.options import refuse_stdin
+from legoc.cli.decoder import decoder_named
+from legoc.cli.options import overridden, refuse_stdin
+from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
+
+FROM_SPEC = "[default: the spec's]"
 
 
 def command(
@@ -25,10 +29,18 @@ def command(
     data: Annotated[
         Path | None, Option(help="Where images come from. [default: the run's data]", show_default=False)
     ] = None,
+    decoder: Annotated[
+        str | None,
+        Option(
+            metavar="VAE",
+            help=f"As in `legoc sample`: what makes pictures of latents. {FROM_SPEC}",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, Option(min=0, help="Of the noise; at every level an image has the same, scaled.")] = 0,
     batch: Annotated[int, Option(min=1, help="Images at once.")] = 64,
     ema: Annotated[
-        str | None, Option(help="Rate of the EMA, `first`, or `none`. [default: the spec's]", show_default=False)
+        str | None, Option(help=f"Rate of the EMA, `first`, or `none`. {FROM_SPEC}", show_default=False)
     ] = None,
     out: Annotated[
         Path | None,
@@ -57,6 +69,9 @@ def command(
     source = find_stack(given_or_newest(run), ema)
     manifest = source.manifest
     levels = chosen_levels(sigmas, sampling_levels(manifest.sample, manifest.shape.diffusion))
+    settings, notices = overridden(manifest.sample, {"decoder": decoder_named(source, decoder)})
+    for notice in notices:
+        echo(notice, err=True)
     choice, where = choose_backend(backend, build=source.build, trust_native=False), choose_device(device)
-    request = Request(source, levels, examples, image, data, seed, batch, choice, where, quiet)
+    request = Request(source, levels, examples, image, data, settings.decoder, seed, batch, choice, where, quiet)
     study_refine(request, out, json=json)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from legoc.cli.decoder import decoding_asked
 from legoc.cli.output import echo
 from legoc.cli.study_talk import keeping, leave, place_for
 from legoc.draw.timeline import sigma_text
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from legoc.cli.sample_source import StackSource
     from legoc_runtime.backends.base import Choice
     from legoc_runtime.data.training_set import TrainingSet
+    from legoc_runtime.sampling.decoding import Decoding
     from legoc_runtime.stack import BrickStack
 
 PICTURE_NAME = "estimates.png"
@@ -34,6 +36,7 @@ class Request:
         examples: how many images errors are measured on.
         image: the image of the picture by its place in the set; None takes the first that is measured.
         data: where images come from; None is the run's data.
+        decoder: folder of the VAE that makes pictures of latents, or `none`.
         seed: of the noise.
         batch: images at once.
         choice: the backend.
@@ -46,6 +49,7 @@ class Request:
     examples: int
     image: int | None
     data: Path | None
+    decoder: str
     seed: int
     batch: int
     choice: Choice
@@ -69,9 +73,14 @@ def study_refine(request: Request, out: Path | None, *, json: bool) -> None:
         RunError: an image cannot be read, or a file cannot be written.
     """
     images, manifest = _images(request), request.source.manifest
+
+    def say(line: str) -> None:
+        echo(line, err=True)
+
     if request.image is not None and request.image >= len(images.dataset):
         raise UsageError(f"--image {request.image}: there are {len(images.dataset):,} {images.words}")
     images.dataset.check_fits(manifest.shape)
+    decoding = decoding_asked(request.source, request.decoder, None, batch=None, way=None, say=say)
     asked = _asked(request, images)
     place = place_for(request.source, "refine", asked, out)
     keys = [key_of(sigma) for sigma in request.sigmas]
@@ -81,7 +90,7 @@ def study_refine(request: Request, out: Path | None, *, json: bool) -> None:
         points = [study.points[key] for key in keys]
         below = _below(request, images)
         notes = [f"errors are root mean squares against the clean image, data in [-1, 1]; {below}"]
-        notes += _picture(request, study, images, stack)
+        notes += _picture(request, study, images, stack, decoding)
         title = f"{manifest.name}: what each brick makes of a noised image"
         leave(study, keys, title, [table(points)], [plot(points, below)], notes, json=json)
 
@@ -158,21 +167,28 @@ def _indices(request: Request, images: _Images) -> list[int]:
     return spread_indices(len(images.dataset), request.examples)
 
 
-def _picture(request: Request, study: Study[LevelPoint], images: _Images, stack: BrickStack) -> list[str]:
+def _picture(
+    request: Request, study: Study[LevelPoint], images: _Images, stack: BrickStack, decoding: Decoding | None
+) -> list[str]:
     """Write the picture; what to say of it."""
+    import torch
+
     from legoc_runtime.sampling.pictures import is_picture, write_whole
     from legoc_runtime.study.refine import estimates, examples, noised
     from legoc_runtime.study.refine_sheet import Row, refine_sheet
 
-    if not is_picture(stack.shape.channels):
-        return [f"{stack.shape.channels} channels are latents, not colours: there is no picture"]
+    if decoding is None and not is_picture(stack.shape.channels):
+        return [f"{stack.shape.channels} channels are latents, not colours: give --decoder for a picture"]
     index = _indices(request, images)[0] if request.image is None else request.image
     one = examples(images.dataset, stack.shape, [index])
     rows: list[Row] = []
     for sigma in request.sigmas:
         noisy = noised(one, sigma, request.seed)
         found = estimates(stack, one, noisy, sigma)
-        rows.append(Row(f"sigma {sigma_text(sigma)}", tuple(each[0] for each in (noisy, *found, one.clean))))
+        errors = tuple(float((estimate - one.clean).double().square().mean().sqrt()) for estimate in found)
+        shown = torch.cat([noisy, *found, one.clean])
+        pictures = shown if decoding is None else decoding.pictures(shown)
+        rows.append(Row(f"sigma {sigma_text(sigma)}", tuple(pictures), errors))
     name, weights = images.dataset.name(index), request.source.weights
     title = f"{stack.manifest.name}: what each brick makes of a noised image"
     below = f"{name}, noise of seed {request.seed}; {weights.kind} after {weights.images:,} images"

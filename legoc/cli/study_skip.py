@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from legoc.cli.canvas import grid_instead
+from legoc.cli.decoder import decoder_named
 from legoc.cli.options import known_sampler, overridden, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
@@ -49,6 +50,14 @@ def command(
         Path | None,
         Option(help="Inception's weights. [default: in PyTorch's folder for downloads]", show_default=False),
     ] = None,
+    decoder: Annotated[
+        str | None,
+        Option(
+            metavar="VAE",
+            help=f"As in `legoc sample`: what makes pictures of latents. {FROM_SPEC}",
+            show_default=False,
+        ),
+    ] = None,
     sampler: Annotated[str | None, Option(help=f"As in `legoc sample`. {FROM_SPEC}", show_default=False)] = None,
     steps: Annotated[int | None, Option(help=f"Noise levels. {FROM_SPEC}", show_default=False)] = None,
     guidance: Annotated[float | None, Option(help=f"Scale of guidance. {FROM_SPEC}", show_default=False)] = None,
@@ -72,18 +81,22 @@ def command(
     folder has study.json, table.md and plot.svg; a study that was stopped goes on from its finished points.
     """
     refuse_stdin(run, "study skip")
-    from legoc.cli.study_skip_run import Features, Request, study_skip
+    from legoc.cli.study_judge import Features
+    from legoc.cli.study_skip_run import Request, study_skip
     from legoc.cli.study_talk import given_or_newest
     from legoc.study.skip import ENDS, parse_shares
 
     wanted = parse_shares(shares)
     if end not in ENDS:
         raise UsageError(f"--end {end}: there is no such end", help=f"choose {', '.join(ENDS)}")
+    if features == "none" and decoder is not None:
+        raise UsageError("--features none looks at no picture", help="leave --decoder out")
     place = given_or_newest(run)
     from legoc.cli.sample_source import find_stack
 
     source = find_stack(place, ema)
     flags = {"sampler": known_sampler(sampler), "steps": steps, "guidance": guidance, "batch": batch}
+    flags["decoder"] = decoder_named(source, decoder)
     settings, notices = overridden(source.manifest.sample, flags)
     settings, grid_notice = grid_instead(settings)
     for notice in (*notices, *([grid_notice] if grid_notice else [])):

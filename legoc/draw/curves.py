@@ -65,12 +65,14 @@ class Plot:
         curves: one or more; the first `MAX_CURVES` are drawn.
         across: what the horizontal axis counts.
         below: a line of small type under the title.
+        near: whether the vertical axis has the range of the values alone; else it begins at 0, or is logarithmic.
     """
 
     title: str
     curves: tuple[Curve, ...]
     across: str
     below: str = ""
+    near: bool = False
 
 
 def curves_svg(title: str, curves: Sequence[Curve], *, across: str, below: str = "") -> str:
@@ -105,8 +107,8 @@ def plots_svg(title: str, plots: Sequence[Plot]) -> str:
 
 def _plot(parent: Element, plot: Plot) -> None:
     shown = plot.curves[:MAX_CURVES]
-    frame = _Frame.around(shown)
-    scale = " · logarithmic" if frame.is_logarithmic else ""
+    frame = _Frame.near(shown) if plot.near else _Frame.around(shown)
+    scale = " · logarithmic" if frame.is_logarithmic else " · the axis does not begin at 0" if plot.near else ""
     left_out = f" · the first {MAX_CURVES} of {len(plot.curves)}" if len(plot.curves) > MAX_CURVES else ""
     elements.text(parent, 20, 30, plot.title, "title")
     elements.text(parent, 20, 50, f"{plot.below}{scale}{left_out}".removeprefix(" · "), "small")
@@ -166,6 +168,12 @@ class _Frame:
         low = min(0.0, low)
         return cls(min(xs), max(xs), low, high + 0.05 * (high - low or 1), False)
 
+    @classmethod
+    def near(cls, curves: Sequence[Curve]) -> _Frame:
+        xs, ys = ([point[i] for curve in curves for point in curve.points] for i in (0, 1))
+        room = 0.08 * (max(ys) - min(ys) or abs(max(ys)) or 1)
+        return cls(min(xs), max(xs), min(ys) - room, max(ys) + room, False)
+
     def x(self, value: float) -> float:
         room = WIDTH - LEFT - RIGHT
         return LEFT + room * (0.5 if self.right == self.left else (value - self.left) / (self.right - self.left))
@@ -178,9 +186,12 @@ class _Frame:
 
 def _axes(svg: Element, frame: _Frame, across: str) -> None:
     bottom, end = HEAD + PLOT_HEIGHT, WIDTH - RIGHT
-    for value in decades(frame.low, frame.high) if frame.is_logarithmic else ticks(frame.low, frame.high, 5):
+    marks = decades(frame.low, frame.high) if frame.is_logarithmic else ticks(frame.low, frame.high, 5)
+    # near to each other, far from 0: three figures would name several alike
+    words = short if len({short(value) for value in marks}) == len(marks) else "{:.6g}".format
+    for value in marks:
         elements.line(svg, "lines", LEFT, frame.y(value), end, frame.y(value))
-        elements.text(svg, LEFT - 8, frame.y(value) + 4, short(value), "small", anchor="end")
+        elements.text(svg, LEFT - 8, frame.y(value) + 4, words(value), "small", anchor="end")
     elements.line(svg, "axis", LEFT, bottom, end, bottom)
     for value in ticks(frame.left, frame.right, 7) if frame.right > frame.left else [frame.left]:
         elements.line(svg, "axis", frame.x(value), bottom, frame.x(value), bottom + 5)

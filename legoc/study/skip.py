@@ -71,7 +71,8 @@ class SkipPoint:
         sigma: noise level of the first step after the brick came or went; None where it never does.
         macs: MACs of sampling over those without skipping: predicted.
         seconds: of a picture, measured here: the median of each configuration's calls, added up over its calls.
-        time: the same over that without skipping, of the same roll-out where it ran the whole stack too.
+        time: over that without skipping, measured here: what its configurations take over the whole stack in calls that
+            alternate, times their rows.
         squared_error: mean squared error to the pictures without skipping, data in [-1, 1].
         features: metric, by its full name -> its value against the reference.
     """

@@ -175,6 +175,8 @@ def tables(points: Sequence[StackPoint]) -> tuple[Table, Table]:
 def plots(points: Sequence[StackPoint], below: str) -> tuple[Plot, ...]:
     """Held-out loss over MACs: of the top brick, a curve for every value but the first key's; by brick; by noise level.
 
+    What differs between stacks is small beside what they have in common, so that no axis begins at 0.
+
     Args:
         points: one or more.
         below: what was trained, for the line of small type.
@@ -190,10 +192,13 @@ def plots(points: Sequence[StackPoint], below: str) -> tuple[Plot, ...]:
     drawn = [
         (f"Held-out loss of the top brick, `{top}`", [_curve(label, found, _top) for label, found in groups.items()]),
         ("Held-out loss by brick", [_curve(id, ordered, _of_brick(id)) for id in points[0].by_brick]),
-        ("Held-out loss by noise level", [_curve(name, ordered, _of_noise(name)) for name in points[0].by_noise]),
+        (
+            "Held-out loss by noise level, over that of the cheapest stack",
+            [_curve(name, ordered, _over(_of_noise(name), ordered[0])) for name in points[0].by_noise],
+        ),
     ]
     shown = ((title, tuple(curve for curve in curves if curve.points)) for title, curves in drawn)
-    return tuple(Plot(title, curves, across, below) for title, curves in shown if curves)
+    return tuple(Plot(title, curves, across, below, near=True) for title, curves in shown if curves)
 
 
 def _curve(label: str, points: Sequence[StackPoint], value: Callable[[StackPoint], float | None]) -> Curve:
@@ -209,6 +214,17 @@ def _known(points: Sequence[StackPoint], value: Callable[[StackPoint], float | N
 
 def _top(point: StackPoint) -> float | None:
     return point.top
+
+
+def _over(value: Callable[[StackPoint], float | None], cheapest: StackPoint) -> Callable[[StackPoint], float | None]:
+    """A value over that of the cheapest stack; None where one of both is not known."""
+    least = value(cheapest)
+
+    def ratio(point: StackPoint) -> float | None:
+        found = value(point)
+        return None if found is None or not least else found / least
+
+    return ratio
 
 
 def _of_brick(id: str) -> Callable[[StackPoint], float | None]:

@@ -10,11 +10,13 @@ from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
+from torch import Tensor
 
 from legoc.__main__ import main
 from legoc.study.directory import Study
 from tests.cli.small_run import write_run
 from tests.cli.test_train import signal_in_step
+from tests.data.latent_sets import write_latents
 from tests.evaluation.small_sets import pixels, write_extractor, write_folder
 from tests.image_sets import labelled_zip
 from tests.training.tiny import SPEC
@@ -107,6 +109,60 @@ def test_without_features_the_error_alone_is_measured_into_the_run(place: Path, 
     assert len(study(found)["points"]) == 4
 
 
+class HalvedChannels:
+    """A VAE of another kind: a picture is the first three channels of its latents."""
+
+    picture_shape = (3, 8, 8)
+
+    def pictures(self, latents: Tensor) -> Tensor:
+        return latents[:, :3]
+
+    def record(self) -> dict[str, str]:
+        return {"sha256": "0"}
+
+    def describe(self) -> str:
+        return "latents are halved"
+
+
+def test_latents_have_features_and_pictures_once_they_are_decoded(
+    place: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+):
+    write_run(place / "latent", SPEC.replace("channels: 3", "channels: 6"))
+    skip = ["study", "skip", "latent", *SKIP[3:], "--out", "skip"]
+    assert main(skip) == 2
+    assert "give --decoder VAE, or --features none" in capsys.readouterr().err
+
+    def halved(*_: object, **__: object) -> HalvedChannels:
+        return HalvedChannels()
+
+    monkeypatch.setattr("legoc.cli.study_judge.decoding_asked", halved)
+    assert main(skip) == 0
+    said = capsys.readouterr()
+    assert "Fréchet (tiny)" in said.out
+    assert "latents are halved; squared errors are of latents" in said.err
+    assert study(place / "skip")["request"]["features"]["decoder"] == {"sha256": "0"}
+    write_latents(place / "latents", size=(6, 8, 8))
+    refine = [
+        "study",
+        "refine",
+        "latent",
+        "--data",
+        "latents",
+        "--sigmas",
+        "1",
+        "--backend",
+        "eager",
+        "--out",
+        "refine",
+    ]
+    assert main(refine) == 0
+    assert "give --decoder for a picture" in capsys.readouterr().err
+    assert not (place / "refine" / "estimates.png").exists()
+    monkeypatch.setattr("legoc.cli.study_refine_run.decoding_asked", halved)
+    assert main(refine) == 0
+    assert (place / "refine" / "estimates.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -116,6 +172,7 @@ def test_without_features_the_error_alone_is_measured_into_the_run(place: Path, 
         (["--sets", "3"], "not 3 sets"),
         (["--sets", "4"], "two pictures"),
         (["--features", "none"], "looks at no reference"),
+        (["--features", "none", "--decoder", "vae"], "looks at no picture"),
         (["--ref", "data.zip", "--seeds", "5-4"], "run backwards"),
         (["--guidance", "-1"], "guidance must be 0 or more"),
         (["--out", "real"], "holds other files"),

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from legoc.draw.curves import HEAD, LABEL, MAX_CURVES, PLOT_HEIGHT, Curve, curves_svg, decades, ticks
+from legoc.draw.curves import HEAD, LABEL, MAX_CURVES, PLOT_HEIGHT, Curve, Plot, curves_svg, decades, plots_svg, ticks
 
 
 def heights_of_names(svg: str) -> list[float]:
@@ -65,3 +65,17 @@ def test_ticks_are_round_and_inside():
 def test_the_way_from_a_curve_that_ends_early_to_its_name_is_dashed():
     svg = curves_svg("loss", [Curve("a", ((0, 1.0), (9, 2.0))), Curve("b", ((0, 1.0), (4, 1.0)))], across="images")
     assert re.findall(r'class="(lead[^"]*)"', svg) == ["lead c0", "lead far c1"]
+
+
+def test_an_axis_near_its_values_says_so_and_tells_them_apart():
+    curves = (Curve("a", ((1, 1.1042), (2, 1.1058))),)
+    svg = plots_svg("loss", [Plot("loss", curves, "MACs", near=True)])
+    assert ">the axis does not begin at 0</text>" in svg
+    marks = re.findall(r'text-anchor="end" class="small">([\d.]+)<', svg)
+    assert len(marks) >= 3
+    assert len(set(marks)) == len(marks)
+    (path,) = re.findall(r'class="curve c0" d="M([^"]*)"', svg)
+    low, high = (float(point.split()[1]) for point in path.split("L"))
+    assert low - high > 0.7 * PLOT_HEIGHT
+    # one value alone still has an axis
+    assert "nan" not in plots_svg("loss", [Plot("loss", (Curve("a", ((1, 0.0),)),), "MACs", near=True)])

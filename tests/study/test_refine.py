@@ -88,12 +88,11 @@ def test_levels_are_spread_over_the_schedule_or_those_asked_for():
 
 
 def test_the_picture_has_a_row_a_level_and_a_column_a_picture():
-    grey = [torch.full((1, 8, 8), value) for value in (-1.0, 0.0, 1.0)]
+    grey = tuple(torch.full((1, 8, 8), value) for value in (-1.0, 0.0, 1.0))
+    row = Row("sigma", grey, (1.0,))
     one, two = (
-        Image.open(
-            io.BytesIO(refine_sheet("title", "below", ["noised", "brick", "clean"], [Row("s", tuple(grey))] * n))
-        )
-        for n in (1, 2)
+        Image.open(io.BytesIO(refine_sheet("title", "below", ["noised", "brick", "clean"], [row] * count)))
+        for count in (1, 2)
     )
     assert two.height - one.height >= 112
     assert one.size[0] >= 96 + 3 * 112

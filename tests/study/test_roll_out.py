@@ -9,6 +9,8 @@ from torch import Tensor
 from legoc_runtime.contract.policy import Configuration, Policy
 from legoc_runtime.contract.predicate import Compare, Name, Number
 from legoc_runtime.contract.settings import SampleSettings
+from legoc_runtime.errors import UsageError
+from legoc_runtime.study.interleaved import interleaved_times
 from legoc_runtime.study.roll_out import RollOuts
 from tests.sampling.fakes import IDS, shape
 
@@ -48,3 +50,14 @@ def test_configurations_have_times_once_they_ran():
         rolls.time_a_row(IDS[:2])
     rolls.error(without_top(1))
     assert rolls.time_a_row(IDS[:2]) > 0
+
+
+def test_configurations_are_timed_against_the_whole_stack_in_turns():
+    never, always = without_top(0), without_top(1000)
+    found = interleaved_times(Biased(), shape(), SETTINGS, range(3), [always], rounds=2)
+    assert found.keys() == {IDS, IDS[:2]}
+    assert found[IDS] == 1
+    assert found[IDS[:2]] > 0
+    assert interleaved_times(Biased(), shape(), SETTINGS, range(3), [never], rounds=1) == {IDS: 1}
+    with pytest.raises(UsageError, match="several configurations"):
+        interleaved_times(Biased(), shape(), SETTINGS, range(3), [without_top(1)])

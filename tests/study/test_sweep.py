@@ -52,7 +52,10 @@ def test_curves_run_over_cost_and_miss_what_is_not_known():
     top, by_brick, by_noise = plots(points, "said")
     assert [(curve.label, curve.points) for curve in top.curves] == [("a.size=4", ((100.0, 0.3), (200.0, 0.2)))]
     assert [curve.label for curve in by_brick.curves] == ["a", "b"]
-    assert [curve.label for curve in by_noise.curves] == ["low"]
+    # over the cheapest stack's
+    assert [(curve.label, curve.points) for curve in by_noise.curves] == [
+        ("low", ((100.0, 1.0), (150.0, 1.0), (200.0, 1.0)))
+    ]
     costs, noise = tables(points)
     assert costs.rows[2][-1] == "-"
     assert costs.markdown().startswith("| a.depth | a.size | parameters |")

@@ -26,15 +26,17 @@ class Row:
 
     Attributes:
         label: the noise level in words.
-        pictures: noised, each brick's estimate, clean: float32 [C, H, W] each.
+        pictures: noised, each brick's estimate, clean: float32 [C, H, W] each, C 1 or 3.
+        errors: of each estimate, of latents where pictures are decoded.
     """
 
     label: str
     pictures: tuple[Tensor, ...]
+    errors: tuple[float, ...]
 
 
 def refine_sheet(title: str, below: str, heads: Sequence[str], rows: Sequence[Row]) -> bytes:
-    """A PNG. Under every estimate stands its root mean square error against the clean image, data in [-1, 1].
+    """A PNG. Under every estimate stands its root mean square error against the clean image.
 
     Args:
         title: what is shown.
@@ -63,9 +65,8 @@ def refine_sheet(title: str, below: str, heads: Sequence[str], rows: Sequence[Ro
         for j, picture in enumerate(row.pictures):
             left = MARGIN_PX + LABEL_PX + j * column
             sheet.paste(_enlarged(picture, (wide, tall)), (left, top))
-            if 0 < j < len(row.pictures) - 1:
-                error = float((picture - row.pictures[-1]).double().square().mean().sqrt())
-                draw.text((left, top + tall + 2), f"error {error:.3f}", fill=FAINT, font=small)
+            if 0 < j <= len(row.errors):
+                draw.text((left, top + tall + 2), f"error {row.errors[j - 1]:.3f}", fill=FAINT, font=small)
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG")
     return buffer.getvalue()

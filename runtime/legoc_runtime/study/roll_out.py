@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -29,12 +29,12 @@ class RollOut:
     Attributes:
         pictures: final pictures float32 [N, C, H, W], in the order of the seeds.
         seconds: what a picture takes here: the median of each configuration's calls, over all its calls.
-        time: what its calls take over as many of the whole stack.
+        rows: configuration -> rows that an image takes in all its calls.
     """
 
     pictures: Tensor
     seconds: float
-    time: float
+    rows: Mapping[Configuration, int]
 
 
 class RollOuts:
@@ -126,8 +126,7 @@ class RollOuts:
         self._whole = whole = paces.get(self._shape.ids, self._whole)
         for configuration, pace in paces.items():
             self._times.setdefault(configuration, []).append(pace / whole)
-        spent = sum(seconds.values())
-        return RollOut(pictures, spent, spent / (whole * sum(rows.values())))
+        return RollOut(pictures, sum(seconds.values()), rows)
 
 
 def _rows(plan: Plan, configuration: Configuration) -> int:
