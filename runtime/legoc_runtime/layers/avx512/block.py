@@ -16,15 +16,15 @@ from torch import Tensor
 from legoc_runtime.errors import RunError
 from legoc_runtime.layers.leaves import Attend, Mlp
 
-CHUNKS = {128: 1.0, 64: 1.0, 32: 1.05, 16: 1.4}
-"""Tokens that a thread takes at a time -> time of a token, of that in a chunk of 128 (rough): narrow panels fill fewer
-registers."""
+CHUNKS = {64: 1.0, 32: 1.1, 16: 1.6}
+"""Tokens that a thread takes at a time -> time of a token, of that in a chunk of 64, roughly: fewer read the weights.
 
-CHUNKS_A_WAVE = 4
+More than 64 gain nothing, and their hidden features leave the cache of a core where a brick is wide
+(benchmarks/2026-11-23_own-block_2-core-cpu.md).
+"""
+
+CHUNKS_A_WAVE = 8
 """Chunks that each thread has, on average, before it waits for the others."""
-
-CACHED_FLOATS = 2**18
-"""Hidden features of a chunk of more than 64 tokens: they share the cache of a core, 2 MB or so, with much else."""
 
 _kept = threading.local()
 
@@ -62,10 +62,9 @@ def avx512_block(tokens: Tensor, modulation: Tensor, weights: list[Tensor], head
     assert all(tensor.dtype is torch.float32 for tensor in given)
     assert given[1].shape in ((images, 6 * width), (1, 6 * width))
     rows_of_one = rows // max(1, modulation.shape[0])
-    hidden = weights[4].shape[0]
-    chunk = chunk_of(rows, hidden, threads)
+    chunk = chunk_of(rows, threads)
     wave = wave_of(rows, length, chunk, threads)
-    sizes = (rows, rows_of_one, length, width, hidden, heads, chunk, wave, threads)
+    sizes = (rows, rows_of_one, length, width, weights[4].shape[0], heads, chunk, wave, threads)
     packed = (ctypes.c_int64 * len(sizes))(*sizes)
     library = _library()
     out, workspace = torch.empty_like(given[0]), _workspace(library.legoc_block_workspace(packed))
@@ -80,14 +79,14 @@ def _(tokens: Tensor, modulation: Tensor, weights: list[Tensor], heads: int) -> 
     return tokens.new_empty(tokens.shape)
 
 
-def chunk_of(rows: int, hidden: int, threads: int) -> int:
+def chunk_of(rows: int, threads: int) -> int:
     """Tokens that a thread takes at a time, so that the last thread is done with `rows` tokens soonest."""
 
     def time(chunk: int) -> float:
         chunks = -(-rows // chunk)
         return -(-chunks // threads) * chunk * CHUNKS[chunk]
 
-    return min((chunk for chunk in CHUNKS if chunk <= 64 or chunk * hidden <= CACHED_FLOATS), key=time)
+    return min(CHUNKS, key=time)
 
 
 def wave_of(rows: int, window: int, chunk: int, threads: int) -> int:
