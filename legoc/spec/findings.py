@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Edit
 from legoc.spec.language import sections
 from legoc.spec.resolved import Path
-from legoc.spec.scalars import resolve_plain
 from legoc.spec.suggest import close, is_misspelt, pattern
 from legoc.spec.tree import LocatedTree, MappingNode, Node, ScalarNode, SequenceNode
 
@@ -47,6 +45,8 @@ _WORDS: dict[Path, tuple[str, ...]] = {
     ("sample", "classes"): ("balanced", "random"),
     ("sample", "ema"): ("first", "none"),
     ("sample", "size"): ("grid",),
+    ("sample", "guidance_channels"): ("all",),
+    ("sample", "guidance_interval"): ("all",),
 }
 """Words that may stand in the place of numbers."""
 
@@ -58,8 +58,6 @@ _OTHER_CHOICES: dict[Path, dict[str, str]] = {
     },
 }
 """What others call a choice."""
-
-_YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
 def place(tree: LocatedTree, path: Path) -> str:
@@ -125,7 +123,7 @@ def finding(tree: LocatedTree, error: ErrorDetails) -> tuple[Path, Diagnostic]:
     if kind in _RANGES or kind == "range":
         limit = error["msg"] if kind == "range" else _RANGES[kind](context)
         message = f"{place(tree, path)} must be {limit}, found {found(node).removeprefix('the number ')}"
-        return path, report("LG104", message, tree.span(path), f"must be {limit}", help=_range_help(path))
+        return path, report("LG104", message, tree.span(path), f"must be {limit}", help=_range_help(path, node))
     return path, _wrong_text(tree, path, node, error["msg"])
 
 
@@ -147,11 +145,13 @@ def listed(choices: Iterable[str]) -> str:
 
 
 def _wrong_type(tree: LocatedTree, path: Path, node: Node, expected: str) -> Diagnostic:
+    from legoc.spec.type_help import type_help
+
     section = sections().get(pattern(path[:-1]))
     nullable = section is not None and bool(path) and path[-1] in section.nullable
     if path == ("diffusion",):
         expected = "`edm` or a mapping"
-    help = _type_help(path, node, expected, nullable=nullable)
+    help = type_help(path, node, expected, nullable=nullable)
     expected += " or null" if nullable else ""
     empty = isinstance(node, ScalarNode) and node.text == "" and node.style is None
     span = tree.head(path) if empty or not isinstance(node, ScalarNode) else node.span
@@ -165,57 +165,6 @@ def _retyped(node: Node, expected: str, help: str | None) -> list[Edit] | None:
     is_certain = expected == "true or false" or "number" in expected
     written = re.fullmatch(r"write `([^`]+)`(, without quotes)?", help or "")
     return [Edit(node.span, written[1])] if is_certain and written and isinstance(node, ScalarNode) else None
-
-
-def _type_help(path: Path, node: Node, expected: str, *, nullable: bool) -> str | None:
-    if path == ("sample", "seeds") and isinstance(node, SequenceNode):
-        texts = [item.text for item in node.items if isinstance(item, ScalarNode)]
-        return f"write `{shorten(','.join(texts))}`" if texts and len(texts) == len(node.items) else None
-    if path == ("sample", "size") and isinstance(node, SequenceNode | MappingNode):
-        values = node.items if isinstance(node, SequenceNode) else [value for _, value in node.entries]
-        texts = [value.text for value in values if isinstance(value, ScalarNode) and value.text.isdigit()]
-        return f"write `{shorten('x'.join(texts))}`, height first" if len(texts) == len(values) == 2 else None
-    if path == ("sample", "regions") and isinstance(node, ScalarNode) and node.text:
-        return _regions_help(node.text)
-    if not isinstance(node, ScalarNode) or node.value is None:
-        return "write a list: `- {id: ..., size: ..., depth: ...}`" if path == ("bricks",) else None
-    text = node.text
-    if expected == "true or false":
-        return f"write `{_YES_NO[text.lower()]}`" if text.lower() in _YES_NO else "write `true` or `false`"
-    if expected == "text":
-        return f'for the text, write it in quotes: "{shorten(text)}"'
-    if path == ("bricks",):
-        return "write a list: `- {id: ..., size: ..., depth: ...}`"
-    if expected == "a list":
-        return f"write `[{shorten(text)}]`"
-    if nullable and text.lower() in ("none", "nil", "nan"):
-        return "write `null`"
-    return _number_help(node, whole="whole" in expected) if "number" in expected else None
-
-
-def _regions_help(text: str) -> str:
-    """The list that regions in the form of the flag are in a spec."""
-    from legoc_runtime.contract.canvas_request import parse_regions
-    from legoc_runtime.errors import UsageError
-
-    try:
-        regions = parse_regions(text)
-    except UsageError:
-        return "write `[{class: 3, box: [0, 0, 64, 32]}]`, x across"
-    items = (f"{{class: {r.label}, box: [{r.left}, {r.top}, {r.right}, {r.bottom}]}}" for r in regions)
-    return f"write `[{shorten(', '.join(items), 160)}]`"
-
-
-def _number_help(node: ScalarNode, *, whole: bool) -> str | None:
-    """The number that quoted text, `1_000`, `1,000` or `1e4` was meant to be."""
-    bare = resolve_plain(node.text.replace("_", "").replace(",", "").strip())
-    if not isinstance(bare, int | float) or isinstance(bare, bool) or not isfinite(bare):
-        return None
-    if whole and isinstance(bare, float):
-        if not bare.is_integer() or abs(bare) > 1e15:
-            return None
-        bare = int(bare)
-    return f"write `{bare}`" + (", without quotes" if node.style else "")
 
 
 def _wrong_choice(tree: LocatedTree, path: Path, node: Node, choices: list[str]) -> Diagnostic:
@@ -254,8 +203,13 @@ def _wrong_text(tree: LocatedTree, path: Path, node: Node, expected: str) -> Dia
         better = better[:64] if path[-1] == "id" else re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:64]
         return report("LG106", message, tree.span(path), expected, help=f"for example `{better}`" if better else None)
     meant = close(shorten(text), _WORDS.get(path, ()))
-    help = f"did you mean `{meant}`?" if meant else None
-    return report("LG106", message, tree.span(path), f"expected {expected}", help=help)
+    help, fix = f"did you mean `{meant}`?" if meant else None, None
+    if isinstance(node, ScalarNode) and not meant:
+        from legoc.spec.type_help import text_help
+
+        help = text_help(node, expected)
+        fix = _retyped(node, expected, help)
+    return report("LG106", message, tree.span(path), f"expected {expected}", help=help, fix=fix)
 
 
 def _in_ascii(text: str) -> str:
@@ -265,7 +219,9 @@ def _in_ascii(text: str) -> str:
     return "".join(letter for letter in normalize("NFKD", text) if not combining(letter))
 
 
-def _range_help(path: Path) -> str | None:
+def _range_help(path: Path, node: Node) -> str | None:
+    from legoc.spec.type_help import reversed_help
+
     if path == ("conditioning", "classes"):
         return "an unconditional stack is `classes: null`"
-    return None
+    return reversed_help(path, node)

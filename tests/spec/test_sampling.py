@@ -162,6 +162,18 @@ def test_what_cannot_be_read_is_marked_with_what_is_expected(written: str, expec
         ("classes: Random", "did you mean `random`?"),
         ("ema: First", "did you mean `first`?"),
         ("ema: [0.999]", None),
+        ('guidance_channels: "3"', "write `3`, without quotes"),
+        ("guidance_channels: All", "did you mean `all`?"),
+        (
+            "guidance_interval: [5, 0.3]",
+            "write `[0.3, 5]`: sigma falls while sampling, and bounds have the lower one first",
+        ),
+        ("guidance_interval: [5, 5]", None),
+        ("guidance_interval: [0.3]", "`[0, 0.3]` guides where sigma is at most 0.3"),
+        ("guidance_interval: 0.3", "`[0, 0.3]` guides where sigma is at most 0.3"),
+        ("size: [64, 128]", "write `64x128`, height first"),
+        ("size: {height: 64, width: 128}", "write `64x128`, height first"),
+        ("regions: 3", "write `[{class: 3, box: [0, 0, 64, 32]}]`, x across"),
     ],
 )
 def test_a_slip_is_told_the_word_that_was_meant(written: str, help: str | None) -> None:

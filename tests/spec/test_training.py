@@ -96,6 +96,27 @@ def test_what_is_missing_or_of_another_kind_is_a_finding_at_its_place(
 
 
 @pytest.mark.parametrize(
+    ("written", "help"),
+    [
+        ("drop: halfway", "write `{policy: halfway}`"),
+        ("drop: halfway:0.4", 'write `{policy: "halfway:0.4"}`'),
+        ("drop: 0.2", "write `{policy: halfway, rate: 0.2}`"),
+        ("drop: true", None),
+        ("stages: [image]", "write `{train: [image]}`"),
+        ("optimizer: adamw", "write `{name: adamw}`"),
+        ("optimizer: 1e-4", "write `{lr: 1e-4}`"),
+        ("images: 350 M", "write `350M`"),
+        ("images: 10K", "write `10k`"),
+        ('images: "350000"', "write `350000`, without quotes"),
+        ("images: many", None),
+    ],
+)
+def test_a_slip_is_told_what_was_meant(written: str, help: str | None) -> None:
+    (finding,) = check_text(f"{BASE}train: {{{written}}}\n", "t").diagnostics
+    assert finding.help == help
+
+
+@pytest.mark.parametrize(
     ("word", "meant"), [("float16", "fp16"), ("half", "fp16"), ("bfloat16", "bf16"), ("fp32", "float32")]
 )
 def test_the_words_of_others_for_a_precision_are_not_taken_for_another_one(word: str, meant: str) -> None:
