@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+from legoc.cli.decoder import NONE
 from legoc.cli.options import refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
+from legoc_runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from legoc.cli.sample_source import StackSource
 
 
 def command(
@@ -31,6 +36,14 @@ def command(
         str | None,
         Option(help="Keep weights as float32, bf16 or fp16. [default: as they are]", show_default=False),
     ] = None,
+    vae: Annotated[
+        str | None,
+        Option(
+            metavar="FOLDER",
+            help="Put this VAE (an AutoencoderKL of diffusers) into the folder, or none. [default: the spec's decoder]",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Write one set of a run's weights, its build and its spec as a folder laid out as diffusers does it.
@@ -49,6 +62,7 @@ def command(
     source = find_stack(run, ema)
     place = out if out is not None else Path("export") / source.manifest.name
     check_free(place)
+    coder = _vae(source, vae, single=place.suffix == SUFFIX)
     if not quiet:
         weights = source.weights
         echo(f"{weights.path}: {weights.kind} after {weights.images:,} images", err=True)
@@ -57,5 +71,27 @@ def command(
     if place.suffix == SUFFIX:
         write_file(source.weights, tensors, place)
     else:
-        write_folder(source.manifest, source.weights, tensors, place)
+        write_folder(source.manifest, source.weights, tensors, place, coder)
     echo(place)
+
+
+def _vae(source: StackSource, flag: str | None, *, single: bool) -> Path | None:
+    """The VAE that goes along."""
+    named = flag if flag is not None else source.manifest.sample.decoder
+    if named == NONE or (single and flag is None):
+        return None
+    if single:
+        raise UsageError("one file of weights holds no VAE", help="leave --vae out, or export a folder")
+    from legoc_runtime.vae import check_folder
+
+    folder, channels = Path(named), source.manifest.shape.channels
+    try:
+        own = check_folder(folder).get("latent_channels", 4)
+    except UsageError as error:
+        raise UsageError(error.message, help=error.help if flag else "or export without it: --vae none") from error
+    if own != channels:
+        raise UsageError(
+            f"{folder} makes pictures of latents of {own} channels, and the stack has {channels}",
+            help="give the VAE that its training data were encoded with, or --vae none",
+        )
+    return folder

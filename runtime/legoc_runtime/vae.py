@@ -6,7 +6,7 @@ Nothing is fetched, and no pickle is read: weights are safetensors. diffusers is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -153,7 +153,7 @@ def load_vae(folder: Path, device: str | torch.device = "cpu") -> Vae:
             channel by channel.
         RunError: it cannot be loaded.
     """
-    _check_folder(folder)
+    check_folder(folder)
     try:
         kind: Any = getattr(import_module("diffusers"), CLASS_NAME)
     except ImportError as error:
@@ -174,7 +174,7 @@ def load_vae(folder: Path, device: str | torch.device = "cpu") -> Vae:
         )
     encoder = Encoder(
         folder.resolve().name,
-        file_digest([folder / CONFIG_NAME, *sorted(folder.glob("*.safetensors"))]),
+        file_digest(vae_files(folder)),
         float(config.scaling_factor),
         float(getattr(config, "shift_factor", None) or 0.0),
     )
@@ -183,15 +183,26 @@ def load_vae(folder: Path, device: str | torch.device = "cpu") -> Vae:
     return Vae(model, encoder, int(config.latent_channels), int(config.out_channels), factor)
 
 
-def _check_folder(folder: Path) -> None:
-    """What can be told of a folder before diffusers is asked."""
+def vae_files(folder: Path) -> list[Path]:
+    """The files that a VAE is: its configuration and its weights."""
+    return [folder / CONFIG_NAME, *sorted(folder.glob("*.safetensors"))]
+
+
+def check_folder(folder: Path) -> Mapping[str, object]:
+    """What can be told of a folder before diffusers is asked: its `config.json`.
+
+    Raises:
+        UsageError: it holds no VAE, or one in a pickle.
+        RunError: it cannot be read.
+    """
     if not (folder / CONFIG_NAME).is_file():
         raise UsageError(f"{folder} holds no VAE: there is no {CONFIG_NAME}", help=_FOLDER)
     try:
         found: object = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{folder / CONFIG_NAME} cannot be read: {error}", help="copy the VAE again") from error
-    name = cast("dict[str, object]", found).get("_class_name", CLASS_NAME) if isinstance(found, dict) else None
+    config = cast("dict[str, object]", found) if isinstance(found, dict) else {"_class_name": None}
+    name = config.get("_class_name", CLASS_NAME)
     if name != CLASS_NAME:
         raise UsageError(f"{folder} is of a {name!s:.60}, not of an {CLASS_NAME}", help=_FOLDER)
     if next(folder.glob("*.safetensors"), None) is None:
@@ -203,3 +214,4 @@ def _check_folder(folder: Path) -> None:
                 ".from_pretrained(FOLDER).save_pretrained(NEW)",
             )
         raise UsageError(f"{folder} holds no weights (.safetensors)", help=_FOLDER)
+    return config

@@ -27,6 +27,7 @@ from legoc_runtime.sampling.noise import start_noise
 from legoc_runtime.sampling.pictures import read_png
 from tests.cli.small_run import spec_text, write_run
 from tests.interop.foreign_files import torch_file
+from tests.vaes import write_vae
 
 
 @pytest.fixture
@@ -272,6 +273,67 @@ def test_diffusers_samples_ddpm(tmp_path: Path) -> None:
         noise = (x - abar[t] ** 0.5 * estimate) / (1 - abar[t]) ** 0.5
         x = after**0.5 * estimate + (1 - after) ** 0.5 * noise
     torch.testing.assert_close(made.estimates, x, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.peers
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of numpy, in diffusers
+def test_a_vae_goes_along_and_makes_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By `legoc sample`, by a pipeline without diffusers' own classes, and by one of them: the same pictures."""
+    monkeypatch.chdir(tmp_path)
+    write_vae(Path("coder"))
+    latents = write_run(Path("run"), spec_text(channels=4, sample="decoder: coder"))
+    folder = export(latents, Path("out"))
+    assert [name for name in files(folder) if "vae" in name] == [
+        "vae/config.json",
+        "vae/diffusion_pytorch_model.safetensors",
+    ]
+    assert json.loads((folder / "model_index.json").read_text())["vae"] == ["diffusers", "AutoencoderKL"]
+    Path("coder").rename("elsewhere")
+    assert main(["sample", "out", "--seeds", "0-1", "--steps", "4", "--backend", "eager", "-q", "-o", "made"]) == 0
+    made = read_png(Path("made/000001.png"), (3, 64, 32))
+    assert made is not None
+    pipeline = LegoPipeline.from_pretrained(folder)
+    ask: Any = {"seeds": "0-1", "steps": 4}
+    assert (np.asarray(pipeline(**ask).images[1]) == made.transpose(1, 2, 0)).all()
+    kept = pipeline(**ask, decoder="none")
+    assert kept.decoded is None
+    with pytest.raises(UsageError, match="4 channels are latents"):
+        _ = kept.images
+    pipeline.save_pretrained("again")
+    assert files(Path("again")) == files(folder)
+    from legoc_runtime.interop import LegoDiffusionPipeline
+
+    theirs: Any = LegoDiffusionPipeline.from_pretrained(folder)
+    theirs.set_progress_bar_config(disable=True)
+    few: Any = {"seeds": "0-1", "num_inference_steps": 4}
+    found, ours = theirs(**few), pipeline(seeds="0-1", steps=4, sampler="euler")
+    assert [image.size for image in found.images] == [(32, 64)] * 2
+    torch.testing.assert_close(found.decoded, ours.decoded, rtol=1e-3, atol=1e-3)
+    assert theirs(**few, output_type="latent").decoded is None
+    theirs.save_pretrained("saved")
+    again: Any = LegoDiffusionPipeline.from_pretrained("saved")
+    again.set_progress_bar_config(disable=True)
+    assert torch.equal(again(**few).decoded, found.decoded)
+    assert "vae" not in str(files(export(latents, Path("bare"), "--vae", "none")))
+    assert main(["export", "run", "-o", "none"]) == 2
+    assert "or export without it: --vae none" in capsys.readouterr().err
+
+
+def test_a_vae_that_cannot_go_along_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    latents = write_run(tmp_path / "run", spec_text(channels=4))
+    vae = tmp_path / "vae"
+    vae.mkdir()
+    (vae / "config.json").write_text('{"_class_name": "AutoencoderKL", "latent_channels": 16}')
+    (vae / "model.safetensors").touch()
+    for flags, words in (
+        (["--vae", str(vae)], "latents of 16 channels, and the stack has 4"),
+        (["--vae", str(vae), "-o", str(tmp_path / "one.safetensors")], "one file of weights holds no VAE"),
+        (["--vae", str(tmp_path / "gone")], "holds no VAE"),
+    ):
+        assert main(["export", str(latents), "-o", str(tmp_path / "out"), *flags]) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_without_the_package_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import warnings
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 import torch
 
@@ -21,11 +21,12 @@ from legoc_runtime.contract.request import parse_channels, parse_classes, parse_
 from legoc_runtime.contract.schedule import Level, chain_levels
 from legoc_runtime.contract.stack import DdpmConstants, EdmConstants, StackShape
 from legoc_runtime.errors import UsageError
-from legoc_runtime.interop.folder import SCHEDULER_FOLDER, write_stack
+from legoc_runtime.interop.folder import SCHEDULER_FOLDER, exported_vae, write_stack
 from legoc_runtime.interop.pipeline import Pictures, held, load_exported
 from legoc_runtime.sampling.guidance import Guided
 from legoc_runtime.sampling.noise import start_noise
 from legoc_runtime.sampling.plan import Plan, make_plan
+from legoc_runtime.vae import load_vae
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,15 +89,18 @@ class LegoDiffusionPipeline(_Pipeline):
     Args:
         stack: the model.
         scheduler: one of `prediction_type="sample"`: EulerDiscreteScheduler for EDM, DDIMScheduler for DDPM.
+        vae: an AutoencoderKL that makes pictures of latents; None keeps what the stack makes.
     """
 
-    def __init__(self, stack: DiffusersStack, scheduler: Any) -> None:
+    _optional_components: ClassVar[list[str]] = ["vae"]
+
+    def __init__(self, stack: DiffusersStack, scheduler: Any, vae: Any = None) -> None:
         super().__init__()  # pyright: ignore[reportUnknownMemberType]
-        self.register_modules(stack=stack, scheduler=scheduler)
+        self.register_modules(stack=stack, scheduler=scheduler, vae=vae)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, torch_dtype: torch.dtype | None = None) -> Self:
-        """The pipeline of an exported folder, or of one that `save_pretrained` wrote.
+        """The pipeline of an exported folder, with its VAE where it has one, or of one that `save_pretrained` wrote.
 
         diffusers' own loader takes models of the libraries that it lists alone, so that the two parts are put together
         here.
@@ -108,7 +112,9 @@ class LegoDiffusionPipeline(_Pipeline):
         stack = DiffusersStack.from_pretrained(folder, torch_dtype=torch_dtype)
         classes = {EdmConstants: "EulerDiscreteScheduler", DdpmConstants: "DDIMScheduler"}
         scheduler = getattr(_diffusers, classes[type(stack.stack.shape.diffusion)])
-        return cls(stack, scheduler.from_pretrained(str(folder), subfolder=SCHEDULER_FOLDER))
+        place = exported_vae(Path(folder))
+        vae = None if place is None else load_vae(place).model.to(torch_dtype or torch.float32)
+        return cls(stack, scheduler.from_pretrained(str(folder), subfolder=SCHEDULER_FOLDER), vae)
 
     @torch.no_grad()
     def __call__(
@@ -119,6 +125,7 @@ class LegoDiffusionPipeline(_Pipeline):
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
         skip_policy: str | None = None,
+        output_type: Literal["pil", "latent"] = "pil",
     ) -> Pictures:
         """Pictures of seeds, with the noise and the classes that `legoc sample` gives them; the rest as the spec says.
 
@@ -130,6 +137,7 @@ class LegoDiffusionPipeline(_Pipeline):
             num_inference_steps: noise levels.
             guidance_scale: of classifier-free guidance; 1 is none.
             skip_policy: one of the build's.
+            output_type: `latent` leaves latents undecoded where there is a VAE.
 
         Raises:
             UsageError: a value that makes no sense.
@@ -161,7 +169,15 @@ class LegoDiffusionPipeline(_Pipeline):
             call = guided if level.guided else stack
             estimate = call(noisy, torch.tensor(level.sigma), labels, configuration=configuration)
             x = scheduler.step(estimate[:, : stack.shape.channels], t, x).prev_sample
-        return Pictures(asked, plan.labels, x.cpu())
+        decoded = None if self.vae is None or output_type == "latent" else self._decoded(x)
+        return Pictures(asked, plan.labels, x.cpu(), decoded)
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        """Pictures float32 [N, 3, H, W] on the CPU, one at a time; tiling is as the VAE was told (`enable_tiling`)."""
+        vae = self.vae
+        plain = latents / vae.config.scaling_factor + (getattr(vae.config, "shift_factor", None) or 0.0)
+        rows = [vae.decode(row[None].to(vae.device, vae.dtype)).sample.float().cpu() for row in plain]
+        return torch.cat(rows)
 
 
 def _scheduled(scheduler: Any, plan: Plan) -> tuple[Level, ...]:

@@ -6,8 +6,8 @@
         scheduler/scheduler_config.json             a scheduler of diffusers whose model the stack can be
         stack/manifest.json, spec.yaml              the build
         stack/diffusion_pytorch_model.safetensors   the weights, with the resolved spec in the header
-        vae/                                        the VAE of a stack over latents, as it was given, where it was
-    README.md                                   a model card
+        vae/                                        the VAE of a stack over latents, where one was given
+        README.md                                   a model card
 
 takes: a manifest and weights; an exported folder
 gives: an exported folder; its manifest and weights
@@ -89,7 +89,9 @@ def check_free(out: Path) -> None:
         raise UsageError(f"{out} is there already", help="choose another folder; an export never writes over anything")
 
 
-def write_folder(manifest: Manifest, weights: WeightsFile, tensors: Mapping[str, Tensor], out: Path) -> None:
+def write_folder(
+    manifest: Manifest, weights: WeightsFile, tensors: Mapping[str, Tensor], out: Path, vae: Path | None = None
+) -> None:
     """Write a folder, whole or not at all.
 
     Args:
@@ -97,6 +99,7 @@ def write_folder(manifest: Manifest, weights: WeightsFile, tensors: Mapping[str,
         weights: the file that the tensors come from; its header goes along.
         tensors: every weight by its key.
         out: where; nothing is there, or an empty directory.
+        vae: folder of the VAE that goes along; None for none.
 
     Raises:
         UsageError: `out` is taken.
@@ -109,7 +112,13 @@ def write_folder(manifest: Manifest, weights: WeightsFile, tensors: Mapping[str,
         (draft / SCHEDULER_FOLDER).mkdir(parents=True)
         _stack(manifest, weights, tensors, draft / STACK_FOLDER)
         _json(draft / CONFIG_NAME, config(manifest))
-        _json(draft / INDEX_NAME, index(manifest))
+        _json(draft / INDEX_NAME, index(manifest, vae=vae is not None))
+        if vae is not None:
+            from legoc_runtime.vae import vae_files
+
+            (draft / VAE_FOLDER).mkdir()
+            for file in vae_files(vae):
+                shutil.copyfile(file, draft / VAE_FOLDER / file.name)
         _json(draft / SCHEDULER_FOLDER / SCHEDULER_NAME, scheduler(manifest))
         _text(draft / CARD_NAME, card(manifest, weights))
         if out.is_dir():
@@ -162,13 +171,14 @@ def config(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def index(manifest: Manifest) -> dict[str, Any]:
+def index(manifest: Manifest, *, vae: bool = False) -> dict[str, Any]:
     """`model_index.json`: the pipeline, and for each of its folders a library and a class."""
     return {
         "_class_name": "LegoDiffusionPipeline",
         "_legoc_version": manifest.legoc_version,
         "stack": ["legoc_runtime", "DiffusersStack"],
         "scheduler": ["diffusers", str(scheduler(manifest)["_class_name"])],
+        **({"vae": ["diffusers", "AutoencoderKL"]} if vae else {}),
     }
 
 

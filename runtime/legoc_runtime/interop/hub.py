@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from legoc_runtime.errors import UsageError
+from legoc_runtime.interop.folder import exported_vae
 from legoc_runtime.interop.pipeline import LegoPipeline, load_exported
 
 try:
@@ -54,10 +55,10 @@ class HubPipeline(_Mixin, LegoPipeline):
                     force_download=force_download,
                     local_files_only=local_files_only,
                     token=token,
-                    allow_patterns=["stack/*", "*.json"],
+                    allow_patterns=["stack/*", "vae/*", "*.json"],
                 )
             )
-        return cls(load_exported(folder, **options))
+        return cls(load_exported(folder, **options), exported_vae(folder))
 
     def _save_pretrained(self, save_directory: Path) -> None:
         LegoPipeline.save_pretrained(self, save_directory)

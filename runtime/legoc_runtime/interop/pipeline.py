@@ -13,12 +13,14 @@ from legoc_runtime.backends.base import Backend, choose_backend
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.request import parse_classes, parse_seeds
 from legoc_runtime.errors import UsageError
-from legoc_runtime.interop.folder import read_folder, write_folder
+from legoc_runtime.interop.folder import exported_vae, read_folder, write_folder
+from legoc_runtime.sampling.decoding import Decoding, make_decoding
 from legoc_runtime.sampling.pictures import is_picture, to_uint8
-from legoc_runtime.sampling.plan import make_plan
+from legoc_runtime.sampling.plan import Plan, make_plan
 from legoc_runtime.sampling.run import SamplingRun
 from legoc_runtime.stack import BrickStack
 from legoc_runtime.stack.load import load_bricks
+from legoc_runtime.vae import Vae, load_vae
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,12 +36,14 @@ class Pictures:
     Attributes:
         seeds: their seeds.
         labels: their classes; None for an unconditional stack.
-        estimates: float32 [N, C, H, W] on the CPU, data in [-1, 1].
+        estimates: float32 [N, C, H, W] on the CPU, data in [-1, 1], or latents.
+        decoded: what a VAE made of latents, float32 [N, 3, H, W] on the CPU; None where none was asked.
     """
 
     seeds: tuple[int, ...]
     labels: tuple[int, ...] | None
     estimates: Tensor
+    decoded: Tensor | None = None
 
     @property
     def images(self) -> list[Image]:
@@ -50,10 +54,11 @@ class Pictures:
         """
         from PIL import Image
 
-        channels = self.estimates.shape[1]
+        found = self.estimates if self.decoded is None else self.decoded
+        channels = found.shape[1]
         if not is_picture(channels):
-            raise UsageError(f"{channels} channels are latents, not colours", help="decode `estimates` yourself")
-        rows = to_uint8(self.estimates).transpose(0, 2, 3, 1)
+            raise UsageError(f"{channels} channels are latents, not colours", help="name a VAE: decoder=FOLDER")
+        rows = to_uint8(found).transpose(0, 2, 3, 1)
         return [Image.fromarray(np.ascontiguousarray(row[..., 0] if channels == 1 else row)) for row in rows]
 
 
@@ -92,13 +97,16 @@ class LegoPipeline:
 
     Args:
         stack: with its weights.
+        vae: folder of the VAE that makes pictures of latents; None takes the spec's.
 
     Attributes:
         stack: as given.
     """
 
-    def __init__(self, stack: BrickStack) -> None:
+    def __init__(self, stack: BrickStack, vae: Path | None = None) -> None:
         self.stack = stack
+        self._vae = vae
+        self._loaded: tuple[str, Vae] | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -117,7 +125,7 @@ class LegoPipeline:
             UsageError: it is no such folder, or the backend cannot run here.
             RunError: it is damaged.
         """
-        return cls(load_exported(Path(folder), **options))
+        return cls(load_exported(Path(folder), **options), exported_vae(Path(folder)))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the stack, with the weights that it has now, as `legoc export` does.
@@ -127,7 +135,7 @@ class LegoPipeline:
             RunError: the disk does not take it.
         """
         file, tensors = held(self.stack)
-        write_folder(self.manifest, file, tensors, Path(folder))
+        write_folder(self.manifest, file, tensors, Path(folder), self._vae)
 
     def __call__(
         self,
@@ -145,7 +153,8 @@ class LegoPipeline:
             classes: `random`, a class, or several as for `legoc sample --classes`.
             skip_policy: one of the build's; its configurations must be in the build.
             batch: pictures at once.
-            settings: further keys of `sample:`, such as `steps`, `guidance`, `sampler`, `size`.
+            settings: further keys of `sample:`, such as `steps`, `guidance`, `sampler`, `size`;
+                `decoder` names a VAE, or `none` to keep latents where the folder or the spec has one.
 
         Raises:
             UsageError: a value that makes no sense, a configuration that the build does not hold, or a factorised
@@ -168,6 +177,18 @@ class LegoPipeline:
                 "a factorised canvas runs bricks one by one, and this folder has no programs for that",
                 help='`legoc sample FOLDER` makes them; or pass canvas="windows", or size="grid"',
             )
+        decoder = changed.decoder if "decoder" in settings or self._vae is None else str(self._vae)
+        decoding = self._decoding(plan, decoder)
         run = SamplingRun(self.stack, plan, device=self.stack.store.device)
         made = list(run.batches(changed.batch if batch is None else batch))
-        return Pictures(plan.seeds, plan.labels, torch.cat([one.pictures for one in made]))
+        estimates = torch.cat([one.pictures for one in made])
+        return Pictures(plan.seeds, plan.labels, estimates, None if decoding is None else decoding.pictures(estimates))
+
+    def _decoding(self, plan: Plan, decoder: str) -> Decoding | None:
+        """How the latents of a plan become pictures; the VAE is loaded once."""
+        if decoder == "none":
+            return None
+        if self._loaded is None or self._loaded[0] != decoder:
+            self._loaded = (decoder, load_vae(Path(decoder), self.stack.store.device))
+        tiled = plan.canvas is not None and plan.settings.decode == "tiles"
+        return make_decoding(self._loaded[1], plan.image_shape, tiled=tiled)
