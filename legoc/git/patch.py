@@ -16,12 +16,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from legoc.git.textconv import checked
+from legoc.git.textconv import EXTENDS, checked
 from legoc.review.changes import Change
 from legoc.review.classify import Verdict
 from legoc.review.compare import review
 from legoc.review.render.words import described, headline, symbol
 from legoc.review.sides import Side
+from legoc.spec.files import DISK
 from legoc.spec.find import is_whole
 from legoc_runtime.errors import UsageError
 
@@ -81,20 +82,26 @@ def about(changed: Changed) -> Iterator[str]:
     before, after = _text(changed.old), _text(changed.new)
     if before is None or after is None or not (is_whole(before) or is_whole(after)):
         return
+    texts = (("old", changed.old_name, before), ("new", changed.new_name, after))
+    over = ""
+    found = [checked(text, name) for _, name, text in texts]
+    if any(why_not == EXTENDS for _, why_not in found):
+        # git runs this at the top of the working tree; one state of the bases under both sides leaves what the file
+        # itself changes
+        over = ", over what it extends as that is now"
+        found = [checked(text, name, DISK) for _, name, text in texts]
     sides: list[Side] = []
-    for word, name, text in (("old", changed.old_name, before), ("new", changed.new_name, after)):
-        found, why_not = checked(text, name)
-        if found.spec is None:
-            yield f"{changed.new_name}: not compared, the {word} one cannot be resolved: {why_not}"
+    for (word, name, text), (result, why_not) in zip(texts, found, strict=True):
+        if result.spec is None:
+            yield f"{changed.new_name}: not compared, the {word} one cannot be resolved{over}: {why_not}"
             yield f"  compare revisions with `legoc diff REV -- {changed.new_name}`"
             return
-        sides.append(Side(name, "spec", name, text, found.spec))
+        sides.append(Side(name, "spec", name, text, result.spec))
     before_side, after_side = sides
-    found = review(before_side, after_side)
-    if found is None:
+    if (reviewed := review(before_side, after_side)) is None:
         return
-    yield f"{changed.new_name}: {headline(found)}"
-    yield from (_line(verdict) for verdict in found.verdicts)
+    yield f"{changed.new_name}: {headline(reviewed)}{over}"
+    yield from (_line(verdict) for verdict in reviewed.verdicts)
 
 
 def patch(changed: Changed) -> bytes:

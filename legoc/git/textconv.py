@@ -15,6 +15,7 @@ from legoc.review.sides import is_safetensors, safetensors_header
 from legoc.source import SourceFile, Span
 from legoc.spec import check_text, resolved_yaml
 from legoc.spec.check import CheckResult
+from legoc.spec.files import Files
 from legoc.spec.find import is_whole
 
 CHUNK_BYTES = 2**20
@@ -73,12 +74,22 @@ def spec_text(text: str, name: str) -> str:
     return resolved_yaml(found.spec)
 
 
-def checked(text: str, name: str) -> tuple[CheckResult, str]:
-    """A spec checked without any other file, and why it has no resolved form; an empty text where it has one."""
-    files = NoFiles()
-    found = check_text(text, name, files=files)
-    if files.asked:  # whatever else was found may follow from that
-        return CheckResult(None, found.diagnostics), "since it extends files that git does not hand over"
+EXTENDS = "since it extends files that git does not hand over"
+"""Why a spec that extends others has no resolved form by itself."""
+
+
+def checked(text: str, name: str, files: Files | None = None) -> tuple[CheckResult, str]:
+    """A spec checked, and why it has no resolved form; an empty text where it has one.
+
+    Args:
+        text: the spec.
+        name: its path, to which what it extends is relative.
+        files: where that is read from; None checks it without any other file.
+    """
+    alone = NoFiles()
+    found = check_text(text, name, files=files or alone)
+    if alone.asked:  # whatever else was found may follow from that
+        return CheckResult(None, found.diagnostics), EXTENDS
     errors = [diagnostic for diagnostic in found.diagnostics if diagnostic.severity == "error"]
     if found.spec is None:
         first = f"{errors[0].code}: {errors[0].message}" if errors else "it does not check"

@@ -101,15 +101,20 @@ def test_what_does_not_check_is_shown_as_written_with_a_word(made: Made, broken:
     assert "the old one cannot be resolved" in made.git("diff", "HEAD~", "HEAD")
 
 
-def test_a_spec_that_extends_is_shown_as_written(made: Made) -> None:
+def test_a_spec_that_extends_is_shown_as_written_and_compared_over_its_bases_as_they_are(made: Made) -> None:
     made.commit(specs__b="legoc: 1\nextends: [a.yaml]\nname: b\n")
     assert "+# legoc: shown as written, since it extends files that git does not hand over\n+legoc: 1" in made.git(
         "show"
     )
     made.write(specs__b="legoc: 1\nextends: [a.yaml]\nname: c\n")
-    said = made.git("diff")
-    assert "`legoc diff REV -- specs/b.yaml`" in said
+    said = made.git("-C", "specs", "diff")
+    first = "cosmetic: checkpoints load as they are; 1 change, over what it extends as that is now"
+    assert said.startswith(f"specs/b.yaml: {first}\n  ~ cosmetic   name b -> c\ndiff --git ")
     assert "-name: b\n+name: c" in said
+    (made.root / "specs/a.yaml").unlink()
+    said = made.git("diff", "--", "specs/b.yaml")
+    assert "the old one cannot be resolved, over what it extends as that is now: since it does not check (LG601" in said
+    assert "`legoc diff REV -- specs/b.yaml`" in said
 
 
 def test_other_yaml_stays_as_it_is(made: Made) -> None:
