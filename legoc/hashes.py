@@ -39,6 +39,7 @@ BOOKKEEPING = (
     "keep",
     "keep_every_images",
     "log_images",
+    "on_explosion",
     "preview_images",
     "preview_seeds",
     "accumulate",

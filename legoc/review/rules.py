@@ -104,6 +104,7 @@ RULES: Mapping[str, Rule] = {
     "train.keep": Rule("cosmetic", "which checkpoints of a run are kept"),
     "train.keep_every_images": Rule("cosmetic", "which checkpoints of a run are kept"),
     "train.log_images": _RECORD,
+    "train.on_explosion": Rule("cosmetic", "whether a loss that explodes ends the run"),
     "train.preview_images": _RECORD,
     "train.preview_seeds": _RECORD,
     "sample.sampler": _SAMPLING,

@@ -131,6 +131,8 @@ def _train(spec: StackSpec) -> Iterator[str]:
     yield from _entries(flip=train.flip, seed=train.seed)
     yield from _entries(snapshot_images=train.snapshot_images, keep=train.keep)
     yield from _entries(keep_every_images=train.keep_every_images, log_images=train.log_images, held_out=train.held_out)
+    if train.on_explosion != "stop":
+        yield from _entries(on_explosion=train.on_explosion)
     if train.preview_images is not None:
         yield from _entries(preview_images=train.preview_images)
         yield f"  preview_seeds: {train.preview_seeds}"

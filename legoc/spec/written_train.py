@@ -153,6 +153,11 @@ class Train(Section):
     log_images: PositiveCount | None = Field(
         None, description="a line of metrics every so many images (1k)", examples=["1k"]
     )
+    on_explosion: Literal["stop", "warn"] | None = Field(
+        None,
+        description="whether a loss that rises far above its range and stays there ends the run (stop)",
+        examples=["warn"],
+    )
     preview_images: PositiveCount | None = Field(
         None,
         description="a grid of samples every so many images, made as `sample` says, null for none (null)",

@@ -114,6 +114,7 @@ GALLERY = (
         "train.preview_images=50",
         "train.preview_seeds=0-3",
     ),
+    put("what ends a run", "cosmetic", "train.on_explosion=warn"),
     put("checkpoints kept", "cosmetic", "train.keep=5", "train.keep_every_images=1k"),
     put("parts of a step", "cosmetic", "train.accumulate=4"),
     put("what is computed again", "cosmetic", "train.checkpoint_activations=bricks"),

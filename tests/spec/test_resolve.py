@@ -74,6 +74,7 @@ train:
   keep_every_images: 100k
   log_images: 100
   held_out: 0.25
+  on_explosion: warn
   preview_images: 20k
   preview_seeds: 0-8
 sample: {steps: 12, guidance: 3, churn: 40, churn_min: 0.05, churn_max: 50, churn_noise: 1.003}
@@ -109,6 +110,7 @@ sample: {steps: 12, guidance: 3, churn: 40, churn_min: 0.05, churn_max: 50, chur
         keep_every_images=100_000,
         log_images=100,
         held_out=0.25,
+        on_explosion="warn",
         preview_images=20_000,
         preview_seeds="0-8",
     )

@@ -99,6 +99,7 @@ class TrainSettings:
         stages: which bricks train when; empty trains all of them all the time.
         drop: which steps leave bricks out as a skip policy does; it acts where the whole stack trains.
         held_out: share of the images that is never trained on, for measuring (`training/held_out.py`); 0 is none.
+        on_explosion: whether a loss that rises far above its range and stays there ends the run, or is told of alone.
         preview_images: a grid of samples every so many images, made as `sample:` says; None for none.
         preview_seeds: the seeds that it shows, as `request.parse_seeds` reads them.
         loss_weighting: how much the error of an image counts at its noise level (`diffusion/weighting.py`).
@@ -132,6 +133,7 @@ class TrainSettings:
     drop: Drop | None = None
     loss_weighting: LossWeighting = "diffusion"
     held_out: float = 0.0
+    on_explosion: Literal["stop", "warn"] = "stop"
     preview_images: int | None = None
     preview_seeds: str = "0-15"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from legoc_runtime.checkpoint import Header, prune, write_checkpoint
 from legoc_runtime.checkpoint.layout import AVERAGES, directory
+from legoc_runtime.training.explosion import Watch
 from legoc_runtime.training.feed import Feed
 from legoc_runtime.training.held_out import HeldOut
 from legoc_runtime.training.metrics import MetricsFile
@@ -78,6 +79,8 @@ class Session:
         self._previews = previews
         self._tracking = tracking
         self._ranks = trainer.ranks
+        stops = self._settings.on_explosion == "stop"
+        self._watch = Watch(run, images=self._state.logged_images, stops=stops, say=progress.say)
         self._metrics = MetricsFile(run, keep_images=self._state.logged_images) if self._ranks.first else None
 
     def train(self, stop: Callable[[], bool]) -> Outcome:
@@ -137,7 +140,10 @@ class Session:
         if every is not None and (passed(every) or self._finished):
             self._preview()
         if passed(self._settings.snapshot_images):
-            self._save()
+            if self._watch.exploded and self._settings.on_explosion == "stop" and not self._finished:
+                self._progress.say(f"no checkpoint at {state.images:,} images: the loss is not back")
+            else:
+                self._save()
 
     def _log(self) -> None:
         clock = time.perf_counter()
@@ -149,6 +155,7 @@ class Session:
         if self._tracking:
             self._tracking.line(metrics)
         self._progress.log(metrics)
+        self._watch.look(metrics)
 
     def _measure(self, held_out: HeldOut) -> None:
         self._trainer.check_finite()

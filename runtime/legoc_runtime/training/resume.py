@@ -24,7 +24,7 @@ Resume = Literal["auto", "never"] | Path
 
 MAY_CHANGE = frozenset(
     {"images", "snapshot_images", "keep", "keep_every_images", "log_images", "ema_snapshot_images"}
-    | {"preview_images", "preview_seeds"}
+    | {"preview_images", "preview_seeds", "on_explosion"}
 )
 """Settings that do not act on any step; `images` does where the learning rate falls to its end."""
 
