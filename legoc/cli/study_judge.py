@@ -13,6 +13,7 @@ from legoc_runtime.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from legoc.cli.sample_source import StackSource
     from legoc_runtime.contract.settings import SampleSettings
@@ -59,11 +60,14 @@ class Judge:
         from legoc_runtime.evaluation.report import metric_name
         from legoc_runtime.study.made import MadePictures
 
-        pictures = found.pictures if self._decoding is None else self._decoding.pictures(found.pictures)
-        parts = split(MadePictures(title, pictures), sets)
+        parts = split(MadePictures(title, self.pictures(found.pictures)), sets)
         evaluation = self._evaluator.evaluate(parts, self._reference)
         name = self._evaluator.extractor.name
         return {metric_name(key, name): Spread(*values) for key, values in evaluation.over_sets().items()}
+
+    def pictures(self, estimates: Tensor) -> Tensor:
+        """What a stack made as pictures float32 [N, C, H, W]: latents are decoded."""
+        return estimates if self._decoding is None else self._decoding.pictures(estimates)
 
     def notes(self) -> list[str]:
         """Extractor and reference, and what keeps numbers from being compared with others."""

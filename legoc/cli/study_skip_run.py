@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from legoc_runtime.contract.settings import SampleSettings
     from legoc_runtime.study.roll_out import RollOut, RollOuts
 
+PICTURES = "pictures"
+SHOWN_PICTURES = 64
+"""The first seeds of every point, in one picture."""
+
 ACTING = (
     *("sampler", "steps", "eta", "churn", "churn_min", "churn_max", "churn_noise"),
     *("guidance", "guidance_channels", "guidance_interval", "classes"),
@@ -152,9 +156,12 @@ def _measure(
     with PictureBar("sampling", (len(missing) + 1) * len(seeds), rounds=calls, quiet=request.quiet) as bar:
         rolls = _rolls(request, stack, seeds, bar)
         if WHOLE not in study.points:
+            _keep(study, WHOLE, rolls.whole, judge)
             study.add(_point(request, rolls, None, rolls.whole, times, judge))
         for rest in missing:
-            study.add(_point(request, rolls, rest, rolls.roll(rest.policy()), times, judge))
+            found = rolls.roll(rest.policy())
+            _keep(study, rest.key, found, judge)
+            study.add(_point(request, rolls, rest, found, times, judge))
 
 
 def _rolls(request: Request, stack: Any, seeds: tuple[int, ...], bar: PictureBar) -> RollOuts:
@@ -163,6 +170,19 @@ def _rolls(request: Request, stack: Any, seeds: tuple[int, ...], bar: PictureBar
     shape = request.source.manifest.shape
     rule = _classes(request)
     return RollOuts(stack, shape, request.settings, seeds, rule, device=request.device, on_call=bar.advance)
+
+
+def _keep(study: Study[SkipPoint], key: str, found: RollOut, judge: Judge | None) -> None:
+    """Write the first pictures of a point, for people to look at; latents that nothing decodes have none."""
+    from legoc_runtime.sampling.pictures import grid, is_picture, png_bytes, to_uint8, write_whole
+
+    some = found.pictures[:SHOWN_PICTURES]
+    some = some if judge is None else judge.pictures(some)
+    if not is_picture(some.shape[1]):
+        return
+    folder = study.path / PICTURES
+    folder.mkdir(exist_ok=True)
+    write_whole(folder / f"{key.replace(' ', '-')}.png", png_bytes(grid(list(to_uint8(some)))))
 
 
 def _point(

@@ -77,6 +77,9 @@ def test_skip_leaves_numbers_table_and_plot(place: Path, capsys: Captured):
     assert 0 < error["min"] < error["mean"] < error["max"]
     assert {"Fréchet distance (tiny features)", "kernel distance (tiny features)"} <= rest[0]["features"].keys()
     assert (place / "out" / "table.md").read_text().count("\n| ") == 9
+    drawn = {path.stem for path in (place / "out" / "pictures").iterdir()}
+    assert len(drawn) == 7
+    assert {"none", "small-early-0.5", "whole-late-1"} <= drawn
     assert ElementTree.parse(place / "out" / "plot.svg").getroot().tag.endswith("svg")
 
 
