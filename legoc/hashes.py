@@ -44,6 +44,7 @@ BOOKKEEPING = (
     "preview_seeds",
     "accumulate",
     "checkpoint_activations",
+    "sharding",
 )
 """Training settings that change what is written, or by rounding only what is learned."""
 

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from legoc_runtime.checkpoint import find_weights, read_state
-from legoc_runtime.checkpoint.layout import CHECKPOINTS, EMA_PREFIX, OPTIMIZER, WEIGHTS, check_digest
+from legoc_runtime.checkpoint.layout import (
+    CHECKPOINTS,
+    EMA_PREFIX,
+    OPTIMIZER,
+    WEIGHTS,
+    check_digest,
+    is_optimizer,
+    shards_of,
+)
 from legoc_runtime.checkpoint.tensorfile import SUFFIX, load, sha256
 from legoc_runtime.checkpoint.weights import read_header
 from legoc_runtime.errors import RunError
@@ -48,7 +56,7 @@ class Source:
     @property
     def weights(self) -> tuple[str, ...]:
         """The kinds of files whose tensors are a whole stack's, the weights themselves first."""
-        kinds = [kind for kind in self.files if kind != OPTIMIZER]
+        kinds = [kind for kind in self.files if not is_optimizer(kind)]
         return tuple(sorted(kinds, key=lambda kind: kind != WEIGHTS))
 
     @property
@@ -72,12 +80,17 @@ class Source:
         return {path.name: recorded[path.name] for path in self.files.values()}
 
     def read(self, kind: str) -> dict[str, Tensor]:
-        """The tensors of a file, on the CPU.
+        """The tensors of a file, on the CPU; of the optimizer also those that several processes wrote apart.
 
         Raises:
             RunError: it is damaged.
         """
         _ = self.digests
+        names = [file.name for file in self.files.values()]
+        if kind == OPTIMIZER and shards_of(names):
+            from legoc_runtime.checkpoint.shards import read_optimizer
+
+            return read_optimizer(self.path, names)
         return load(self.files[kind])
 
 
@@ -98,7 +111,7 @@ def find_source(path: Path) -> Source:
     state = read_state(checkpoint)
     files = {name.removesuffix(SUFFIX): checkpoint / name for name in cast("dict[str, str]", state["files"])}
     for kind, file in files.items():
-        if kind not in (WEIGHTS, OPTIMIZER) and not kind.startswith(EMA_PREFIX):
+        if kind != WEIGHTS and not is_optimizer(kind) and not kind.startswith(EMA_PREFIX):
             raise RunError(f"{file}: this version does not know what it holds", help="migrate it with a newer legoc")
         if read_header(file).spec_hash != found.spec_hash:
             raise RunError(f"{file} is of another spec than {found.path.name} beside it", help=_OTHER)

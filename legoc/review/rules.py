@@ -81,6 +81,7 @@ RULES: Mapping[str, Rule] = {
     "train.precision": Rule("training", "what training computes in; weights are float32 whatever it is"),
     "train.accumulate": _ROUNDING,
     "train.checkpoint_activations": _ROUNDING,
+    "train.sharding": _ROUNDING,
     "train.optimizer.lr": _TRAINING,
     "train.optimizer.betas": _TRAINING,
     "train.optimizer.weight_decay": _TRAINING,

@@ -113,6 +113,7 @@ def _train(spec: StackSpec) -> Iterator[str]:
     yield "train:"
     yield from _entries(batch=train.batch, images=train.images, precision=train.precision)
     yield from _entries(accumulate=train.accumulate, checkpoint_activations=train.checkpoint_activations)
+    yield from _entries(sharding=train.sharding)
     yield "  optimizer:"
     optimizer = _entries(name="adamw", lr=train.learning_rate, betas=train.betas, weight_decay=train.weight_decay)
     yield from (f"  {line}" for line in optimizer)

@@ -74,6 +74,11 @@ class Train(Section):
     checkpoint_activations: Literal["none", "bricks"] | None = Field(
         None, description="what the backward pass computes again, to save memory (none)", examples=["bricks"]
     )
+    sharding: Literal["none", "fsdp2"] | None = Field(
+        None,
+        description="whether each of several processes holds everything, or its share of it, to save memory (none)",
+        examples=["fsdp2"],
+    )
     optimizer: Optimizer | None = Field(
         None, description="the optimizer (AdamW)", examples=[{"name": "adamw", "lr": 1e-4}]
     )

@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
-from typing import Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +24,16 @@ from legoc_runtime.layers.leaves import Attend, Chain, Conditioning, Coordinates
 T = TypeVar("T")
 
 
-class Block(nn.Module):
-    """Holds the leaves of one block; is never called itself."""
+class Holder(nn.Module):
+    """Holds leaves. Called, it runs something over them: hooks on a holder act where its weights are needed."""
+
+    def forward(self, run: Callable[..., T], *arguments: Any) -> T:
+        """What `run` gives."""
+        return run(*arguments)
+
+
+class Block(Holder):
+    """Holds the leaves of one block."""
 
     def __init__(self, brick: BrickShape) -> None:
         super().__init__()
@@ -62,7 +70,7 @@ def key_of(path: str) -> str:
     return "bricks." + path.removeprefix(BRICK_PREFIX) if path.startswith(BRICK_PREFIX) else path
 
 
-class WeightStore(nn.Module):
+class WeightStore(Holder):
     """One parameter a weight key, and the leaf modules that hold them.
 
     Args:
@@ -107,6 +115,16 @@ class WeightStore(nn.Module):
             assert tuple(found[key].shape) == expected, f"{key} is {tuple(found[key].shape)}, not {expected}"
             self.weights[key] = found[key]
         assert self.weights.keys() == found.keys(), "the store holds a weight that the contract does not name"
+
+    def rebind(self) -> None:
+        """Look the weights up again where something put others into the modules, such as shards of them."""
+        with self.updating():
+            found = {key_of(path): parameter for path, parameter in self.named_parameters()}
+            self.weights = {key: found[key] for key in self.weights}
+
+    def block(self, id: str, number: int) -> Block:
+        """A block of a brick, from the bottom."""
+        return cast("Block", cast("BrickWeights", self.get_submodule(BRICK_PREFIX + id)).blocks[number])
 
     def embed(self, id: str) -> Embed:
         """The embedding of a brick."""

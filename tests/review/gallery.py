@@ -118,6 +118,7 @@ GALLERY = (
     put("checkpoints kept", "cosmetic", "train.keep=5", "train.keep_every_images=1k"),
     put("parts of a step", "cosmetic", "train.accumulate=4"),
     put("what is computed again", "cosmetic", "train.checkpoint_activations=bricks"),
+    put("what a process holds", "cosmetic", "train.sharding=fsdp2"),
     put("pictures at once", "cosmetic", "sample.batch=2"),
     edit("the whole grid in numbers", "cosmetic", ("size: image", "size: 16")),
     put("heads over single tokens", "cosmetic", "bricks.single.heads=8"),

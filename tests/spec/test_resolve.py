@@ -57,6 +57,7 @@ train:
   precision: bf16
   accumulate: 2
   checkpoint_activations: bricks
+  sharding: fsdp2
   warmup_images: 0
   schedule: inverse_sqrt
   decay_images: 70k
@@ -91,6 +92,7 @@ sample: {steps: 12, guidance: 3, churn: 40, churn_min: 0.05, churn_max: 50, chur
         precision="bf16",
         accumulate=2,
         checkpoint_activations="bricks",
+        sharding="fsdp2",
         learning_rate=3e-4,
         betas=(0.8, 0.95),
         weight_decay=0.01,

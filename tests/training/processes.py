@@ -77,7 +77,7 @@ def _train(
     return main(["train", "tiny.yaml", *FLAGS, "--out", run, *flags])
 
 
-def _in_step(step: int, rank_struck: int, number: signal.Signals) -> Callable[[int], None]:
+def in_step(step: int, rank_struck: int, number: signal.Signals) -> Callable[[int], None]:
     """Has one process send itself a signal at the beginning of a step."""
     from legoc_runtime.training.trainer import Trainer
 
@@ -105,7 +105,7 @@ def resumed() -> dict[str, Any]:
     """Three processes without a break, and with one: a SIGTERM that reaches the second alone. Then one goes on."""
     flags = ("--batch", "12")
     codes = [start(3, "straight", *flags)]
-    codes.append(start(3, "broken", *flags, strike=_in_step(2, 1, signal.SIGTERM)))
+    codes.append(start(3, "broken", *flags, strike=in_step(2, 1, signal.SIGTERM)))
     codes.append(start(3, "broken", *flags))
     codes.append(start(1, "broken", *flags, "--images", "60"))
     return {"codes": codes}
@@ -126,7 +126,7 @@ def combined() -> dict[str, Any]:
 def died() -> dict[str, Any]:
     """One of two processes is killed; then the run continues."""
     flags = ("--snapshot-images", "16")
-    codes = [start(2, "killed", *flags, strike=_in_step(5, 1, signal.SIGKILL)), start(2, "killed", *flags)]
+    codes = [start(2, "killed", *flags, strike=in_step(5, 1, signal.SIGKILL)), start(2, "killed", *flags)]
     return {"codes": codes}
 
 

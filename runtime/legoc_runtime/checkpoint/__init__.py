@@ -3,7 +3,8 @@
     RUN/checkpoints/000000012800/       images trained on
         weights.safetensors             the weights
         ema-0.9999.safetensors          an average of them, one file a rate
-        optimizer.safetensors           what continuing needs besides
+        optimizer.safetensors           what continuing needs besides; of several processes that share it also
+        optimizer-1-of-2.safetensors    the rows of each, one file a process
         state.json                      where the run stands, and the SHA-256 of the other files and of each weight
 
 takes: tensors and a state; paths

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -45,6 +45,21 @@ def checkpoints(run: Path, folder: str = CHECKPOINTS) -> tuple[Path, ...]:
 def is_checkpoint(path: Path) -> bool:
     """Whether a path is a checkpoint directory: `state.json` is written last."""
     return (path / STATE_NAME).is_file()
+
+
+def shard_name(rank: int, size: int) -> str:
+    """The file of one process: `optimizer-1-of-2.safetensors` of the first of two."""
+    return f"{OPTIMIZER}-{rank + 1}-of-{size}{tensorfile.SUFFIX}"
+
+
+def is_optimizer(name: str) -> bool:
+    """Whether a file or kind of a checkpoint is the optimizer's, or a process's share of it."""
+    return name == OPTIMIZER or name.startswith((f"{OPTIMIZER}.", f"{OPTIMIZER}-"))
+
+
+def shards_of(names: Collection[str]) -> tuple[str, ...]:
+    """Those of a checkpoint's files that hold a process's share of the optimizer's state."""
+    return tuple(sorted(name for name in names if name.startswith(f"{OPTIMIZER}-")))
 
 
 def write_state(checkpoint: Path, state: Mapping[str, Any]) -> None:

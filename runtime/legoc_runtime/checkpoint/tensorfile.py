@@ -70,6 +70,20 @@ def load_some(path: Path, keys: Collection[str]) -> dict[str, Tensor]:
     return _guarded(path, read)
 
 
+def load_part(path: Path, name: str, part: tuple[slice, ...]) -> Tensor:
+    """A part of one tensor of a file, on the CPU: a range of each axis. Nothing else of the file is read.
+
+    Raises:
+        RunError: it is damaged, no safetensors file, or has no such tensor.
+    """
+
+    def read() -> Tensor:
+        with _safe_open(path, framework="pt") as file:
+            return file.get_slice(name)[part] if part else file.get_tensor(name)
+
+    return _guarded(path, read)
+
+
 def tensor_sha256(tensor: Tensor) -> str:
     """SHA-256 of a tensor's bytes, in hexadecimal."""
     import torch

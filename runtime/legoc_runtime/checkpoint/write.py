@@ -74,6 +74,7 @@ def write_checkpoint(
     state: Mapping[str, Any],
     *,
     folder: str = CHECKPOINTS,
+    shards: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a checkpoint: into a hidden directory, to the disk, then renamed.
 
@@ -83,6 +84,7 @@ def write_checkpoint(
         files: kind (`weights`, `ema-RATE`, `optimizer`) -> tensors.
         state: what `state.json` says besides; JSON-ready.
         folder: of the run, `CHECKPOINTS` or `AVERAGES`.
+        shards: file -> SHA-256 of what several processes wrote into its draft already (`training/sharded_save.py`).
 
     Returns:
         the checkpoint directory.
@@ -91,23 +93,34 @@ def write_checkpoint(
         RunError: the disk is full or cannot be written; earlier checkpoints are as they were.
     """
     final = directory(run, header.images, folder)
-    draft = final.with_name(f".writing-{final.name}")
+    draft = draft_of(final)
     try:
-        draft.mkdir(parents=True)
-        _fill(draft, header, files, state)
+        if not shards:
+            draft.mkdir(parents=True)
+        _fill(draft, header, files, state, shards or {})
         if final.exists():  # a damaged one, which a run continued from before it has reached again
             _remove(final)
         draft.rename(final)
         _to_disk(final.parent)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(draft, ignore_errors=True)
-        whole = checkpoints(run)
-        last = f"; the last checkpoint, {whole[-1]}, is untouched" if whole else ""
-        raise RunError(
-            f"checkpoint {final} cannot be written: {tensorfile.reason(error)}{last}",
-            help="make room on the disk, then continue with --resume auto",
-        ) from error
+        raise not_written(run, final, tensorfile.reason(error)) from error
     return final
+
+
+def draft_of(final: Path) -> Path:
+    """Where a checkpoint is written before it stands whole under its name."""
+    return final.with_name(f".writing-{final.name}")
+
+
+def not_written(run: Path, final: Path, reason: str) -> RunError:
+    """The error of a checkpoint that the disk does not take."""
+    whole = checkpoints(run)
+    last = f"; the last checkpoint, {whole[-1]}, is untouched" if whole else ""
+    return RunError(
+        f"checkpoint {final} cannot be written: {reason}{last}",
+        help="make room on the disk, then continue with --resume auto",
+    )
 
 
 def prune(run: Path, *, keep: int = 3, every: int | None = None) -> None:
@@ -143,7 +156,13 @@ def clean(run: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _fill(draft: Path, header: Header, files: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
+def _fill(
+    draft: Path,
+    header: Header,
+    files: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
+    shards: Mapping[str, str],
+) -> None:
     digests: dict[str, str] = {}
     each: dict[str, dict[str, str]] = {}
     for kind, tensors in files.items():
@@ -156,7 +175,7 @@ def _fill(draft: Path, header: Header, files: Mapping[str, Mapping[str, Tensor]]
         if kind != OPTIMIZER:  # that one is never read in part
             each[path.name] = {key: tensorfile.tensor_sha256(tensor) for key, tensor in tensors.items()}
     # last: a directory without it is no checkpoint
-    write_state(draft, {"images": header.images, **state, "files": digests, "tensors": each})
+    write_state(draft, {"images": header.images, **state, "files": {**digests, **shards}, "tensors": each})
     _to_disk(draft / STATE_NAME)
     _to_disk(draft)
 

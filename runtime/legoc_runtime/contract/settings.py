@@ -75,6 +75,8 @@ class TrainSettings:
             loss, so that small gradients do not vanish.
         accumulate: parts that a step computes its batch in, one after the other: memory for time.
         checkpoint_activations: what the backward pass computes again in place of keeping it: memory for time.
+        sharding: whether each of several processes holds everything, or its share of weights, gradients, moments and
+            averages: memory for messages.
         learning_rate: AdamW's peak learning rate.
         betas: AdamW's betas.
         weight_decay: AdamW's weight decay.
@@ -110,6 +112,7 @@ class TrainSettings:
     precision: Precision = "float32"
     accumulate: int = 1
     checkpoint_activations: Literal["none", "bricks"] = "none"
+    sharding: Literal["none", "fsdp2"] = "none"
     learning_rate: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0

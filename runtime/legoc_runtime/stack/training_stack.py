@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -39,6 +39,18 @@ class BrickEstimate:
     variance: Tensor | None = None
 
 
+class Around(Protocol):
+    """Puts something around what a backend compiled."""
+
+    def __call__(self, module: Module, *, whole: bool) -> Module:
+        """The module, or where it is not `whole` the part of one, as it is to run."""
+        ...
+
+
+def _as_it_is(module: Module, *, whole: bool) -> Module:
+    return module
+
+
 class TrainingStack:
     """The training module: every brick's estimate from one forward.
 
@@ -48,6 +60,7 @@ class TrainingStack:
         backend: `auto`, `eager`, `inductor`, or a Backend.
         checkpoint_bricks: keep of each brick's network what goes in alone, and compute the rest again in the backward
             pass: the same numbers from less memory and more time.
+        around: what is put around each compiled module, such as the gathering of weights.
     """
 
     def __init__(
@@ -57,8 +70,10 @@ class TrainingStack:
         *,
         backend: str | Backend = "eager",
         checkpoint_bricks: bool = False,
+        around: Around = _as_it_is,
     ) -> None:
         self.manifest = manifest
+        self._around = around
         self.store = store
         self.backend: Backend = choose_backend(backend).backend if isinstance(backend, str) else backend
         self.program = manifest.training
@@ -70,10 +85,10 @@ class TrainingStack:
     def _compile(self, graph: fx.GraphModule) -> Module:
         if self._checkpoints:
             graph = replace_bricks(graph, self._checkpointed)
-        return self.backend.compile(graph, training=True)
+        return self._around(self.backend.compile(graph, training=True), whole=True)
 
     def _checkpointed(self, _: str, inner: fx.GraphModule) -> nn.Module:
-        return Checkpointed(self.backend.compile(inner, training=True))
+        return Checkpointed(self._around(self.backend.compile(inner, training=True), whole=False))
 
     def _module(self, name: str) -> tuple[Program, Module]:
         """A training program and its module; that of a stage is linked and compiled when it is first asked for."""

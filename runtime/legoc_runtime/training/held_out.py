@@ -77,9 +77,15 @@ class HeldOut:
         """
         state, ranks = self._trainer.state, self._trainer.ranks
         meter = Meter(state.store.shape.ids, state.store.device)
-        for start in range(ranks.rank * self._size, self._examples, ranks.size * self._size):
+        for first in range(0, self._examples, ranks.size * self._size):
+            start = first + ranks.rank * self._size
+            if start >= self._examples and not self._trainer.state.held.sharded:
+                break
+            # over shards the processes meet in every batch, also where one has nothing left to measure
             batch = self._maker.make(start, self._size).to(state.store.device)
-            counted = min(self._size, self._examples - start)  # the last batch is filled up: programs want one size
+            counted = max(
+                0, min(self._size, self._examples - start)
+            )  # the last batch is filled up: programs want one size
             losses = self._trainer.measure(batch)[:, :counted]
             meter.add(losses, batch.sigma[:counted], torch.zeros((), device=losses.device))
         loss, by_brick, by_noise = meter.over(ranks).losses_of(self._trainer.shares)

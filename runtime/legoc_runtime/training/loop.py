@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from legoc_runtime.checkpoint import Header, prune, write_checkpoint
-from legoc_runtime.checkpoint.layout import AVERAGES, directory
+from legoc_runtime.checkpoint.layout import AVERAGES, WEIGHTS, directory
 from legoc_runtime.training.explosion import Watch
 from legoc_runtime.training.feed import Feed
 from legoc_runtime.training.held_out import HeldOut
@@ -18,6 +18,7 @@ from legoc_runtime.training.posthoc import halved, snapshot_state
 from legoc_runtime.training.previews import Previews
 from legoc_runtime.training.progress import Progress
 from legoc_runtime.training.resume import Start
+from legoc_runtime.training.sharded_save import write_shards
 from legoc_runtime.training.tracking import Tracking
 from legoc_runtime.training.trainer import Trainer
 
@@ -51,6 +52,7 @@ class Session:
         held_out: measures on images that are not trained on, if there are any; before every checkpoint that is due.
         previews: draws samples where it is their turn, in one of the processes.
         tracking: trackers, which are told what is written; in one of the processes.
+        preview_of: the kind of weights that previews are drawn from, which all processes have a part of.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Session:
         held_out: HeldOut | None = None,
         previews: Previews | None = None,
         tracking: Tracking | None = None,
+        preview_of: str = WEIGHTS,
     ) -> None:
         self._run = run
         self._trainer = trainer
@@ -77,6 +80,7 @@ class Session:
         self._before_first_save = before_first_save
         self._held_out = held_out
         self._previews = previews
+        self._preview_of = preview_of
         self._tracking = tracking
         self._ranks = trainer.ranks
         stops = self._settings.on_explosion == "stop"
@@ -167,9 +171,10 @@ class Session:
 
     def _preview(self) -> None:
         self._trainer.check_finite()
+        whole = self._state.gathered(self._preview_of)
         if self._previews is None:
             return
-        drawn = self._previews.draw()
+        drawn = self._previews.draw(whole)
         if self._tracking and drawn.file is not None:
             self._tracking.picture("preview", self._run / drawn.file, drawn.images)
         what = "no picture is finite, so that there is no preview" if drawn.file is None else f"preview {drawn.file}"
@@ -177,13 +182,14 @@ class Session:
 
     def _keep_averages(self) -> None:
         self._trainer.check_finite()
+        state = self._state
+        averages = state.profiles()
         if not self._ranks.first:
             return
-        state = self._state
         write_checkpoint(
             self._run,
             replace(self._header, images=state.images),
-            {kind: halved(average) for kind, average in state.profiles().items()},
+            {kind: halved(average) for kind, average in averages.items()},
             snapshot_state(state.step, self._record),
             folder=AVERAGES,
         )
@@ -195,6 +201,8 @@ class Session:
         state = self._state
         self._trainer.check_finite()
         files = state.files()
+        header = replace(self._header, images=state.images)
+        shards = write_shards(self._run, header, state, self._ranks)
         self._saved = directory(self._run, state.images)
         if self._metrics is None:
             return
@@ -204,8 +212,9 @@ class Session:
             self._before_first_save = None
         write_checkpoint(
             self._run,
-            replace(self._header, images=state.images),
+            header,
             files,
             {**state.numbers(), "final": self._finished, **self._record},
+            shards=shards,
         )
         prune(self._run, keep=self._settings.keep, every=self._settings.keep_every_images)

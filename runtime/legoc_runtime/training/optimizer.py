@@ -8,10 +8,11 @@ from typing import assert_never, cast
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import clip_grads_with_norm_
 
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.store import WeightStore
+from legoc_runtime.training.holding import Holding, Whole
 from legoc_runtime.training.precision import LossScale
 
 _STATE = ("step", "exp_avg", "exp_avg_sq")
@@ -45,17 +46,24 @@ def _decayed(images: int, settings: TrainSettings) -> float:
 class Optimizer:
     """AdamW over a store's weights; weight decay acts on all of them.
 
+    Args:
+        store: the weights.
+        settings: training settings.
+        held: what of the weights this process updates; None is all of it, in a run of one process.
+
     Attributes:
         halted: 1 once a loss or a gradient was not finite, then for good; 0 before. float32, on the device.
         halted_at: position of the first image of that step; -1 before. int64, on the device.
         scale: the factor of the loss where it is trained in float16, or None.
     """
 
-    def __init__(self, store: WeightStore, settings: TrainSettings) -> None:
+    def __init__(self, store: WeightStore, settings: TrainSettings, held: Holding | None = None) -> None:
         self._store = store
+        self._holding = held or Whole(store)
+        self._weights = self._holding.weights
         self._settings = settings
         self._adamw = torch.optim.AdamW(
-            store.weights.values(),
+            self._weights.values(),
             lr=settings.learning_rate,
             betas=settings.betas,
             weight_decay=settings.weight_decay,
@@ -75,10 +83,6 @@ class Optimizer:
         scaled = loss if self.scale is None else loss * self.scale.scale
         scaled.backward()  # pyright: ignore[reportUnknownMemberType]
 
-    def gradients(self) -> list[Tensor]:
-        """The gradients that are there, in store order."""
-        return [weight.grad for weight in self._store.weights.values() if weight.grad is not None]
-
     def apply(self, loss: Tensor, *, start: int, images: int) -> Tensor:
         """Update the weights from their gradients, unless something was not finite, and clear the gradients.
 
@@ -92,8 +96,8 @@ class Optimizer:
         Returns:
             the norm of the gradient before clipping, a scalar; not finite where the step was left out.
         """
-        weights = list(self._store.weights.values())
-        norm = get_total_norm(self.gradients())
+        weights = list(self._weights.values())
+        norm = self._holding.norm()
         if self.scale is not None:
             norm = norm / self.scale.scale
         self._observe(loss.detach(), norm, start)
@@ -124,7 +128,7 @@ class Optimizer:
         return {
             f"{name}/{key}": state[weight][name]
             for name in _STATE
-            for key, weight in self._store.weights.items()
+            for key, weight in self._weights.items()
             if weight in state
         } | {SCALE + name: value for name, value in scale.items()}
 
@@ -135,7 +139,7 @@ class Optimizer:
             self.scale.load({name.removeprefix(SCALE): t for name, t in tensors.items() if name.startswith(SCALE)})
         state = {
             i: {name: tensors[f"{name}/{key}"] for name in _STATE}
-            for i, key in enumerate(self._store.weights)
+            for i, key in enumerate(self._weights)
             if f"step/{key}" in tensors
         }
         whole = self._adamw.state_dict()

@@ -39,7 +39,7 @@ from legoc_runtime.sampling.plan import Plan, make_plan
 from legoc_runtime.sampling.run import SamplingRun
 from legoc_runtime.stack import BrickStack
 from legoc_runtime.store import WeightStore
-from legoc_runtime.training.ema import Ema
+from legoc_runtime.training.holding import Whole
 from legoc_runtime.training.metrics import MetricsFile
 from legoc_runtime.training.state import TrainState
 from legoc_runtime.vae import load_vae
@@ -137,20 +137,25 @@ class Previews:
         self, run: Path, manifest: Manifest, plan: Plan, state: TrainState, settings: TrainSettings, backend: Backend
     ) -> None:
         self._run, self._plan, self._state = run, plan, state
-        self._stack = BrickStack(manifest, state.store, backend=backend)
+        self._manifest, self._backend = manifest, backend
+        # shards are no weights to sample from
+        self._stack = BrickStack(manifest, state.store, backend=backend) if isinstance(state.held, Whole) else None
         self._kind = weights_of(manifest.sample.ema, settings)
         self._file = MetricsFile(run, keep_images=state.images, name=PREVIEWS_NAME)
         self._drop_later()
 
-    def draw(self) -> Preview:
+    def draw(self, whole: Mapping[str, Tensor] | None = None) -> Preview:
         """Sample, write the grid and its line. The weights are as they were afterwards, bit by bit.
+
+        Args:
+            whole: what is sampled from, of a run whose processes hold shards: they are whole here for as long.
 
         Raises:
             RunError: the disk is full or cannot be written.
         """
         state, plan = self._state, self._plan
         name = f"{PREVIEWS}/{state.images:012d}.png"
-        drawn = self._drawn()
+        drawn = self._drawn(whole)
         if drawn is not None:
             self._write(self._run / name, drawn)
         line = Preview(
@@ -171,17 +176,25 @@ class Previews:
         """Close the file."""
         self._file.close()
 
-    def _drawn(self) -> bytes | None:
+    def _drawn(self, whole: Mapping[str, Tensor] | None) -> bytes | None:
         """The grid; None where a picture is not finite, which early weights may give where the run is sound."""
-        store, plan = self._state.store, self._plan
-        with sampled(store, _average(self._state.ema, self._kind)):
-            sampling = SamplingRun(self._stack, plan, device=store.device)
-            try:
-                pictures = torch.cat([batch.pictures for batch in sampling.batches(plan.settings.batch)])
-            except RunError:
-                return None
+        if self._stack is None:
+            assert whole is not None, "shards are gathered before they are sampled from"
+            store = WeightStore(self._manifest.shape, device=self._state.store.device)
+            store.load(whole)
+            return self._grid(BrickStack(self._manifest, store, backend=self._backend))
+        with sampled(self._state.store, self._state.ema.of_kind(self._kind)):
+            return self._grid(self._stack)
+
+    def _grid(self, stack: BrickStack) -> bytes | None:
+        plan = self._plan
+        sampling = SamplingRun(stack, plan, device=stack.store.device)
+        try:
+            pictures = torch.cat([batch.pictures for batch in sampling.batches(plan.settings.batch)])
+        except RunError:
+            return None
         if plan.decoding is not None:
-            plan.decoding.vae.to(store.device)
+            plan.decoding.vae.to(stack.store.device)
             pictures = plan.decoding.pictures(pictures)
         return png_bytes(grid(list(to_uint8(pictures))))
 
@@ -198,15 +211,6 @@ class Previews:
         for path in folder.glob("*.png") if folder.is_dir() else ():
             if path.stem.isdecimal() and int(path.stem) > self._state.images:
                 path.unlink(missing_ok=True)
-
-
-def _average(ema: Ema, kind: str) -> Mapping[str, Tensor] | None:
-    """The average of a kind; None for the weights as they are."""
-    if kind == WEIGHTS:
-        return None
-    if kind.startswith(PROFILE_PREFIX):
-        return ema.profiles[float(kind.removeprefix(PROFILE_PREFIX))]
-    return ema.averages[float(kind.removeprefix(EMA_PREFIX))]
 
 
 @contextmanager

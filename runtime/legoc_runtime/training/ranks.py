@@ -87,6 +87,11 @@ class Ranks:
         self._together(lambda: _dist.all_gather(found, own))
         return tuple(found)
 
+    def total(self, value: Tensor) -> Tensor:
+        """The sum of everyone's scalar, the same bits in all of them; does not wait for the device."""
+        self._together(lambda: _dist.all_reduce(value))
+        return value
+
     def average(self, tensors: Sequence[Tensor]) -> None:
         """Replace tensors by their mean over the processes; the same tensors, in the same order, in all of them.
 
@@ -105,17 +110,38 @@ class Ranks:
             for tensor, part in zip(bucket, parts, strict=True):
                 tensor.detach().copy_(part.view_as(tensor))
 
+    def together(self, call: Callable[[], T]) -> T:
+        """What a call gives that computes and, in between, meets the other processes.
+
+        Raises:
+            RunError: one of them is gone.
+        """
+        try:
+            return call()
+        except RuntimeError as error:
+            if not _is_of_connection(error):
+                raise
+            raise self._lost() from error
+
     def _together(self, call: Callable[[], T]) -> T:
         try:
             return call()
         except RuntimeError as error:
-            raise RunError(
-                f"process {self.rank} of {self.size} lost another one of the run",
-                help="its own message says why it ended; the run stands at its last checkpoint",
-            ) from error
+            raise self._lost() from error
+
+    def _lost(self) -> RunError:
+        return RunError(
+            f"process {self.rank} of {self.size} lost another one of the run",
+            help="its own message says why it ended; the run stands at its last checkpoint",
+        )
 
 
 ALONE = Ranks()
+
+
+def _is_of_connection(error: RuntimeError) -> bool:
+    """Whether an error is of the exchange: gloo raises plain ones, which name the line of its source."""
+    return isinstance(error, _dist.DistError) or "gloo" in str(error)
 
 
 def is_first() -> bool:

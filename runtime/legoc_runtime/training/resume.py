@@ -34,7 +34,7 @@ KEYS = {"learning_rate": "optimizer.lr", "betas": "optimizer.betas", "weight_dec
 FOR_GOOD = frozenset({"train.ema", "train.ema_profiles"})
 """What cannot change within a run: averages are made from its beginning on."""
 
-ROUNDING = frozenset({"accumulate", "checkpoint_activations"})
+ROUNDING = frozenset({"accumulate", "checkpoint_activations", "sharding"})
 """Settings that move a step by rounding only."""
 
 

@@ -14,6 +14,7 @@ import torch
 from legoc_runtime.backends.base import Backend, choose_backend
 from legoc_runtime.backends.device import choose_device
 from legoc_runtime.checkpoint import Header, WeightsFile, read_state
+from legoc_runtime.checkpoint.layout import WEIGHTS
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.data.split import split
@@ -23,8 +24,9 @@ from legoc_runtime.stack import TrainingStack
 from legoc_runtime.store import WeightStore
 from legoc_runtime.training.beginning import STARTED_FROM, agreed_beginning, begin, beginning_words, started_from
 from legoc_runtime.training.held_out import HeldOut
+from legoc_runtime.training.holding import Shards, Whole
 from legoc_runtime.training.loop import Outcome, Session
-from legoc_runtime.training.previews import Previews, preview_plan
+from legoc_runtime.training.previews import Previews, preview_plan, weights_of
 from legoc_runtime.training.progress import Progress
 from legoc_runtime.training.ranks import Ranks, open_ranks, refuse_uneven
 from legoc_runtime.training.resume import Resume, Start, check_change, check_continues, check_given, find_start, record
@@ -106,6 +108,8 @@ def train(
                 return Outcome(start.checkpoint, start.images, finished=True)
             if choice.reason:
                 progress.say(choice.reason)
+            if settings.sharding != "none" and ranks.size == 1:
+                progress.say(f"sharding: {settings.sharding} has nobody to share with, since there is one process")
             if held_out:
                 progress.say(f"{len(held_out):,} of the {len(dataset):,} images are held out")
             if start:
@@ -126,7 +130,8 @@ def train(
             if ranks.first:
                 tracking = open_tracking(trackers, run, manifest, settings, trainer.state.images, progress.say)
             header = Header(spec_text, manifest.spec_hash, 0, started_from=json.dumps(begun) if begun else "")
-            session = Session(run, trainer, progress, header, now, start, first, measure, previews, tracking)
+            shown = WEIGHTS if plan is None else weights_of(manifest.sample.ema, settings)
+            session = Session(run, trainer, progress, header, now, start, first, measure, previews, tracking, shown)
             return session.train(stop)
 
 
@@ -189,12 +194,15 @@ def _trainer(
     ranks: Ranks,
     start_from: WeightsFile | None,
 ) -> Trainer:
-    store = WeightStore(manifest.shape, device=device)
+    sharded = settings.sharding == "fsdp2" and ranks.size > 1
+    # what is sharded is moved block by block, so that no device ever holds all of it
+    store = WeightStore(manifest.shape, device="cpu" if sharded else device)
     if start is None:
         begin(store, settings.seed, start_from)
-    state = TrainState(store, settings, ranks)
+    held = Shards(store, ranks, device, settings.precision) if sharded else Whole(store, ranks)
+    state = TrainState(store, settings, ranks, held)
     if start is not None:
         state.restore(start.checkpoint, start.state)
     recompute = settings.checkpoint_activations == "bricks"
-    stack = TrainingStack(manifest, store, backend=backend, checkpoint_bricks=recompute)
+    stack = TrainingStack(manifest, store, backend=backend, checkpoint_bricks=recompute, around=held.around)
     return Trainer(manifest, dataset, settings, state, stack, ranks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from legoc_runtime.checkpoint.layout import EMA_PREFIX, OPTIMIZER, PROFILE_PREFIX, WEIGHTS
-from legoc_runtime.checkpoint.tensorfile import SUFFIX, load
+from legoc_runtime.checkpoint.layout import EMA_PREFIX, OPTIMIZER, PROFILE_PREFIX, WEIGHTS, shards_of
+from legoc_runtime.checkpoint.tensorfile import SUFFIX
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.store import WeightStore
 from legoc_runtime.training.ema import Ema
+from legoc_runtime.training.holding import MOMENTS, Holding, Whole, is_moment
 from legoc_runtime.training.metrics import Meter
 from legoc_runtime.training.optimizer import Optimizer
 from legoc_runtime.training.ranks import ALONE, Ranks
@@ -31,6 +32,7 @@ class TrainState:
 
     Attributes:
         store: the weights.
+        held: what of the weights, and of all that follows them, this process holds.
         optimizer: AdamW and its moments.
         ema: averages of the weights.
         meter: sums for the next line of metrics.
@@ -41,11 +43,14 @@ class TrainState:
         logged_seconds: `seconds` at that line.
     """
 
-    def __init__(self, store: WeightStore, settings: TrainSettings, ranks: Ranks = ALONE) -> None:
+    def __init__(
+        self, store: WeightStore, settings: TrainSettings, ranks: Ranks = ALONE, held: Holding | None = None
+    ) -> None:
         self.store = store
+        self.held: Holding = held or Whole(store, ranks)
         self._ranks = ranks
-        self.optimizer = Optimizer(store, settings)
-        self.ema = Ema(store, settings.ema, settings.ema_profiles)
+        self.optimizer = Optimizer(store, settings, self.held)
+        self.ema = Ema(self.held, settings.ema, settings.ema_profiles)
         self.meter = Meter(store.shape.ids, store.device)
         self.images = 0
         self.step = 0
@@ -53,21 +58,44 @@ class TrainState:
         self.logged_images = 0
         self.logged_seconds = 0.0
 
-    def files(self) -> dict[str, dict[str, Tensor]]:
-        """The tensors of a checkpoint: kind -> name -> tensor; called by all processes, and the same in each."""
+    def files(self) -> dict[str, Mapping[str, Tensor]]:
+        """The tensors of a checkpoint: kind -> name -> tensor; called by all processes, and whole in the first."""
+        collect = self.held.collect
+        own = self.shards()
         return {
-            WEIGHTS: {key: weight.detach() for key, weight in self.store.weights.items()},
-            **{f"{EMA_PREFIX}{decay!r}": average for decay, average in self.ema.averages.items()},
+            WEIGHTS: collect({key: weight.detach() for key, weight in self.held.weights.items()}),
+            **{f"{EMA_PREFIX}{decay!r}": collect(average) for decay, average in self.ema.averages.items()},
             **self.profiles(),
             OPTIMIZER: {
-                **self.optimizer.tensors(),
+                **{name: tensor for name, tensor in self.optimizer.tensors().items() if name not in own},
                 **self._meters(),
             },
         }
 
-    def profiles(self) -> dict[str, dict[str, Tensor]]:
-        """The averages with power-function profiles: kind -> weight key -> average."""
-        return {f"{PROFILE_PREFIX}{width!r}": average for width, average in self.ema.profiles.items()}
+    def gathered(self, kind: str) -> Mapping[str, Tensor] | None:
+        """Weights or an average out of the shards of all processes, which call this together, whole in the first.
+
+        Args:
+            kind: `weights`, `ema-RATE` or `ema-profile-WIDTH`.
+
+        Returns:
+            weight key -> tensor; None where the process holds them whole anyway.
+        """
+        if isinstance(self.held, Whole):
+            return None
+        average = self.ema.of_kind(kind)
+        rows = {key: weight.detach() for key, weight in self.held.weights.items()}
+        return self.held.collect(rows if average is None else average)
+
+    def shards(self) -> dict[str, Tensor]:
+        """What each process writes by itself: its rows of the moments; nothing where each holds them whole."""
+        if isinstance(self.held, Whole):
+            return {}
+        return {name: tensor for name, tensor in self.optimizer.tensors().items() if is_moment(name)}
+
+    def profiles(self) -> dict[str, Mapping[str, Tensor]]:
+        """The averages with power-function profiles: kind -> weight key -> average; as `files`."""
+        return {f"{PROFILE_PREFIX}{width!r}": self.held.collect(rows) for width, rows in self.ema.profiles.items()}
 
     def _meters(self) -> dict[str, Tensor]:
         """Every process's sums: `meter/losses` of the first, `meter/1/losses` of the second."""
@@ -83,6 +111,25 @@ class TrainState:
         elif self._ranks.first:
             sums = {name: torch.stack([tensors[_meter_of(r) + name] for r in range(size)]).sum(dim=0) for name in names}
             self.meter.load({**sums, "norms": tensors[_METER + "norms"]})
+
+    def _optimizer_of(self, checkpoint: Path, names: Collection[str]) -> dict[str, Tensor]:
+        """What this process holds of the optimizer's state, whoever wrote it."""
+        found = self.held.read(checkpoint / f"{OPTIMIZER}{SUFFIX}")
+        shards = shards_of(names)
+        if not shards:
+            return found
+        from legoc_runtime.checkpoint.shards import read_optimizer, read_shards
+
+        if isinstance(self.held, Whole):
+            return read_optimizer(checkpoint, names)
+        stepped = [name.removeprefix("step/") for name in found if name.startswith("step/")]
+        for moment in MOMENTS:
+            rows = {key: torch.empty_like(self.held.weights[key].detach()) for key in stepped}
+            read_shards(
+                checkpoint, shards, {f"{moment}/{key}": self.held.spread(key, row) for key, row in rows.items()}
+            )
+            found |= {f"{moment}/{key}": row for key, row in rows.items()}
+        return found
 
     def numbers(self) -> dict[str, Any]:
         """The numbers of a checkpoint besides `images`."""
@@ -103,12 +150,13 @@ class TrainState:
         Raises:
             RunError: a file is of another stack.
         """
-        self.store.load(load(checkpoint / f"{WEIGHTS}{SUFFIX}"))
+        read = self.held.read
+        self.held.load(checkpoint / f"{WEIGHTS}{SUFFIX}")
         for decay in self.ema.averages:
-            self.ema.load(decay, load(checkpoint / f"{EMA_PREFIX}{decay!r}{SUFFIX}"))
-        for kind, average in self.profiles().items():
-            self.ema.take(average, load(checkpoint / f"{kind}{SUFFIX}"))
-        rest = load(checkpoint / f"{OPTIMIZER}{SUFFIX}")
+            self.ema.load(decay, read(checkpoint / f"{EMA_PREFIX}{decay!r}{SUFFIX}"))
+        for width, average in self.ema.profiles.items():
+            self.ema.take(average, read(checkpoint / f"{PROFILE_PREFIX}{width!r}{SUFFIX}"))
+        rest = self._optimizer_of(checkpoint, numbers["files"])
         self.optimizer.load(rest)
         self._load_meter(rest)
         self.images = int(numbers["images"])

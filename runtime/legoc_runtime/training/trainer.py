@@ -78,9 +78,9 @@ class Trainer:
             losses.append(self._losses(part, lesson))
             # the mean over the step is the mean of the parts' means, since they are of equal size
             share = joint_loss(losses[-1], lesson.shares) / len(parts)
-            state.optimizer.backward(share)
+            state.held.run(lambda share=share: state.optimizer.backward(share))
             losses[-1], loss = losses[-1].detach(), loss + share.detach()
-        self.ranks.average([*state.optimizer.gradients(), loss])
+        state.held.reduce(loss)
         images = start + len(batch.sigma) * self.ranks.size
         norm = state.optimizer.apply(loss, start=start, images=images)
         state.ema.update(state.step)
@@ -120,12 +120,15 @@ class Trainer:
         start = int(self.state.optimizer.halted_at.item())
         if start < 0:
             return
-        if not self.ranks.first:
-            raise RunError("the numbers of the run are not finite", help="the first process says where")
+        if not self.ranks.first and not self.state.held.sharded:
+            raise _elsewhere()
         # the weights are those of the step: it can be made again, this time with a look at everything
         batch = self.maker.make(start, self.settings.batch).to(self.state.store.device)
+        found = self._explain(batch)  # over shards all processes take part
+        if not self.ranks.first:
+            raise _elsewhere()
         raise RunError(
-            f"{self._explain(batch)}, in the step from image {start:,} on; nothing of it was kept",
+            f"{found}, in the step from image {start:,} on; nothing of it was kept",
             help="lower the learning rate, lengthen the warm-up or set clip_norm; "
             "the run stands at its last checkpoint",
         )
@@ -133,13 +136,15 @@ class Trainer:
     def _losses(self, batch: Batch, lesson: Lesson) -> Tensor:
         """Losses of the bricks that train, image by image, [k, N]."""
         with autocast(self.settings.precision, self.state.store.device):
-            estimates = self._stack(
-                batch.noisy,
-                batch.sigma,
-                batch.labels,
-                clean=batch.clean,
-                windows=batch.windows,
-                program=lesson.program,
+            estimates = self.state.held.run(
+                lambda: self._stack(
+                    batch.noisy,
+                    batch.sigma,
+                    batch.labels,
+                    clean=batch.clean,
+                    windows=batch.windows,
+                    program=lesson.program,
+                )
             )
         return torch.stack(
             [self._objective.loss(e.estimate, batch.clean, batch.sigma, e.mask, e.variance) for e in estimates]
@@ -156,9 +161,10 @@ class Trainer:
             if bad.any():
                 return f"the loss of brick `{brick}` is not finite at {_level(batch.sigma[bad][0])}"
         for part in parts:
-            self.state.optimizer.backward(joint_loss(self._losses(part, lesson), lesson.shares))
+            loss = joint_loss(self._losses(part, lesson), lesson.shares)
+            self.state.held.run(lambda loss=loss: self.state.optimizer.backward(loss))
         for key, weight in self.state.store.weights.items():
-            if weight.grad is not None and not torch.isfinite(weight.grad).all():
+            if weight.grad is not None and not self.state.held.finite(weight.grad):
                 worst = losses
                 if key.startswith("bricks."):
                     worst = worst[lesson.bricks.index(key.split(".")[1])]
@@ -170,6 +176,10 @@ class Trainer:
             "the norm of the gradient is not finite; "
             f"the loss is largest in brick `{lesson.bricks[brick]}` at {_level(batch.sigma[image])}"
         )
+
+
+def _elsewhere() -> RunError:
+    return RunError("the numbers of the run are not finite", help="the first process says where")
 
 
 def _level(sigma: Tensor) -> str:
