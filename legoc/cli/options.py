@@ -87,14 +87,13 @@ def refuse_idle_guidance(guidance: float, flags: Mapping[str, object]) -> None:
             raise UsageError(f"{flag} does nothing: guidance is 1, which is none", help="pass --guidance too")
 
 
-OF_CANVASES = ("stride", "canvas", "wrap", "regions")
-"""Keys that override nothing where the spec has no canvas."""
-
-
 def _said(settings: object, given: Mapping[str, object], section: str, overrides: Sequence[str]) -> Iterator[str]:
+    from legoc_runtime.contract.settings import GRID, OF_CANVASES
+
+    idle = OF_CANVASES if getattr(settings, "size", None) == GRID else ()  # they override nothing without a canvas
     for name, value in given.items():
         before: object = getattr(settings, name)
-        if before != value and not (name in OF_CANVASES and getattr(settings, "size", None) == "grid"):
+        if before != value and name not in idle:
             key = {"learning_rate": "optimizer.lr"}.get(name, name)
             was_set = any(text.partition("=")[0].strip() == f"{section}.{key}" for text in overrides)
             source = f"{_shown(before)}, as --set said" if was_set else f"the spec's {_shown(before)}"

@@ -80,13 +80,14 @@ def _timeline(
         raise UsageError("this stack is unconditional: guidance has no class to guide to", help="leave --guidance out")
     levels = sampling_levels(settings, manifest.shape.diffusion)
     table = tabulate(manifest.policy(skip_policy), manifest.shape.ids, levels)
-    if path.is_dir():
+    canvas = canvas_of(manifest.shape, settings)
+    if path.is_dir() and canvas is None:  # errors were measured in pictures of the grid's size
         from legoc.policies.record import error_line, read_record
 
         record = read_record(path)
         if record is not None and (line := error_line(record, table, settings)):
             echo(line, err=True)
-    calls, canvas = evaluations(settings.sampler, settings.steps), canvas_of(manifest.shape, settings)
+    calls = evaluations(settings.sampler, settings.steps)
     return make_timeline(manifest.name, manifest.shape, table, calls, canvas)
 
 

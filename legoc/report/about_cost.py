@@ -38,7 +38,8 @@ def cost_cards(cost: Cost, sampled: str) -> Iterator[Html]:
     yield card("Parameters", parameter_count(cost.parameters), counted(len(cost.bricks), "brick"))
     yield card("A forward pass", macs(cost.macs), f"{quantity(cost.flops)}FLOPs, one image")
     yield card("A training image", macs(cost.training_macs), "forward and backward")
-    yield card("Sampling an image", macs(policy.macs), f"policy {policy.policy}: {how}")
+    what = "an image" if cost.canvas is None else f"a canvas of {cost.canvas.size[0]}x{cost.canvas.size[1]}"
+    yield card(f"Sampling {what}", macs(policy.macs), f"policy {policy.policy}: {how}")
     for policy in cost.policies:
         if policy.skipped:
             yield card(f"{policy.policy} saves", f"{policy.saving:.1%}", "of sampling", share=policy.saving)
@@ -105,7 +106,8 @@ def _policies(cost: Cost) -> Html:
     peer = () if cost.peer is None else (Column(f"saving against {cost.peer.name}", figures=True),)
     columns = (Column("policy"), Column("MACs an image", True), Column("saving", True), *peer, Column("left out"))
     body = [_policy(policy, cost) for policy in cost.policies]
-    return table(schedule_words(cost), columns, body)
+    words = schedule_words(cost) + ("" if cost.canvas is None else f"; {cost.canvas.describe()}, whose MACs these are")
+    return table(words, columns, body)
 
 
 def _policy(policy: PolicyCost, cost: Cost) -> tuple[str, ...]:

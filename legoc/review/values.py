@@ -14,6 +14,7 @@ from legoc.spec.canonical import quoted
 from legoc.spec.origins import written_at
 from legoc.spec.resolved import Path, StackSpec
 from legoc_runtime.contract import predicate
+from legoc_runtime.contract.canvas_request import default_stride
 from legoc_runtime.contract.policy import Policy
 from legoc_runtime.contract.request import parse_interval
 from legoc_runtime.contract.settings import Drop, Region, Stage
@@ -161,6 +162,9 @@ def _stack_texts(spec: StackSpec) -> Iterator[tuple[str, str]]:
     sample = dict(_field_texts(spec.sample))
     # as docs write it; the resolved form, which sets of samples are known by, has "0.3,5.0"
     sample["guidance_interval"] = _interval(spec.sample.guidance_interval)
+    if spec.sample.stride is None:
+        # what a canvas takes that says nothing of it, so that there is no change of stride where one comes or goes
+        sample["stride"] = shown(default_stride(spec.shape.grid))
     yield from ((f"sample.{name}", text) for name, text in sample.items())
 
 

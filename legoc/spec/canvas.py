@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from legoc.codes import report
 from legoc.diagnostics import Diagnostic, Label
@@ -10,10 +11,10 @@ from legoc.spec.drafts import grid_of
 from legoc.spec.load import Loaded
 from legoc.spec.resolve import resolve_sample
 from legoc_runtime.contract.canvas_request import Fault, Stack, default_stride, faults
-from legoc_runtime.contract.settings import GRID, Region, SampleSettings
+from legoc_runtime.contract.settings import GRID, OF_CANVASES, Region, SampleSettings
 
-_IDLE = {"stride": None, "canvas": "windows", "wrap": False, "regions": ()}
-"""Keys of canvases, with what they have where there is none."""
+if TYPE_CHECKING:
+    from legoc.spec.written_sample import Sample
 
 
 def check_canvas(loaded: Loaded) -> Iterator[Diagnostic]:
@@ -25,7 +26,7 @@ def check_canvas(loaded: Loaded) -> Iterator[Diagnostic]:
         return
     settings = resolve_sample(loaded)
     if settings.size == GRID:
-        yield from _idle(loaded, settings)
+        yield from _idle(loaded, loaded.written.sample)
         return
     grid = grid_of(loaded)
     if grid is None:
@@ -45,15 +46,21 @@ def _hands_on_estimates(loaded: Loaded) -> bool:
     return loaded.written.carry != "raw" and kind in (None, "edm")
 
 
-def _idle(loaded: Loaded, settings: SampleSettings) -> Iterator[Diagnostic]:
-    path = ("sample", "size")
-    here = [Label(loaded.span(*path), "pictures have the grid's size here")] if loaded.tree.has(path) else []
-    for key, nothing in _IDLE.items():
-        if getattr(settings, key) != nothing and not loaded.is_broken("sample", key):
-            span = loaded.tree.key(("sample", key)) or loaded.span("sample", key)
-            message = f"`{key}` says something of a canvas, and pictures have the grid's size"
-            help = f"add `size: {_twice(loaded)}`, height x width, or remove `{key}`"
-            yield report("LG113", message, span, secondary=here, help=help)
+def _idle(loaded: Loaded, sample: Sample) -> Iterator[Diagnostic]:
+    """Keys of canvases that would change something. `size: grid` takes a canvas back that another file made."""
+    path, nothing = ("sample", "size"), SampleSettings()
+    size = loaded.span(*path) if loaded.tree.has(path) else None
+    here = [] if size is None else [Label(size, "pictures have the grid's size here")]
+    for key in OF_CANVASES:
+        written = getattr(sample, key)
+        if written in (None, []) or written == getattr(nothing, key) or loaded.is_broken("sample", key):
+            continue
+        span = loaded.tree.key(("sample", key)) or loaded.span("sample", key)
+        if size is not None and size.file is not span.file:
+            continue
+        message = f"`{key}` says something of a canvas, and pictures have the grid's size"
+        help = f"add `size: {_twice(loaded)}`, height x width, or remove `{key}`"
+        yield report("LG113", message, span, secondary=here, help=help)
 
 
 def _twice(loaded: Loaded) -> str:

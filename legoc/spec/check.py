@@ -23,9 +23,7 @@ from legoc.spec.rules import check_rules
 from legoc.spec.sampling import check_interval, check_sampling
 from legoc.spec.suppress import suppress
 from legoc.spec.training import check_training
-
-OF_CANVASES = frozenset({"size", "stride", "canvas", "wrap", "regions"})
-"""Keys of `sample:` that are of canvases."""
+from legoc_runtime.contract.settings import OF_CANVASES
 
 
 class CheckResult(NamedTuple):
@@ -115,7 +113,9 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> StackSpec:
 
 def _canvas(loaded: Loaded) -> Iterator[Diagnostic]:
     """What is wrong with a canvas; most specs say nothing of one."""
-    if loaded.written.sample is not None and OF_CANVASES & loaded.written.sample.model_fields_set:
+    if loaded.written.sample is not None and not loaded.written.sample.model_fields_set.isdisjoint(
+        ("size", *OF_CANVASES)
+    ):
         from legoc.spec.canvas import check_canvas
 
         yield from check_canvas(loaded)

@@ -13,7 +13,15 @@ from legoc.spec.policies import Predicates
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.policy import Policy
 from legoc_runtime.contract.samplers import samplers_of
-from legoc_runtime.contract.settings import GRID, PretrainedSettings, Region, SampleSettings, Stage, TrainSettings
+from legoc_runtime.contract.settings import (
+    GRID,
+    OF_CANVASES,
+    PretrainedSettings,
+    Region,
+    SampleSettings,
+    Stage,
+    TrainSettings,
+)
 from legoc_runtime.contract.stack import BrickShape, DdpmConstants, StackShape
 
 if TYPE_CHECKING:
@@ -29,7 +37,10 @@ def resolve_sample(loaded: Loaded) -> SampleSettings:
     chosen = _chosen(written, leave_out=("regions",))
     if written is not None and written.regions:
         chosen["regions"] = tuple(resolve_region(region) for region in written.regions)
-    if grid is not None and chosen.get("size", GRID) != GRID:
+    if chosen.get("size", GRID) == GRID:
+        for key in OF_CANVASES:
+            chosen.pop(key, None)  # of a base, whose canvas is taken back
+    elif grid is not None:
         from legoc_runtime.contract.canvas_request import default_stride  # most specs have no canvas
 
         chosen.setdefault("stride", default_stride(grid))

@@ -96,6 +96,13 @@ def test_a_canvas_is_of_the_sampling_hash_alone_and_says_nothing_where_its_defau
     assert none[2] != canvas[2]
 
 
+def test_a_size_of_grid_takes_back_the_canvas_of_a_base() -> None:
+    canvas = BASE + "sample: {size: 64x64, stride: 3, canvas: factorised, wrap: true}\n"
+    spec = check_text(canvas, "t", ["sample.size=grid"]).spec
+    assert spec is not None
+    assert spec.sample == SampleSettings()
+
+
 @pytest.mark.parametrize(
     ("written", "codes"),
     [

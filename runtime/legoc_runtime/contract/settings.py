@@ -18,6 +18,9 @@ Schedule = Literal["constant", "cosine", "inverse_sqrt"]
 GRID = "grid"
 """The size of pictures that are no canvases."""
 
+OF_CANVASES = ("stride", "canvas", "wrap", "regions")
+"""Settings of sampling that say something of canvases alone."""
+
 Way = Literal["windows", "factorised"]
 WAYS: tuple[Way, ...] = get_args(Way)
 PretrainedKind = Literal["stack", "dit", "diffusers_unet", "diffusers_dit"]

@@ -1,0 +1,33 @@
+"""What editors are offered in the keys of canvases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from legoc.lsp.completion import complete
+from legoc.lsp.documents import Document
+from legoc.lsp.hover import hover
+
+EMOJI = (Path(__file__).parents[2] / "specs" / "emoji_32.yaml").read_text(encoding="utf-8")
+URI = "file:///stack.yaml"
+
+
+def completions(written: str) -> list[str]:
+    text = EMOJI.replace("sample: {", f"sample: {{{written}, ")
+    return [item.label for item in complete(Document(URI, text.replace("|", "")), text.index("|"))]
+
+
+def test_completion_of_canvases() -> None:
+    assert completions("canvas: |") == ["windows", "factorised"]
+    assert completions("size: |") == ["grid"]
+    assert completions("wrap: |") == ["true", "false"]
+    assert completions("regions: [{class: 3, |}]") == ["box"]
+
+
+def test_the_size_of_a_canvas_is_explained_with_its_windows() -> None:
+    text = EMOJI.replace("sample: {", "sample: {size: 64x128, canvas: factorised, ")
+    found = hover(Document(URI, text), text.index("size: 64x128") + 1)
+    assert found is not None
+    card = str(found.contents)
+    assert "Default: grid." in card
+    assert "canvas 64x128: 90 windows of 32x32, stride 7 for image-bricks, 8 side by side for patch-bricks" in card
