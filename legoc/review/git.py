@@ -90,11 +90,17 @@ class Repository:
         )
         return [path for path in dict.fromkeys(listed) if (self.root / path).is_file()]
 
-    def renames(self, before: str, after: str | None) -> dict[str, str]:
-        """Path after -> path before, for files that git takes for renamed; `after` None is what is there now."""
+    def renames(self, before: str, after: str | None, tops: Sequence[str] = ()) -> dict[str, str]:
+        """Path after -> path before, for files that git takes for renamed.
+
+        Args:
+            before: a commit.
+            after: another; None is what is there now.
+            tops: files, folders and patterns from the top, among which alone renames are looked for; none for all.
+        """
         commits = [before] if after is None else [before, after]
         options = ("--no-ext-diff", "--no-textconv", "--name-status", "-z", "-M", "--diff-filter=R", "--no-relative")
-        fields = iter(self._records("diff", *options, *commits, "--"))
+        fields = iter(self._records("diff", *options, *commits, "--", *(f":(top){top}" for top in tops)))
         return {new: old for _, old, new in zip(fields, fields, fields, strict=True)}
 
     def read(self, object: str, most: int) -> bytes | None:

@@ -218,8 +218,7 @@ def pairs(repository: Repository, before: Tree, after: Tree, paths: Sequence[str
         if not any(_is_named(found, top) for found in (*old, *new)):
             late = "options go before `--`" if path.startswith("-") else "name a spec or a folder of specs"
             raise UsageError(f"there is no spec at `{path}`, before or after", help=late)
-    commits = [tree.commit for tree in (before, after) if isinstance(tree, Commit)]
-    moved = repository.renames(commits[0], commits[1] if len(commits) > 1 else None)
+    moved = _renames(repository, before, after, [top for _, top in wanted])
     known, there = set(before.paths()), set(after.paths())
     came_from = {path: was for path, was in moved.items() if path in new and path not in known}
     gone = [path for path in old if path not in new and path not in came_from.values()]
@@ -231,6 +230,16 @@ def pairs(repository: Repository, before: Tree, after: Tree, paths: Sequence[str
         is_spec = was in old or (was in known and (was != path or _is_spec(before, was)))
         found.append(_pair(before, was, after, path) if is_spec else Added(after.side(path)))
     return found + [_pair(before, path, after, went_to.get(path, path)) for path in gone]
+
+
+def _renames(repository: Repository, before: Tree, after: Tree, tops: Sequence[str]) -> dict[str, str]:
+    """Path after -> path before; among the named paths first, then to and from everywhere else."""
+    commits = [tree.commit for tree in (before, after) if isinstance(tree, Commit)]
+    states = commits[0], commits[1] if len(commits) > 1 else None
+    near = repository.renames(*states, tops) if tops else {}
+    taken = {*near.values()}
+    rest = {path: was for path, was in repository.renames(*states).items() if path not in near and was not in taken}
+    return near | rest
 
 
 def specs_of(repository: Repository, tree: Tree, paths: Sequence[str]) -> list[str]:

@@ -77,6 +77,18 @@ def test_renamed_added_and_removed_specs(made: Made) -> None:
         assert [review.after.path for review in compare_request(["HEAD~2..HEAD", *paths]).reviews] == [moved.after.path]
 
 
+def test_a_rename_among_the_named_paths_comes_before_a_likelier_one_elsewhere(made: Made) -> None:
+    made.commit(specs__one=ONE)
+    made.commit(specs__one=None, specs__uno=ONE.replace("depth: 1", "depth: 2"), copy=ONE + "# a comment\n")
+    for paths in (["specs"], ["specs/*.yaml"]):
+        report = compare_request(["HEAD~..HEAD", *paths])
+        assert [(found.before.path, found.after.path) for found in report.reviews] == [
+            ("specs/one.yaml", "specs/uno.yaml")
+        ]
+        assert not report.added
+    assert [found.after.path for found in compare_request(["HEAD~..HEAD"]).reviews] == ["copy.yaml"]
+
+
 def test_the_working_tree_with_what_git_does_not_know_yet(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     made.commit(specs__one=ONE)
     made.write(specs__one=ONE + "# a comment\n", specs__small=BASE)
