@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.sampling import kept, record
@@ -199,11 +200,18 @@ class SampleDirectory:
         return [self.file_name(seed) for seed in self._plan.seeds]
 
     def _write_batch(self, sampled: Batch) -> None:
-        names, pictures = [self.file_name(seed) for seed in sampled.seeds], sampled.pictures
-        if (decoding := self._plan.decoding) is not None:
-            began = perf_counter()
-            pictures = decoding.pictures(pictures)
-            self._decoding_seconds += perf_counter() - began
+        """Write pictures; latents are decoded slice by slice, so that no more than a slice of pictures is held."""
+        names, decoding = [self.file_name(seed) for seed in sampled.seeds], self._plan.decoding
+        for start in range(0, len(names), len(names) if decoding is None else decoding.batch):
+            rows = slice(start, None if decoding is None else start + decoding.batch)
+            pictures = sampled.pictures[rows]
+            if decoding is not None:
+                began = perf_counter()
+                pictures = decoding.pictures(pictures)
+                self._decoding_seconds += perf_counter() - began
+            self._write(names[rows], pictures)
+
+    def _write(self, names: Sequence[str], pictures: Tensor) -> None:
         if self.suffix == ".png":
             for name, picture in zip(names, to_uint8(pictures), strict=True):
                 write_whole(self.path / name, png_bytes(picture))
