@@ -10,6 +10,7 @@ from legoc_runtime.errors import UsageError
 from legoc_runtime.stack import TrainingStack
 from legoc_runtime.store import WeightStore
 from legoc_runtime.training.feed import Feed
+from legoc_runtime.training.ranks import ALONE
 from legoc_runtime.training.state import TrainState
 from legoc_runtime.training.trainer import Trainer
 from tests.training.tiny import tiny_build, tiny_data, train_tiny
@@ -30,7 +31,7 @@ def test_steps_on_a_gpu_never_wait_for_it(tmp_path: Path, no_waiting: None) -> N
     store.initialise(0)
     stack = TrainingStack(manifest, store, backend="eager")
     trainer = Trainer(manifest, tiny_data(tmp_path), manifest.train, TrainState(store, manifest.train), stack)
-    with Feed(trainer.maker, start=0, size=4, device=device) as feed:
+    with Feed(trainer.maker, start=0, size=4, device=device, ranks=ALONE) as feed:
         trainer.step(feed.take())  # the first one allocates
         torch.cuda.set_sync_debug_mode("error")
         for _ in range(3):
