@@ -41,6 +41,7 @@ class ImageFacts:
         path: where they are, or None.
         about: one line on them.
         of: what `sigma_data` is the standard deviation of.
+        vae: name of the VAE that made them, where they are latents.
     """
 
     name: str = "first"
@@ -52,6 +53,7 @@ class ImageFacts:
     path: str | None = None
     about: str = "no images were given: 32x32 RGB is assumed"
     of: str = "the images in [-1, 1]"
+    vae: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def measure(path: Path) -> ImageFacts:
         path=path.as_posix(),
         about=f"sigma_data was measured on {len(values):,} of {len(dataset):,} {what}",
         of="the latents as they are scaled" if what == "latents" else ImageFacts.of,
+        vae=dataset.index.encoder.name if isinstance(dataset, LatentDataset) else None,
     )
 
 
@@ -133,6 +136,8 @@ def _lines(facts: ImageFacts, bricks: list[_Brick], width: int) -> Iterator[str]
     yield f"# {path}" if facts.path is None else path
     yield "train: {batch: 128, images: 4M, optimizer: {name: adamw, lr: 3e-4}, ema: [0.999]}"
     guidance = "" if facts.classes is None else ", guidance: 2"
+    if facts.vae is not None:
+        yield f"# `decoder: FOLDER` in it, the VAE that made the latents ({facts.vae[:40]!a}), makes pictures of them"
     yield f"sample: {{sampler: heun, steps: 18{guidance}}}"
 
 

@@ -14,6 +14,7 @@ from legoc.__main__ import main
 from legoc.spec import check_text, load_spec
 from legoc.starter import MAX_TOKENS, ImageFacts, measure, starter_spec
 from legoc_runtime.data import open_dataset
+from tests.data.latent_sets import write_latents
 from tests.image_sets import labelled_zip
 
 
@@ -122,3 +123,11 @@ def test_without_images_and_with_none_there(tmp_path: Path, monkeypatch: pytest.
     assert load_spec("new.yaml").data_path is None
     assert main(["init", "--from", "nowhere"]) == 2
     assert main(["init", "-o", "no/such/folder/new.yaml"]) == 3
+
+
+def test_of_latents_it_says_whose_pictures_they_are(tmp_path: Path) -> None:
+    text = starter_spec(measure(write_latents(tmp_path / "set", size=(4, 8, 8))))
+    assert "# `decoder: FOLDER` in it, the VAE that made the latents ('vae'), makes pictures of them\nsample:" in text
+    assert check_text(text, "first.yaml").spec is not None
+    broken = starter_spec(ImageFacts(vae="a\nsample: {steps: 1}"))
+    assert check_text(broken, "first.yaml").spec is not None
