@@ -79,6 +79,24 @@ def test_a_pipeline_makes_what_the_run_makes(run: Path, tmp_path: Path) -> None:
     assert (picture.transpose(1, 2, 0) == np.asarray(made.images[0])).all()
 
 
+def test_a_pipeline_makes_the_canvas_of_the_spec(tmp_path: Path) -> None:
+    canvas = "size: 16x20, wrap: true, regions: [{class: 3, box: [0, 0, 10, 16]}]"
+    run = write_run(tmp_path / "run", spec_text(sample=canvas))
+    pipeline = LegoPipeline.from_pretrained(export(run, tmp_path / "out"))
+    made = pipeline(seeds="3", steps=3)
+    assert [image.size for image in made.images] == [(20, 16)]
+    ask = ["--seeds", "3", "--steps", "3", "--backend", "eager", "-q", "--out", str(tmp_path / "pictures")]
+    assert main(["sample", str(run), *ask]) == 0
+    picture = read_png(tmp_path / "pictures" / "000003.png", (3, 16, 20))
+    assert picture is not None
+    assert (picture.transpose(1, 2, 0) == np.asarray(made.images[0])).all()
+    assert [image.size for image in pipeline(seeds="3", steps=2, size="grid").images] == [(8, 16)]
+    with pytest.raises(UsageError, match="a factorised canvas runs bricks one by one"):
+        pipeline(seeds="3", steps=2, canvas="factorised")
+    with pytest.raises(UsageError, match="there is no canvas `round`"):
+        pipeline(seeds="3", steps=2, canvas="round")
+
+
 def test_one_file_with_its_spec_samples_as_the_run_does(run: Path, tmp_path: Path) -> None:
     file = export(run, tmp_path / "stack.safetensors", "--ema", "none")
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["stack.safetensors"]
@@ -251,6 +269,19 @@ def test_diffusers_loads_and_samples_it(guidance: float, run: Path, tmp_path: Pa
     again: Any = LegoDiffusionPipeline.from_pretrained(tmp_path / "saved")
     again.set_progress_bar_config(disable=True)
     assert torch.equal(again(**ask, num_inference_steps=6, guidance_scale=guidance).estimates, made.estimates)
+
+
+@pytest.mark.peers
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_diffusers_makes_pictures_of_the_grid_and_says_so(tmp_path: Path) -> None:
+    from legoc_runtime.interop import LegoDiffusionPipeline
+
+    folder = export(write_run(tmp_path / "run", spec_text(sample="size: 16x20")), tmp_path / "out")
+    theirs: Any = LegoDiffusionPipeline.from_pretrained(folder)
+    theirs.set_progress_bar_config(disable=True)
+    with pytest.warns(UserWarning, match="canvases of 16x20; this pipeline makes pictures of 16x8"):
+        made = theirs(seeds="0", num_inference_steps=3)
+    assert made.estimates.shape == (1, 3, 16, 8)
 
 
 @pytest.mark.peers
