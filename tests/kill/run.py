@@ -1,6 +1,7 @@
 """Kill a training again and again, and see that it ends as if nothing had happened.
 
     python -m tests.kill.run --kills 60 --seed 0
+    python -m tests.kill.run --kills 20 --seed 0 --processes 2       # which share weights; one of them is struck
 
 A small run is trained once without a break. Then the same run is started, struck, and started again by the same
 command, until it has been struck so many times; a run that finishes meanwhile is compared and the next one begun. It is
@@ -18,6 +19,7 @@ end weights, averages, optimizer and metrics must be those of the run without a 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import random
 import shutil
@@ -36,6 +38,8 @@ from legoc_runtime.checkpoint.layout import CHECKPOINTS
 from tests.image_sets import labelled_zip
 from tests.kill.disk import Disk, open_disk
 from tests.kill.same import differences
+from tests.training.processes import free_port
+from tests.training.sharded import LATE
 from tests.training.tiny import SPEC
 
 WAYS = ("moment", "moment", "writing", "writing", "removing", "full")
@@ -68,8 +72,10 @@ class Report:
 class Trial:
     """One folder with a spec, images and a disk that runs are struck on."""
 
-    def __init__(self, folder: Path, seed: int, images: int) -> None:
+    def __init__(self, folder: Path, seed: int, images: int, processes: int = 1) -> None:
         self.folder = folder
+        self.processes = processes
+        self._codes: dict[int, int] = {}
         self.random = random.Random(seed)
         before, _, _ = SPEC.partition("train:")
         (folder / "tiny.yaml").write_text(
@@ -78,24 +84,43 @@ class Trial:
         labelled_zip(folder / "data.zip")
         self.straight = folder / "straight"
         started = time.monotonic()
-        if self.ended(self.start(self.straight)) != 0:
+        if any(self.ended(self.start(self.straight))):
             raise UnsoundError(f"the run without a break failed:\n{self.log()}")
         self.seconds = time.monotonic() - started
-        self.bytes = sum(path.stat().st_size for path in checkpoints(self.straight)[-1].iterdir())
+        sizes = [path.stat().st_size for path in checkpoints(self.straight)[-1].iterdir()]
+        self.bytes, self.files = sum(sizes), len(sizes)
 
-    def start(self, run: Path, file_limit: int | None = None) -> int:
-        """Start the command in a process of its own, which has torch already; its id."""
-        child = os.fork()
-        if child:
-            return child
-        try:
-            os._exit(_train(self.folder, run, file_limit))
-        finally:
-            os._exit(70)
+    def start(self, run: Path, file_limit: int | None = None) -> list[int]:
+        """Start the command in processes of its own, which have torch already; their ids."""
+        port, children = free_port(), list[int]()
+        for rank in range(self.processes):
+            if child := os.fork():
+                children.append(child)
+                continue
+            try:
+                if self.processes > 1:
+                    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": self.processes, "MASTER_PORT": port}
+                    os.environ.update({name: str(value) for name, value in place.items()}, MASTER_ADDR="127.0.0.1")
+                os._exit(_train(self.folder, run, file_limit, shared=self.processes > 1))
+            finally:
+                os._exit(70)
+        return children
 
-    def ended(self, child: int) -> int:
-        """Wait for a process; its exit code, or minus the signal that ended it."""
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    def ended(self, children: list[int]) -> list[int]:
+        """Wait for processes; the exit code of each, or minus the signal that ended it."""
+        for child in children:
+            if child not in self._codes:
+                self._codes[child] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return [self._codes.pop(child) for child in children]
+
+    def _done(self, children: list[int]) -> bool:
+        """Whether all of them ended by themselves."""
+        for child in children:
+            if child not in self._codes:
+                done, status = os.waitpid(child, os.WNOHANG)
+                if done:
+                    self._codes[child] = os.waitstatus_to_exitcode(status)
+        return all(child in self._codes for child in children)
 
     def log(self) -> str:
         """What the commands said."""
@@ -106,43 +131,47 @@ class Trial:
         if way == "full":
             part = self.random.uniform(0.05, 1.0)
             limit = disk.leave(int(part * self.bytes), run)
-            code = self.ended(self.start(run, limit))
+            codes = self.ended(self.start(run, limit))
             disk.free()
-            if code not in (0, 3):
-                raise UnsoundError(f"on a full disk the command ended with {code}:\n{self.log()[-2000:]}")
-            return "finished" if code == 0 else "ended with exit code 3"
-        child = self.start(run)
-        code = self._wait(child, way, run)
-        if code is not None:
-            if code != 0:
-                raise UnsoundError(f"the command ended with {code} by itself:\n{self.log()[-2000:]}")
+            if not {*codes} <= {0, 3}:
+                raise UnsoundError(f"on a full disk the command ended with {codes}:\n{self.log()[-2000:]}")
+            return "ended with exit code 3" if 3 in codes else "finished"
+        children = self.start(run)
+        victim = self.random.choice(children) if len(children) > 1 else children[0]
+        if not self._wait(children, way, run):
+            if any(codes := self.ended(children)):
+                raise UnsoundError(f"the command ended with {codes} by itself:\n{self.log()[-2000:]}")
             return "finished"
-        os.kill(child, signal.SIGKILL)
-        return _left(run) if self.ended(child) == -signal.SIGKILL else "finished"
+        if victim not in self._codes:
+            os.kill(victim, signal.SIGKILL)
+        codes = self.ended(children)
+        others = {code for child, code in zip(children, codes, strict=True) if child != victim}
+        if not others <= {0, 3}:
+            raise UnsoundError(f"when another was killed the command ended with {codes}:\n{self.log()[-2000:]}")
+        return _left(run, self.files) if -signal.SIGKILL in codes else "finished"
 
-    def _wait(self, child: int, way: str, run: Path) -> int | None:
-        """Wait for the moment to strike; the exit code where the process ended before."""
+    def _wait(self, children: list[int], way: str, run: Path) -> bool:
+        """Wait for the moment to strike; whether it came before the processes ended."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         moment = time.monotonic() + self.random.uniform(0, 0.4 * self.seconds)
         skipped = self.random.randrange(4)  # drafts to let pass
         seen: set[str] = set()
         while time.monotonic() < deadline:
-            done, status = os.waitpid(child, os.WNOHANG)
-            if done:
-                return os.waitstatus_to_exitcode(status)
+            if self._done(children):
+                return False
             if way == "moment":
                 if time.monotonic() >= moment:
-                    return None
+                    return True
             else:
                 seen |= set(_drafts(run, way))
                 if len(seen) > skipped:
                     time.sleep(self.random.uniform(0, 0.03) if way == "writing" else 0)
-                    return None
+                    return True
             time.sleep(POLL_SECONDS)
         raise UnsoundError(f"nothing to strike in {PATIENCE_SECONDS:g} seconds")
 
 
-def _train(folder: Path, run: Path, file_limit: int | None) -> int:
+def _train(folder: Path, run: Path, file_limit: int | None, *, shared: bool) -> int:
     from legoc.__main__ import main
     from tests.kill.disk import limit_files
 
@@ -153,7 +182,7 @@ def _train(folder: Path, run: Path, file_limit: int | None) -> int:
     if file_limit is not None:
         limit_files(file_limit)
     flags = ["--data", "data.zip", "--device", "cpu", "--backend", "eager", "--out", str(run)]
-    return main(["train", "tiny.yaml", *flags])
+    return main(["train", "tiny.yaml", *flags, *(("--set", "train.sharding=fsdp2", "--quiet") if shared else ())])
 
 
 def _drafts(run: Path, way: str) -> list[str]:
@@ -163,12 +192,11 @@ def _drafts(run: Path, way: str) -> list[str]:
         return []
 
 
-def _left(run: Path) -> str:
+def _left(run: Path, files: int) -> str:
     """What a killed process left."""
     root = run / CHECKPOINTS
     for draft in _drafts(run, "writing"):
-        files = sorted(path.name for path in (root / draft).iterdir())
-        return f"a draft with {len(files)} of 5 files"
+        return f"a draft with {len(list((root / draft).iterdir()))} of {files} files"
     return "a checkpoint half removed" if _drafts(run, "removing") else "whole checkpoints alone"
 
 
@@ -183,13 +211,13 @@ def sound(run: Path, images: int) -> int:
     return newest
 
 
-def trial(folder: Path, kills: int, seed: int, disk: Disk, images_in_all: int) -> Report:
+def trial(folder: Path, kills: int, seed: int, disk: Disk, images_in_all: int, processes: int = 1) -> Report:
     """Strike runs so many times.
 
     Raises:
         UnsoundError: something was lost, or a run did not end as the one without a break.
     """
-    begun, report, of = time.monotonic(), Report(), Trial(folder, seed, images_in_all)
+    begun, report, of = time.monotonic(), Report(), Trial(folder, seed, images_in_all, processes)
     run, images = disk.path / "run-0", 0
     while sum(report.struck.values()) < kills:
         way = of.random.choice(WAYS)
@@ -201,8 +229,8 @@ def trial(folder: Path, kills: int, seed: int, disk: Disk, images_in_all: int) -
             continue
         run, images = _compared(run, of, report, disk), 0
     if checkpoints(run):
-        if code := of.ended(of.start(run)):
-            raise UnsoundError(f"the last start ended with {code}:\n{of.log()[-2000:]}")
+        if any(codes := of.ended(of.start(run))):
+            raise UnsoundError(f"the last start ended with {codes}:\n{of.log()[-2000:]}")
         _compared(run, of, report, disk)
     report.seconds = time.monotonic() - begun
     return report
@@ -222,11 +250,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=60, help="times that a run is struck")
     parser.add_argument("--seed", type=int, default=0, help="of the ways and moments")
     parser.add_argument("--images", type=int, default=800, help="that the run trains on")
+    parser.add_argument("--processes", type=int, default=1, help="that train together; two or more share weights")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    for name in LATE if given.processes > 1 else ():
+        importlib.import_module(name)
     with tempfile.TemporaryDirectory(prefix="kill-") as name, open_disk(Path(name) / "disk") as disk:
         try:
-            report = trial(Path(name), given.kills, given.seed, disk, given.images)
+            report = trial(Path(name), given.kills, given.seed, disk, given.images, given.processes)
         except UnsoundError as error:
             sys.stderr.write(f"UNSOUND (seed {given.seed}): {error}\n")
             return 1

@@ -47,9 +47,7 @@ def start(size: int, run: str, *flags: str, strike: Callable[[int], None] | None
         flags: further flags of `legoc train`.
         strike: called in each process with its rank before it trains.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     children: list[int] = []
     for rank in range(size):
         child = os.fork()
@@ -61,6 +59,13 @@ def start(size: int, run: str, *flags: str, strike: Callable[[int], None] | None
                 os._exit(code)
         children.append(child)
     return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _train(

@@ -1,8 +1,8 @@
 """The processes of a run: one alone, or several that `torchrun` started, one a device.
 
 Every process makes the same steps on its own share of each batch; gradients are averaged before each update, so that
-weights, moments and averages are the same everywhere. What is random depends on an image's position in the run alone,
-and the first process alone writes.
+weights, moments and averages are the same everywhere, or each process has its rows of them (`holding.py`). What is
+random depends on an image's position in the run alone, and the first process alone speaks.
 
 Gradients are averaged here rather than by DistributedDataParallel: its buckets change after the first step that a
 process makes, and with them the order of the sums, so that a run that stops and continues on three processes or more
