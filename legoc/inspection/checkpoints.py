@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from legoc.inspection.origins import origin_of_state
+from legoc.inspection.origins import origin_of_state, started_from
 from legoc.inspection.report import CheckpointFacts, FileFacts
 from legoc_runtime.checkpoint.layout import EMA_PREFIX, WEIGHTS, check_digest, read_state
 from legoc_runtime.checkpoint.tensorfile import SUFFIX
@@ -31,7 +31,7 @@ def checkpoint_facts(checkpoint: Path, checksums: bool, progress: Progress) -> C
     try:
         state = read_state(checkpoint)
         digests, images = _digests(checkpoint, state), int(state.get("images", -1))
-        origin = origin_of_state(state)
+        origin, begun = origin_of_state(state), started_from(state)
     except (RunError, TypeError, ValueError) as error:
         message = error.message if isinstance(error, RunError) else f"{checkpoint}: its state makes no sense: {error}"
         return CheckpointFacts(str(checkpoint), None, False, (), (), checksums, message)
@@ -52,6 +52,7 @@ def checkpoint_facts(checkpoint: Path, checksums: bool, progress: Progress) -> C
         checked=checksums,
         damage="; ".join(damage) or None,
         migrated_from=origin,
+        started_from=begun,
     )
 
 

@@ -14,6 +14,7 @@ MIGRATION_NAME = "migration.json"
 
 HEADER_KEY = "legoc.migrated_from"
 STATE_KEY = "migrated_from"
+STARTED_KEY = "started_from"
 
 
 def origin_of(data: object) -> Origin:
@@ -36,6 +37,22 @@ def origin_of_state(state: Mapping[str, Any]) -> Origin | None:
         ValueError: the state makes no sense.
     """
     return origin_of(state[STATE_KEY]) if state.get(STATE_KEY) is not None else None
+
+
+def started_from(state: Mapping[str, Any]) -> str | None:
+    """The file whose weights a run began with and the start of its SHA-256, by the state of a checkpoint, or None.
+
+    Raises:
+        ValueError: the state makes no sense.
+    """
+    data: object = state.get(STARTED_KEY)
+    if data is None:
+        return None
+    said = cast("dict[str, object]", data) if isinstance(data, dict) else dict[str, object]()
+    file, digest = said.get("file"), said.get("sha256")
+    if not isinstance(file, str) or not isinstance(digest, str):
+        raise ValueError("what its run began with makes no sense")
+    return f"{file} (SHA-256 {digest[:12]}...)"
 
 
 def origin_of_header(metadata: Mapping[str, str]) -> Origin | None:

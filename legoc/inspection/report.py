@@ -96,6 +96,7 @@ class CheckpointFacts:
         checked: whether the checksums were compared.
         damage: what is wrong with it, or None.
         migrated_from: where `legoc migrate` took it from; None where training wrote it.
+        started_from: the file whose weights its run began with, and its SHA-256; None where its seed drew them.
     """
 
     path: str
@@ -106,6 +107,7 @@ class CheckpointFacts:
     checked: bool
     damage: str | None
     migrated_from: Origin | None = None
+    started_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

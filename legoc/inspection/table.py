@@ -122,4 +122,6 @@ def _checkpoint(checkpoint: CheckpointFacts) -> Iterator[str]:
     yield f"checkpoint at {checkpoint.images:,} images{final}: {', '.join(checkpoint.weights)}; {state}"
     if checkpoint.migrated_from is not None:
         yield f"  migrated from {origin_words(checkpoint.migrated_from)}"
+    if checkpoint.started_from is not None:
+        yield f"  its run began with {checkpoint.started_from}"
     yield from _files(checkpoint.files)

@@ -40,7 +40,8 @@ def run_cards(manifest: Manifest, trained: Sequence[int], history: History | Non
         return
     loss, rate, seconds = (history.number(key) for key in ("loss", "images_per_second", "seconds"))
     if loss is not None:
-        yield card("Loss", f"{loss:.4f}", "the last line of its metrics")
+        words = f"{loss:.4f}" if abs(loss) < 1e4 else f"{loss:.3g}"  # one that exploded
+        yield card("Loss", words, "the last line of its metrics")
     if rate is not None and seconds is not None:
         yield card("Time trained", _duration(seconds), f"{rate:,.0f} images/s at the end")
 

@@ -79,7 +79,9 @@ def test_another_architecture_is_refused_and_pointed_to_migrate(
     assert not Path("runs").exists()
 
 
-def test_imported_weights_train_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imported_weights_train_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     torch_file(Path("released.pt"), "lego_tiny_pg")
     assert main(["import", "released.pt", "-o", "imported", "--heads", "4", "-q"]) == 0
@@ -92,3 +94,8 @@ def test_imported_weights_train_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     before, after = load(find_weights(Path("imported")).path), load(end / "weights.safetensors")
     assert sum(float((after[key] - tensor).abs().max()) for key, tensor in before.items()) > 0
     assert all((after[key] - tensor).abs().max() < 1e-3 for key, tensor in before.items())
+    assert main(["inspect", "fine"]) == 0
+    words = (
+        f"its run began with {find_weights(Path('imported')).path} (SHA-256 {state['started_from']['sha256'][:12]}...)"
+    )
+    assert words in capsys.readouterr().out

@@ -65,7 +65,7 @@ class Watch:
         if self._above == 1 and above == 0:
             times = line.loss / max(usual, 1e-30)
             self._say(
-                f"WARNING: the loss is {line.loss:.4g} at {line.images:,} images, {times:,.1f} times its median over "
+                f"WARNING: the loss is {line.loss:.4g} at {line.images:,} images, {times:,.3g} times its median over "
                 f"the lines before ({usual:.4g}); {self._where(line)}. If it does not come back, {_ADVICE}"
             )
         elif above and not self._above and line.loss <= FACTOR * usual:
