@@ -18,6 +18,7 @@ from legoc.study.sweep import Stack, StackPoint, Sweep, plots, stacks, tables
 from legoc_runtime.errors import RunError, UsageError
 
 if TYPE_CHECKING:
+    from legoc.hashes import SpecHashes
     from legoc_runtime.contract.manifest import Manifest
     from legoc_runtime.contract.settings import TrainSettings
     from legoc_runtime.data.training_set import TrainingSet
@@ -65,13 +66,14 @@ def study_stack(request: Request, out: Path | None, *, json: bool) -> None:
     """
     from legoc_runtime.training.settings import check_settings
 
-    base, wanted = _base(request), stacks(request.sweeps)
+    base, hashes = _base(request)
+    wanted = stacks(request.sweeps)
     builds = [_build(request, stack) for stack in wanted]
     dataset = _dataset(request, base)
     for build in builds:
         check_settings(build.settings)
         dataset.check_fits(build.manifest.shape, flip=build.settings.flip)
-    asked = _asked(request, base, dataset)
+    asked = _asked(request, base, hashes, dataset)
     place = out if out is not None else Path("studies") / base.name / default_name("stack", asked)
     with open_study(place, "stack", asked, StackPoint) as study, keeping(study):
         _train_missing(request, study, builds, dataset)
@@ -82,20 +84,23 @@ def study_stack(request: Request, out: Path | None, *, json: bool) -> None:
         leave(study, keys, title, tables(points), plots(points, notes[0]), notes, json=json)
 
 
-def _base(request: Request) -> Manifest:
+def _base(request: Request) -> tuple[Manifest, SpecHashes]:
+    """What the sweep starts from, trained under the flags; and the hashes of the spec itself."""
     from legoc.driver import describe_spec
+    from legoc.hashes import spec_hashes
     from legoc.spec import load_spec
 
     if request.spec.is_dir():
         raise UsageError(f"{request.spec} is a folder, and a sweep changes a spec", help="give the spec file")
-    base = describe_spec(load_spec(request.spec, request.overrides))[0]
+    spec = load_spec(request.spec, request.overrides)
+    base = describe_spec(spec)[0]
     for sweep in request.sweeps:
         if sweep.brick not in base.shape.ids:
             help = f"its bricks are {', '.join(base.shape.ids)}"
             raise UsageError(f"{request.spec} has no brick `{sweep.brick}`", help=help)
         if sweep.key == "id":
             raise UsageError("a sweep of ids would change no stack", help="sweep depth, width, size and the like")
-    return replace(base, train=_settings(request, base.train))
+    return replace(base, train=_settings(request, base.train)), spec_hashes(spec)
 
 
 def _settings(request: Request, train: TrainSettings) -> TrainSettings:
@@ -129,11 +134,11 @@ def _dataset(request: Request, base: Manifest) -> TrainingSet:
     return open_dataset(path, resize=base.data_resize, size=base.shape.grid)
 
 
-def _asked(request: Request, base: Manifest, dataset: TrainingSet) -> dict[str, Any]:
+def _asked(request: Request, base: Manifest, hashes: SpecHashes, dataset: TrainingSet) -> dict[str, Any]:
     """What every point depends on; the values that are swept may become more."""
     return {
         "stack": base.name,
-        "spec": base.spec_hash,
+        "spec": {"architecture": hashes.architecture, "training": hashes.training},
         "swept": [sweep.name for sweep in request.sweeps],
         "images": base.train.images,
         "held_out": base.train.held_out,

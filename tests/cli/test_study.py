@@ -234,6 +234,10 @@ def test_a_sweep_trains_every_stack_and_goes_on_where_it_stopped(
     capsys.readouterr()
     assert main([*SWEEP, "--seed", "7"]) == 2
     assert "seed 0, not 7" in capsys.readouterr().err
+    # how it is sampled changes no training
+    assert main([*SWEEP, "--set", "sample.steps=9"]) == 0
+    assert "2 of 2 stacks are trained already" in capsys.readouterr().err
+    assert main([*SWEEP, "--set", "train.optimizer.lr=0.5"]) == 2
 
 
 @pytest.mark.parametrize(
