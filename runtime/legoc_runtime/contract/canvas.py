@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from itertools import accumulate, chain, product
 from math import ceil, floor
 from typing import Any
@@ -84,15 +85,8 @@ class Canvas:
 
     @property
     def row_count(self) -> int:
-        """How many `rows` there are, counted without making them: places that see the same regions count together."""
-        fades = [self.fades(region) for region in self.regions]
-        down = _seen([rows for rows, _ in fades], self.tops, self.window[0])
-        across = _seen([columns for _, columns in fades], self.lefts, self.window[1])
-        return sum(
-            times * others * _acting(some & those, full & whole)
-            for (some, full), times in down.items()
-            for (those, whole), others in across.items()
-        )
+        """How many `rows` there are."""
+        return _row_count(self)
 
     def rows(self) -> tuple[Row, ...]:
         """The rows of an evaluation of one picture: every window once, and once more for each further class in it."""
@@ -147,6 +141,19 @@ def _starts(length: int, window: int, stride: int) -> tuple[int, ...]:
     """0, stride, ... and the last window flush with the border."""
     last = length - window
     return (*range(0, last, stride), last)
+
+
+@lru_cache(maxsize=16)
+def _row_count(canvas: Canvas) -> int:
+    """The rows of a canvas, counted without being made: windows that see the same regions count together."""
+    fades = [canvas.fades(region) for region in canvas.regions]
+    down = _seen([rows for rows, _ in fades], canvas.tops, canvas.window[0])
+    across = _seen([columns for _, columns in fades], canvas.lefts, canvas.window[1])
+    return sum(
+        times * others * _acting(some & those, full & whole)
+        for (some, full), times in down.items()
+        for (those, whole), others in across.items()
+    )
 
 
 def _seen(fades: Sequence[list[float]], starts: Sequence[int], window: int) -> Counter[tuple[int, int]]:
