@@ -15,7 +15,7 @@ from legoc.spec.resolved import StackSpec
 from legoc.version import __version__
 from legoc_runtime.contract.manifest import SPEC_NAME, Manifest, read_manifest
 from legoc_runtime.contract.policy import Policy
-from legoc_runtime.errors import RunError, UsageError
+from legoc_runtime.errors import RunError
 
 
 def spec_hash(spec_text: str) -> str:
@@ -26,15 +26,8 @@ def spec_hash(spec_text: str) -> str:
 def describe_spec(spec: StackSpec) -> tuple[Manifest, str]:
     """The manifest of a spec without its programs: what pricing and drawing need. And the resolved spec's text.
 
-    Raises:
-        UsageError: the spec has a pretrained brick, whose cost and weights its files do not tell.
+    Of a pretrained brick it has what the JSON of its files says: no checksums, and of a module no weights.
     """
-    if spec.pretrained:
-        raise UsageError(
-            f"brick `{next(iter(spec.pretrained))}` of `{spec.name}` is a pretrained model: this version checks such "
-            "stacks, but does not build, price or draw them",
-            help="`legoc check` works on it; without the brick all commands do",
-        )
     spec_text = resolved_yaml(spec)
     manifest = Manifest(
         name=spec.name,

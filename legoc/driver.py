@@ -29,6 +29,7 @@ from legoc_runtime.contract.curriculum import variants
 from legoc_runtime.contract.manifest import SPEC_NAME, TRAINING, Manifest, read_manifest
 from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.program import Program
+from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import RunError, UsageError
 
 BUILD_AGAIN = "build it again with `legoc build`"
@@ -59,23 +60,39 @@ def compile_spec(
         The manifest, and the resolved spec's text.
 
     Raises:
-        UsageError: a policy does not exist or leaves no brick, the spec has what cannot be built yet (a pretrained
-            brick), or a pass cannot be chosen so.
+        UsageError: a policy does not exist or leaves no brick, a pretrained model does not fit, or a pass cannot be
+            chosen so.
+        RunError: the files of a pretrained model are gone or damaged.
         SpecError: a pass failed, which is a fault of the compiler.
     """
     pipeline = choose(disable, enable)
     manifest, spec_text = describe_spec(spec)
+    shape = sealed_shape(spec.shape)
     spans = _brick_spans(spec)
     programs = [
-        sampling_program(spec.shape, configuration, pipeline, spans, observe)
+        sampling_program(shape, configuration, pipeline, spans, observe)
         for configuration in reachable(manifest, policies, steps)
     ]
-    programs.append(training_program(spec.shape, spec.train, pipeline, spans, observe))
+    programs.append(training_program(shape, spec.train, pipeline, spans, observe))
     further = tuple(
-        training_program(spec.shape, spec.train, pipeline, spans, observe, variant)
-        for variant in variants(spec.shape.ids, spec.train)
+        training_program(shape, spec.train, pipeline, spans, observe, variant)
+        for variant in variants(shape.ids, spec.train, shape.fixed)
     )
-    return replace(manifest, passes=pipeline.names, programs=tuple(programs), variants=further), spec_text
+    return replace(manifest, shape=shape, passes=pipeline.names, programs=tuple(programs), variants=further), spec_text
+
+
+def sealed_shape(shape: StackShape) -> StackShape:
+    """The shape that a build records: a pretrained model is opened, which takes torch, and its files are hashed.
+
+    Raises:
+        UsageError: the model does not fit the stack, or no package that opens it is installed.
+        RunError: its files are gone or damaged.
+    """
+    if shape.pretrained is None:
+        return shape
+    from legoc_runtime.pretrained import sealed  # specs without such a brick are compiled without torch
+
+    return sealed(shape)
 
 
 def lower_configuration(manifest: Manifest, configuration: Configuration) -> Program:
@@ -101,7 +118,7 @@ def describe_path(path: Path, overrides: Sequence[str] = ()) -> Manifest:
 
     Raises:
         SpecError: the spec does not check.
-        UsageError: there is nothing at `path`, a directory that is not a build, or a spec with a pretrained brick.
+        UsageError: there is nothing at `path`, or a directory that is not a build.
         RunError: the build is damaged, or its manifest and its spec disagree.
     """
     if not path.is_dir():
@@ -213,7 +230,7 @@ def build_faults(manifest: Manifest, spec: StackSpec, directory: Path) -> list[s
         UsageError: the spec has what cannot be built.
         RunError: the build was made with passes that this version does not have.
     """
-    fresh, _ = describe_spec(spec)
+    fresh = _as_built(describe_spec(spec)[0], manifest)
     faults = manifest_faults(manifest, spec, directory)
     pipeline = recorded(manifest.passes, str(directory))
     if TRAINING not in (program.name for program in manifest.programs):
@@ -228,7 +245,7 @@ def build_faults(manifest: Manifest, spec: StackSpec, directory: Path) -> list[s
             faults.append(f"{directory}: program `{program.name}` is not what the spec compiles to")
     expected = tuple(
         training_program(fresh.shape, fresh.train, pipeline, variant=variant)
-        for variant in variants(fresh.shape.ids, fresh.train)
+        for variant in variants(fresh.shape.ids, fresh.train, fresh.shape.fixed)
     )
     if manifest.variants != expected:
         faults.append(f"{directory}: the programs of its stages are not what the spec compiles to")
@@ -241,8 +258,7 @@ def manifest_faults(manifest: Manifest, spec: StackSpec, directory: Path) -> lis
     The version that wrote the build is no fault: what it wrote may still be what this one would write. Neither is the
     hash of a resolved spec which an older version wrote with fewer keys; `compile_path` holds it against the file.
     """
-    fresh, _ = describe_spec(spec)
-    fresh = replace(fresh, spec_hash=manifest.spec_hash)
+    fresh = replace(_as_built(describe_spec(spec)[0], manifest), spec_hash=manifest.spec_hash)
     written, expected = (
         json.loads(replace(m, passes=(), programs=(), variants=(), legoc_version=__version__).to_json())
         for m in (manifest, fresh)
@@ -252,6 +268,20 @@ def manifest_faults(manifest: Manifest, spec: StackSpec, directory: Path) -> lis
         return []
     more = f" and {len(found) - SHOWN_DIFFERENCES} more" if len(found) > SHOWN_DIFFERENCES else ""
     return [f"{directory}: the manifest and the spec disagree: {', '.join(found[:SHOWN_DIFFERENCES])}{more}"]
+
+
+def _as_built(fresh: Manifest, built: Manifest) -> Manifest:
+    """A manifest with what only the opened model of a pretrained brick tells, as the build has it.
+
+    Loading holds the files against the checksums; a build is compared without opening them.
+    """
+    ours, theirs = fresh.shape.pretrained, built.shape.pretrained
+    if ours is None or theirs is None:
+        return fresh
+    ours = replace(ours, files=theirs.files, weights=theirs.weights)
+    if ours.kind == "module":
+        ours = replace(ours, classes=theirs.classes, predicts=theirs.predicts, sigmas=theirs.sigmas)
+    return replace(fresh, shape=replace(fresh.shape, pretrained=ours))
 
 
 def _differences(written: object, expected: object, path: str) -> Iterator[str]:

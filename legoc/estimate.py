@@ -17,7 +17,7 @@ from typing import Any
 
 from legoc.cost.counts import FLOPS_PER_MAC, parameters, window_macs
 from legoc.cost.executed import executed_training_macs
-from legoc.cost.memory import BYTES, Precision, training_numbers, training_state_bytes
+from legoc.cost.memory import BYTES, Precision, state_bytes, training_numbers
 from legoc.cost.table import byte_count, quantity
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.stack import StackShape
@@ -282,7 +282,7 @@ def estimate(manifest: Manifest, device: Machine, *, images: int | None = None, 
         raise UsageError("images and batch are 1 or more", help="for example --images 350M --batch 256")
     shape = manifest.shape
     macs = executed_training_macs(shape, manifest.train)
-    state = training_state_bytes(parameters(shape), len(manifest.train.ema) + len(manifest.train.ema_profiles))
+    state = state_bytes(shape, manifest.train)
     found: list[PrecisionEstimate] = []
     for precision, rate in device.rates.items():
         share = share_of_peak(shape, rate, narrow=device.narrow)

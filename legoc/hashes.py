@@ -76,6 +76,7 @@ def spec_hashes(spec: StackSpec) -> SpecHashes:
 def hashed_values(spec: StackSpec) -> dict[str, dict[str, Any]]:
     """What each hash is of: the resolved values, split by what they decide."""
     shape: dict[str, Any] = codec.encode_fields(spec.shape)
+    del shape["pretrained"]  # what files say: the spec says which, and a build has their checksums
     bricks: list[dict[str, Any]] = shape["bricks"]
     diffusion: dict[str, Any] = shape["diffusion"]
     train: dict[str, Any] = codec.encode_fields(spec.train)

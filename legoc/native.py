@@ -37,8 +37,8 @@ from legoc_runtime.contract.native import (
 from legoc_runtime.contract.policy import configuration_name
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.layers.leaves import Attend, Mlp
+from legoc_runtime.pretrained import open_store
 from legoc_runtime.stack import BrickStack
-from legoc_runtime.store import WeightStore
 
 MOST_IMAGES = 1 << 20
 MOST_WINDOWS = 1 << 20
@@ -143,7 +143,7 @@ def _aoti(manifest: Manifest, folder: Path, target: NativeTarget, on_block: OnBl
 
 def _tensorrt(manifest: Manifest, folder: Path, target: NativeTarget, on_block: OnBlock | None) -> NativeIndex:
     """One engine a brick. Whoever loads it refits it, so weights are any that let a wrong engine be noticed."""
-    store = WeightStore(manifest.shape, device=target.device, dtype=target.dtype)
+    store = open_store(manifest.shape, device=target.device, dtype=target.dtype)
     with store.updating(), torch.no_grad():
         for weight in store.weights.values():
             weight.normal_(std=0.05)

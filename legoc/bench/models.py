@@ -20,6 +20,7 @@ from legoc.cost.executed import executed_macs
 from legoc_runtime.checkpoint import find_weights, read_tensors
 from legoc_runtime.contract.policy import Configuration, configuration_name
 from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.pretrained import open_store
 from legoc_runtime.stack import BrickStack
 from legoc_runtime.store import WeightStore
 
@@ -102,7 +103,7 @@ def arguments(shape: StackShape, batch: int, device: torch.device) -> Arguments:
 
 def random_store(shape: StackShape, device: torch.device, dtype: torch.dtype) -> WeightStore:
     """A store whose weights are random and not zero."""
-    store = WeightStore(shape, device=device, dtype=dtype)
+    store = open_store(shape, device=device, dtype=dtype)
     store.initialise(SEED)
     with store.updating(), torch.no_grad():
         for weight in store.weights.values():
@@ -115,7 +116,7 @@ def stack_store(request: Request) -> tuple[WeightStore, str]:
     dtype = request.torch_dtype
     if (request.path / "checkpoints").is_dir():
         weights = find_weights(request.path, ema=None)
-        store = WeightStore(request.manifest.shape, device=request.device, dtype=dtype)
+        store = open_store(request.manifest.shape, device=request.device, dtype=dtype)
         store.load(read_tensors(weights))
         return store, f"{weights.kind} after {weights.images:,} images"
     return random_store(request.manifest.shape, request.device, dtype), "random, none of them zero"

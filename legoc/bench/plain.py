@@ -17,6 +17,7 @@ from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_att
 from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.schedule import chain_levels
 from legoc_runtime.contract.stack import TIME_FREQUENCIES, BrickShape, DdpmConstants, EdmConstants, StackShape
+from legoc_runtime.errors import UsageError
 from legoc_runtime.layers.tables import MAX_PERIOD, position_table
 
 LAYER_NORM_EPS = 1e-6
@@ -31,6 +32,11 @@ class PlainStack:
     """
 
     def __init__(self, shape: StackShape, weights: Mapping[str, Tensor]) -> None:
+        if shape.pretrained is not None:
+            raise UsageError(
+                f"brick `{shape.pretrained.id}` is a pretrained model, which the peer `plain` does not run",
+                help="leave `--peer plain` out",
+            )
         self.shape = shape
         self.weights = weights
         some = next(iter(weights.values()))

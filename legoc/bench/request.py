@@ -256,7 +256,7 @@ def levels_of(table: TruthTable, configuration: Configuration) -> list[float]:
 
 def policy_names(manifest: Manifest, names: Sequence[str]) -> tuple[str, ...]:
     """The policies to time: `none` first, then those asked for, or `halfway` and all that the spec declares."""
-    builtin = ["halfway"] if len(manifest.shape.bricks) > 1 else []
+    builtin = ["halfway"] if len(manifest.shape.ids) > 1 else []
     return tuple(dict.fromkeys(["none", *(names or [*builtin, *(policy.name for policy in manifest.policies)])]))
 
 

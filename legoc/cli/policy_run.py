@@ -66,7 +66,7 @@ class Request:
         from legoc_runtime.sampling.plan import make_plan
 
         manifest = self.source.manifest
-        if len(manifest.shape.bricks) < 2:
+        if len(manifest.shape.ids) < 2:
             raise UsageError("a stack of one brick has nothing to leave out", help="search a stack of two or more")
         seeds = tuple(parse_seeds(self.seeds))
         if not set(seeds).isdisjoint(parse_seeds(self.check_seeds)):

@@ -122,9 +122,8 @@ def find_stack(path: Path, ema: str | None) -> StackSource:
     if path.is_file():
         weights = find_weights(path, ema=ema)
         return StackSource(_compiled(weights), weights, Path("samples") / path.stem)
-    from legoc_runtime.contract.manifest import read_manifest
+    from legoc_runtime.contract.manifest import manifest_folder, read_manifest
     from legoc_runtime.interop.folder import exported_vae, exported_weights, read_folder
-    from legoc_runtime.stack import build_directory
 
     if not path.is_dir():
         raise UsageError(f"there is nothing at {path}", help="give a run, a checkpoint or a .safetensors file")
@@ -132,7 +131,7 @@ def find_stack(path: Path, ema: str | None) -> StackSource:
         manifest, weights = read_folder(path)
         find_weights(exports, ema=ema)  # one file: there is no EMA to choose
         return StackSource(manifest, weights, Path("samples") / path.resolve().name, vae=exported_vae(path))
-    directory = build_directory(path)
+    directory = manifest_folder(path)
     manifest = read_manifest(directory)
     chosen = manifest.sample.ema if ema is None else ema
     weights = find_weights(path, ema=None if chosen == "first" else chosen)

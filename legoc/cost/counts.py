@@ -19,9 +19,11 @@ from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import (
     TIME_FREQUENCIES,
     BrickShape,
+    PretrainedShape,
     StackShape,
     brick_weights,
     conditioning_weights,
+    weight_shapes,
 )
 
 FLOPS_PER_MAC = 2
@@ -53,8 +55,24 @@ def conditioning_parameters(shape: StackShape) -> int:
 
 
 def parameters(shape: StackShape) -> int:
-    """Trainable parameters of the stack. Position and coordinate tables are constants and count nothing."""
-    return conditioning_parameters(shape) + sum(brick_parameters(brick) for brick in shape.bricks)
+    """Parameters of the stack, of its pretrained brick too. Position and coordinate tables are constants: nothing."""
+    given = 0 if shape.pretrained is None else pretrained_parameters(shape.pretrained)
+    return conditioning_parameters(shape) + sum(brick_parameters(brick) for brick in shape.bricks) + given
+
+
+def trainable_parameters(shape: StackShape) -> int:
+    """Parameters that training changes: all but those of a frozen pretrained brick."""
+    return _count(weight_shapes(shape).items())
+
+
+def pretrained_parameters(shape: PretrainedShape) -> int:
+    """Parameters of a pretrained brick; 0 where its files were not opened yet, as those of a module before a build."""
+    return _count(shape.weights)
+
+
+def pretrained_macs(shape: PretrainedShape) -> int | None:
+    """MACs of one image through a pretrained brick; None where it is not a stack, and nothing tells them."""
+    return None if shape.stack is None else macs(shape.stack)
 
 
 def window_macs(brick: BrickShape) -> int:
@@ -106,11 +124,16 @@ def macs(shape: StackShape, configuration: Configuration | None = None, rows: Ma
 
     Raises:
         KeyError: the configuration names a brick that the stack does not have.
+
+    A pretrained brick counts where its MACs are known (`pretrained_macs`).
     """
     ids = shape.ids if configuration is None else configuration
+    given = shape.runs_pretrained(ids)
+    whole = 0 if given is None else pretrained_macs(given) or 0
     if rows is None:
-        return conditioning_macs(shape) + sum(brick_macs(shape.brick(id)) for id in ids)
-    return max(rows.values()) * conditioning_macs(shape) + sum(rows[id] * brick_macs(shape.brick(id)) for id in ids)
+        return whole + conditioning_macs(shape) + sum(map(brick_macs, shape.own(ids)))
+    own = sum(rows[brick.id] * brick_macs(brick) for brick in shape.own(ids))
+    return max(rows.values()) * (whole + conditioning_macs(shape)) + own
 
 
 def training_macs(shape: StackShape, train: TrainSettings | None = None) -> int:
@@ -126,11 +149,12 @@ def training_macs(shape: StackShape, train: TrainSettings | None = None) -> int:
     train = train or TrainSettings()
 
     def of(variant: Variant) -> int:
-        learning, frozen = ([shape.brick(id) for id in ids] for ids in (variant.learning, variant.frozen))
+        learning, frozen = (shape.own(ids) for ids in (variant.learning, variant.frozen))
         trained = sum(brick.windows_trained * window_macs(brick) + adaln_macs(brick) for brick in learning)
-        embedders = conditioning_macs(shape) * (1 if frozen else TRAINING_OVER_FORWARD)
+        embedders = conditioning_macs(shape) * (1 if variant.frozen else TRAINING_OVER_FORWARD)
         return (
             embedders
+            + pretrained_training_macs(shape, variant)
             + TRAINING_OVER_FORWARD * trained
             + sum(map(brick_macs, frozen))
             + rest_macs(shape, train, variant)
@@ -139,9 +163,16 @@ def training_macs(shape: StackShape, train: TrainSettings | None = None) -> int:
     return mean_over_images(shape, train, of)
 
 
+def pretrained_training_macs(shape: StackShape, variant: Variant) -> int:
+    """MACs of a pretrained brick for one training image, where they are known: forward alone, where it is frozen."""
+    given = shape.runs_pretrained(variant.bricks)
+    each = 0 if given is None else pretrained_macs(given) or 0
+    return each * (TRAINING_OVER_FORWARD if given is not None and given.id in variant.learning else 1)
+
+
 def mean_over_images(shape: StackShape, train: TrainSettings, of: Callable[[Variant], int]) -> int:
     """The mean of a number of each variant over the images of a run, rounded down."""
-    images = images_by_variant(shape.ids, train)
+    images = images_by_variant(shape.ids, train, shape.fixed)
     return int(sum(count * of(variant) for variant, count in images.items() if count) / sum(images.values()))
 
 
@@ -152,7 +183,7 @@ def rest_macs(shape: StackShape, train: TrainSettings, variant: Variant) -> int:
     """
     if train.fill != "model":
         return 0
-    read = [shape.brick(id) for id in variant.bricks[:-1] if id in variant.learning]
+    read = shape.own(id for id in variant.bricks[:-1] if id in variant.learning)
     return sum((brick.windows - brick.windows_trained) * window_macs(brick) for brick in read)
 
 

@@ -15,6 +15,8 @@ from legoc.cost.counts import (
     label_macs,
     macs,
     mean_over_images,
+    pretrained_macs,
+    pretrained_training_macs,
     rest_macs,
     window_macs,
 )
@@ -22,7 +24,18 @@ from legoc.lower.passes.fold_constants import FoldConstants, constant_bytes
 from legoc_runtime.contract.curriculum import Variant
 from legoc_runtime.contract.pass_ops import EmbedChannels, EmbedFolded, ModulateTogether
 from legoc_runtime.contract.policy import Configuration
-from legoc_runtime.contract.program import Attend, Condition, Decode, Embed, Mlp, Modulate, Op, Program, Value
+from legoc_runtime.contract.program import (
+    Attend,
+    Condition,
+    Decode,
+    Embed,
+    Mlp,
+    Modulate,
+    Op,
+    Pretrained,
+    Program,
+    Value,
+)
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import TIME_FREQUENCIES, BrickShape, StackShape
 from legoc_runtime.contract.value_types import Tokens, Vector
@@ -39,9 +52,10 @@ def executed_macs(shape: StackShape, configuration: Configuration | None = None,
     Raises:
         KeyError: the configuration names a brick that the stack does not have.
     """
-    bricks = [shape.brick(id) for id in (shape.ids if configuration is None else configuration)]
+    ids = shape.ids if configuration is None else configuration
+    bricks = shape.own(ids)
     saved = label_macs(shape) + sum(channel_macs(brick, _folded(brick)) for brick in bricks)
-    if bricks and bricks[0].takes_estimate:
+    if bricks and bricks[0].takes_estimate and shape.runs_pretrained(ids) is None:
         saved += channel_macs(bricks[0], shape.channels)
     if ahead:
         saved += conditioning_macs(shape) - label_macs(shape) + sum(adaln_macs(brick) for brick in bricks)
@@ -70,8 +84,10 @@ def _executed_of(shape: StackShape, train: TrainSettings, variant: Variant) -> i
     total = conditioning_macs(shape) - label_macs(shape)
     if not variant.frozen:
         total = TRAINING_OVER_FORWARD * total - 2 * TIME_FREQUENCIES * shape.condition_width
-    below: str | None = None
-    for brick in map(shape.brick, variant.bricks):
+    total += pretrained_training_macs(shape, variant)
+    given = shape.runs_pretrained(variant.bricks)
+    below = None if given is None else given.id
+    for brick in shape.own(variant.bricks):
         learns = brick.id in variant.learning
         windows = brick.windows_trained if learns else brick.windows
         folded = _folded(brick) if windows == brick.windows else 0
@@ -141,6 +157,9 @@ def _op_macs(op: Op, program: Program, shape: StackShape) -> int:
         case Attend(tokens=tokens):
             type = size(tokens)
             return _numbers(type) * (4 * type.features + 2 * type.tokens)
+        case Pretrained(brick=id):
+            given = shape.runs_pretrained((id,))
+            return 0 if given is None else pretrained_macs(given) or 0
         case Mlp(brick=brick, tokens=tokens):
             return _numbers(size(tokens)) * 2 * shape.brick(brick).mlp_width
         case _:

@@ -11,7 +11,8 @@ is kept). D is the width, M the hidden features of the MLP, in numbers a token:
 | embedding | the cut pixels: in_features |
 
 and two numbers (mean, reciprocal deviation) for each norm. While sampling nothing is kept: the peak is an MLP half,
-input D and hidden M twice, in the brick with the most of it, and the images beside it.
+input D and hidden M twice, in the brick with the most of it, and the images beside it. What a pretrained brick holds
+inside is not counted.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from legoc.cost.counts import parameters
+from legoc.cost.counts import parameters, trainable_parameters
 from legoc_runtime.contract.curriculum import Variant, images_by_variant
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import BrickShape, StackShape
@@ -61,13 +62,19 @@ def memory(shape: StackShape, train: TrainSettings | None = None) -> MemoryCost:
         train: the `train:` section; None is the defaults.
     """
     train = train or TrainSettings()
-    count = parameters(shape)
     return MemoryCost(
-        weights={precision: size * count for precision, size in BYTES.items()},
-        training_state=training_state_bytes(count, len(train.ema) + len(train.ema_profiles)),
+        weights={precision: size * parameters(shape) for precision, size in BYTES.items()},
+        training_state=state_bytes(shape, train),
         sampling_activations={p: size * sampling_numbers(shape) for p, size in BYTES.items()},
         training_activations={p: size * training_numbers(shape, train) for p, size in BYTES.items()},
     )
+
+
+def state_bytes(shape: StackShape, train: TrainSettings) -> int:
+    """Bytes of weights, gradients, moments and averages of a training run; of what is frozen for good the weights."""
+    count = trainable_parameters(shape)
+    fixed = 4 * (parameters(shape) - count)
+    return training_state_bytes(count, len(train.ema) + len(train.ema_profiles)) + fixed
 
 
 def training_state_bytes(count: int, averages: int) -> int:
@@ -87,20 +94,20 @@ def training_numbers(shape: StackShape, train: TrainSettings | None = None) -> i
         train: the `train:` section; None is the defaults.
     """
     train = train or TrainSettings()
-    reached = [variant for variant, images in images_by_variant(shape.ids, train).items() if images]
+    reached = [variant for variant, images in images_by_variant(shape.ids, train, shape.fixed).items() if images]
     return max(_held(shape, train, variant) for variant in reached)
 
 
 def _held(shape: StackShape, train: TrainSettings, variant: Variant) -> int:
     grid = prod(shape.grid) * shape.channels
-    bricks = [shape.brick(id) for id in variant.bricks]
+    bricks = shape.own(variant.bricks)
     modulation = sum((6 * brick.depth + 2) * brick.width for brick in bricks)
-    learning = [shape.brick(id) for id in variant.learning]
+    learning = shape.own(variant.learning)
     inside = [_trained(brick) for brick in learning]
     networks = sum(inside)
     if train.checkpoint_activations == "bricks":
         # a brick keeps what goes in, and what is inside one at a time
-        networks = max(inside) + sum(b.windows_trained * b.tokens * b.in_features for b in learning)
+        networks = max(inside, default=0) + sum(b.windows_trained * b.tokens * b.in_features for b in learning)
     held = networks + IMAGES_HELD * grid * len(bricks) + modulation
     passing = {brick: brick.windows for brick in bricks if brick.id in variant.frozen}
     if train.fill == "model":
@@ -125,7 +132,7 @@ def sampling_numbers(shape: StackShape, bricks: Sequence[str] | None = None) -> 
     """
     ids = shape.ids if bricks is None else bricks
     images = (shape.channels * 3 + 2) * prod(shape.grid)
-    return images + max(_run(shape.brick(id), shape.brick(id).windows) for id in ids)
+    return images + max((_run(brick, brick.windows) for brick in shape.own(ids)), default=0)
 
 
 def _run(brick: BrickShape, windows: int) -> int:

@@ -68,6 +68,27 @@ class BrickCost:
 
 
 @dataclass(frozen=True, slots=True)
+class PretrainedCost:
+    """The bottom brick, where a model that is trained already stands for it.
+
+    Attributes:
+        id: its id.
+        kind: which adapter opens it.
+        frozen: whether training leaves it alone.
+        parameters: its parameters; None where its files were not opened, as before a build of a module.
+        macs: MACs of a forward pass of one image; None where nothing tells them: they are in no sum then.
+        share: `macs` over those of the whole stack, 0 to 1.
+    """
+
+    id: str
+    kind: str
+    frozen: bool
+    parameters: int | None
+    macs: int | None
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyCost:
     """One skip policy over the schedule.
 
@@ -165,6 +186,7 @@ class Cost:
         sampler: the spec's sampler.
         canvas: where windows lie, if a canvas is priced; the MACs of policies are then those of one canvas.
         rows_by_brick: how often each brick then runs on a whole grid in an evaluation of one row.
+        pretrained: the bottom brick, where it is a pretrained model; `bricks` are those above it.
     """
 
     name: str
@@ -191,6 +213,7 @@ class Cost:
     canvas: Canvas | None = None
     rows_by_brick: dict[str, int] | None = None
     trained: Trained = Trained()
+    pretrained: PretrainedCost | None = None
 
     @property
     def flops(self) -> int:
@@ -290,11 +313,12 @@ def price(
             drop=None if manifest.train.drop is None else manifest.train.drop.policy,
             fills=manifest.train.fill == "model" and len(shape.bricks) > 1,
         ),
+        pretrained=_price_pretrained(shape),
     )
 
 
 def _chosen(manifest: Manifest, names: Sequence[str]) -> list[Policy]:
-    builtin = ["none", "halfway"] if len(manifest.shape.bricks) > 1 else ["none"]
+    builtin = ["none", "halfway"] if len(manifest.shape.ids) > 1 else ["none"]
     declared = [*(policy.name for policy in manifest.policies), manifest.sample.skip_policy]
     chosen = dict.fromkeys(names or [*builtin, *declared])
     return [manifest.policy(name) for name in chosen]
@@ -331,12 +355,28 @@ def _price_configurations(shape: StackShape, tables: Sequence[TruthTable]) -> tu
     return tuple(
         ConfigurationCost(
             configuration=configuration,
-            parameters=shared + sum(counts.brick_parameters(shape.brick(id)) for id in configuration),
+            parameters=shared + _parameters(shape, configuration),
             macs=(own := counts.macs(shape, configuration)),
             share=own / whole,
         )
         for configuration in reached
     )
+
+
+def _parameters(shape: StackShape, configuration: Configuration) -> int:
+    given = shape.runs_pretrained(configuration)
+    own = sum(map(counts.brick_parameters, shape.own(configuration)))
+    return own if given is None else own + counts.pretrained_parameters(given)
+
+
+def _price_pretrained(shape: StackShape) -> PretrainedCost | None:
+    given = shape.pretrained
+    if given is None:
+        return None
+    parameters = counts.pretrained_parameters(given) if given.weights else None
+    macs = counts.pretrained_macs(given)
+    share = None if macs is None else macs / counts.macs(shape)
+    return PretrainedCost(given.id, given.kind, given.frozen, parameters, macs, share)
 
 
 def _price_policies(

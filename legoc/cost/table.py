@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from legoc.cost.counts import FLOPS_PER_MAC
 from legoc.cost.memory import BYTES
-from legoc.cost.report import BrickCost, Cost, PolicyCost
+from legoc.cost.report import BrickCost, Cost, PolicyCost, PretrainedCost
 from legoc_runtime.contract.policy import configuration_name
 from legoc_runtime.contract.samplers import SAMPLERS
 
@@ -55,7 +55,8 @@ def _heading(cost: Cost) -> str:
 
 def _bricks(cost: Cost) -> str:
     head = ("brick", "window", "windows", "token", "tokens", "depth", "width", "parameters", "MACs", "FLOPs", "share")
-    rows = [_brick_row(brick) for brick in cost.bricks]
+    rows = [] if cost.pretrained is None else [_pretrained_row(cost.pretrained)]
+    rows += [_brick_row(brick) for brick in cost.bricks]
     shared = (
         parameter_count(cost.shared_parameters),
         quantity(cost.shared_macs),
@@ -67,6 +68,15 @@ def _bricks(cost: Cost) -> str:
         ("all", *[""] * 6, parameter_count(cost.parameters), quantity(cost.macs), quantity(cost.flops), "100.0%")
     )
     return _align(head, rows, left=1)
+
+
+def _pretrained_row(given: PretrainedCost) -> tuple[str, ...]:
+    """A model's own numbers; `?` for what nothing tells, and no sum has."""
+    macs = ("?", "?", "?")
+    if given.macs is not None and given.share is not None:
+        macs = (quantity(given.macs), quantity(FLOPS_PER_MAC * given.macs), f"{given.share:.1%}")
+    count = "?" if given.parameters is None else parameter_count(given.parameters)
+    return (given.id, given.kind, *[""] * 5, count, *macs)
 
 
 def _brick_row(brick: BrickCost) -> tuple[str, ...]:
@@ -101,7 +111,8 @@ def _trained(cost: Cost) -> str:
     trained = cost.trained
     over = ["its stages"] if trained.stages else []
     over += [] if trained.drop is None else [f"steps that leave out what `{trained.drop}` does"]
-    rest = ["1 x of what is frozen"] if trained.stages else []
+    frozen = trained.stages or (cost.pretrained is not None and cost.pretrained.frozen)
+    rest = ["1 x of what is frozen"] if frozen else []
     rest += ["1 x of windows not trained"] if trained.fills else []
     if not over and not rest:
         return "3 x a forward"

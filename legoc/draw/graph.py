@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import gcd
 from typing import Literal
 
 from legoc.cost import brick_macs, brick_parameters, macs, parameters
+from legoc.cost.counts import pretrained_macs, pretrained_parameters
 from legoc.cost.table import parameter_count
 from legoc.draw.timeline import sigma_text
 from legoc.graph.brick_graph import BrickGraph
-from legoc.graph.build import OUTPUT, brick_name, sampling_graph
-from legoc.graph.nodes import Brick, Bypass, Estimate
+from legoc.graph.build import OUTPUT, brick_name, estimate_name, sampling_graph
+from legoc.graph.nodes import AsNetwork, Brick, Bypass, Estimate, Pretrained
 from legoc.graph.text import to_text
 from legoc.passes.base import run_passes
 from legoc.passes.catalog import sampling_passes
 from legoc.passes.runner import Journal, Observer, PassRun
 from legoc_runtime.contract.policy import Configuration, Run, TruthTable, configuration_name
 from legoc_runtime.contract.schedule import Level
-from legoc_runtime.contract.stack import BrickShape, StackShape
+from legoc_runtime.contract.stack import BrickShape, PretrainedShape, StackShape
 from legoc_runtime.errors import UsageError
 
 Mark = Literal["changed", "new", "gone"]
@@ -45,6 +47,7 @@ class DrawnBrick:
         runs: whether the configuration runs it.
         reads: id of the brick that its estimate from below comes from, or None.
         reads_zeros: whether it has a slot for an estimate and no brick below it runs.
+        model: what a pretrained brick is; `shape` is then one window and one token, and says nothing of its inside.
     """
 
     shape: BrickShape
@@ -54,6 +57,7 @@ class DrawnBrick:
     runs: bool
     reads: str | None
     reads_zeros: bool
+    model: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,8 @@ class GraphPicture:
 def brick_lines(brick: DrawnBrick) -> list[str]:
     """What a brick is, in four short lines."""
     shape = brick.shape
+    if brick.model:
+        return [*brick.model, *([f"{parameter_count(brick.parameters)} parameters"] if brick.parameters else [])]
     (height, width), side = shape.window, shape.receptive_field
     windows = "1 window, the whole grid" if shape.covers_grid else f"{shape.windows:,} windows of {height}×{width} px"
     each = "" if shape.covers_grid else " in each"
@@ -226,13 +232,15 @@ def graphs_after(shape: StackShape, configuration: Configuration, name: str) -> 
 
 def _panel(graph: BrickGraph, when: str) -> Panel:
     shape = graph.shape
-    whole = macs(shape)
-    running = tuple(id for id in shape.ids if brick_name(id) in graph)
+    whole, own = macs(shape), {brick.id for brick in shape.bricks}
+    running = tuple(id for id in shape.ids if (brick_name(id) if id in own else estimate_name(id)) in graph)
     output = _brick_behind(graph, graph[OUTPUT].inputs["value"])
     if output is None:
         raise AssertionError("the verifier lets no graph pass whose output is no estimate")
-    bricks = tuple(_drawn(graph, brick, brick.id in running, whole) for brick in shape.bricks)
-    return Panel(when, bricks, output, macs(shape, running) / whole)
+    bricks = [_drawn(graph, brick, brick.id in running, whole) for brick in shape.bricks]
+    if shape.pretrained is not None:
+        bricks.insert(0, _drawn_model(shape, shape.pretrained, shape.pretrained.id in running, whole))
+    return Panel(when, tuple(bricks), output, macs(shape, running) / whole)
 
 
 def _drawn(graph: BrickGraph, brick: BrickShape, runs: bool, whole: int) -> DrawnBrick:
@@ -250,11 +258,24 @@ def _drawn(graph: BrickGraph, brick: BrickShape, runs: bool, whole: int) -> Draw
     )
 
 
+def _drawn_model(shape: StackShape, given: PretrainedShape, runs: bool, whole: int) -> DrawnBrick:
+    """A pretrained brick: a card of one window and one token, with what is known of the model."""
+    side = gcd(*shape.grid)
+    card = BrickShape(given.id, shape.grid, shape.grid, side, 0, 0, 1, 1, shape.channels, 0, False, 0)
+    own = pretrained_macs(given) or 0
+    words = (
+        "a pretrained model",
+        f"{given.kind}{f' {given.name}' if given.name else ''}",
+        "frozen" if given.frozen else "trained further",
+    )
+    return DrawnBrick(card, pretrained_parameters(given), own, own / whole, runs, None, False, words)
+
+
 def _brick_behind(graph: BrickGraph, name: str) -> str | None:
     """The brick that computes a value, or None where nothing does."""
     entry = graph[name]
     match entry.node:
-        case Brick(id=id):
+        case Brick(id=id) | Pretrained(id=id) | AsNetwork(id=id):
             return id
         case Estimate():
             return _brick_behind(graph, entry.inputs["network"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from legoc.cost import brick_macs, macs, policy_macs
+from legoc.cost.counts import pretrained_macs
 from legoc_runtime.contract.canvas import Canvas
 from legoc_runtime.contract.policy import Break, Policy, TruthTable, tabulate
 from legoc_runtime.contract.schedule import Evaluation, Level
@@ -94,13 +95,12 @@ def make_timeline(
     """
     times = None if canvas is None else canvas.rows_by_brick(shape)
     whole = macs(shape, rows=times)
+    own = {brick.id: brick_macs(brick) * (1 if times is None else times[brick.id]) for brick in shape.bricks}
+    if shape.pretrained is not None:
+        own[shape.pretrained.id] = (pretrained_macs(shape.pretrained) or 0) * max((times or {"": 1}).values())
     rows = tuple(
-        Row(
-            brick.id,
-            brick_macs(brick) * (1 if times is None else times[brick.id]) / whole,
-            tuple(brick.id in configuration for configuration in table.configurations),
-        )
-        for brick in shape.bricks
+        Row(id, own[id] / whole, tuple(id in configuration for configuration in table.configurations))
+        for id in shape.ids
     )
     saved = macs_saved(shape, table, evaluations, times)
     size = "" if canvas is None else f"canvas {canvas.size[0]}x{canvas.size[1]}"

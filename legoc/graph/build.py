@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from legoc.graph.brick_graph import BrickGraph, Entry
 from legoc.graph.nodes import (
+    AsNetwork,
     Brick,
     ClassLabel,
     Conditioning,
@@ -12,11 +13,12 @@ from legoc.graph.nodes import (
     NoiseScales,
     NoisyImage,
     Output,
+    Pretrained,
     ScaledImage,
 )
 from legoc.source import Span
 from legoc_runtime.contract.policy import Configuration, configuration_name
-from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.contract.stack import PretrainedShape, StackShape
 
 OUTPUT = "output"
 """Name of the sampling graph's output; outputs of the training graph are `output.ID`."""
@@ -54,7 +56,7 @@ def training_graph(
 ) -> BrickGraph:
     """The graph that returns the estimate of every brick that trains, bottom to top; None is all of them."""
     entries = _stack_entries(shape, spans or {})
-    for id in shape.ids if learning is None else learning:
+    for id in shape.trainable if learning is None else learning:
         entries[f"{OUTPUT}.{id}"] = Entry(f"{OUTPUT}.{id}", Output(), {"value": estimate_name(id)})
     return BrickGraph(shape, "training", entries)
 
@@ -71,6 +73,9 @@ def _stack_entries(shape: StackShape, spans: dict[str, Span]) -> dict[str, Entry
         Entry("condition", Conditioning(), condition),
     ]
     below: str | None = None
+    if shape.pretrained is not None:
+        entries += _pretrained_entries(shape, shape.pretrained, spans)
+        below = carried_name(shape, shape.pretrained.id)
     for brick in shape.bricks:
         inputs = {"image": "scaled", "condition": "condition"}
         if below is not None and brick.takes_estimate:
@@ -81,3 +86,14 @@ def _stack_entries(shape: StackShape, spans: dict[str, Span]) -> dict[str, Entry
         entries.append(Entry(estimate, Estimate(brick.id, span), {"image": "x", "network": name, "scales": "scales"}))
         below = carried_name(shape, brick.id)
     return {entry.name: entry for entry in entries}
+
+
+def _pretrained_entries(shape: StackShape, given: PretrainedShape, spans: dict[str, Span]) -> list[Entry]:
+    """The model that stands for the bottom brick; under `carry: raw` also what it hands on."""
+    span, estimate = spans.get(given.id), estimate_name(given.id)
+    inputs = {"image": "x", "sigma": "sigma"} | ({} if given.classes is None else {"label": "label"})
+    entries = [Entry(estimate, Pretrained(given.id, span), inputs)]
+    if shape.carry == "raw":
+        inputs = {"estimate": estimate, "image": "x", "scales": "scales"}
+        entries.append(Entry(brick_name(given.id), AsNetwork(given.id, span), inputs))
+    return entries

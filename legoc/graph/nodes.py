@@ -105,6 +105,36 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Pretrained:
+    """The estimate of the clean image by the model that stands for the bottom brick; `label` where it reads one.
+
+    Attributes:
+        id: the brick.
+        span: where the user wrote it.
+    """
+
+    kind: ClassVar[str] = "pretrained"
+    required: ClassVar[tuple[str, ...]] = ("image", "sigma")
+    id: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AsNetwork:
+    """A pretrained brick's estimate in the form that `carry: raw` hands on: F with c_skip x_t + c_out F the estimate.
+
+    Attributes:
+        id: the brick.
+        span: where the user wrote it.
+    """
+
+    kind: ClassVar[str] = "as_network"
+    required: ClassVar[tuple[str, ...]] = ("estimate", "image", "scales")
+    id: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bypass:
     """A brick that is left out: hands on what comes from `below`, which is absent when there is nothing."""
 
@@ -132,6 +162,8 @@ Node: TypeAlias = (
     | NoEstimateBelow
     | Brick
     | Estimate
+    | Pretrained
+    | AsNetwork
     | Bypass
     | Output
 )
@@ -140,7 +172,7 @@ Node: TypeAlias = (
 def span_of(node: Node) -> Span | None:
     """Where the user wrote what a node stands for, if it stands for something the user wrote."""
     match node:
-        case Brick(span=span) | Estimate(span=span) | Bypass(span=span):
+        case Brick(span=span) | Estimate(span=span) | Pretrained(span=span) | AsNetwork(span=span) | Bypass(span=span):
             return span
         case _:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from legoc.graph.brick_graph import BrickGraph, Entry
-from legoc.graph.nodes import Brick, Bypass, Estimate
+from legoc.graph.nodes import AsNetwork, Brick, Bypass, Estimate, Pretrained
 
 
 def to_text(graph: BrickGraph) -> str:
@@ -22,7 +22,7 @@ def _line(graph: BrickGraph, entry: Entry) -> str:
                 f"brick @{id} {brick.windows} windows of {brick.window[0]}x{brick.window[1]}, "
                 f"{brick.tokens} tokens of {brick.receptive_field}x{brick.receptive_field}, depth {brick.depth}"
             )
-        case Estimate(id=id) | Bypass(id=id):
+        case Estimate(id=id) | Pretrained(id=id) | AsNetwork(id=id) | Bypass(id=id):
             what = f"{entry.node.kind} @{id}"
         case _:
             what = entry.node.kind

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from legoc.graph.brick_graph import BrickGraph, Entry
 from legoc.graph.nodes import (
+    AsNetwork,
     Brick,
     Bypass,
     ClassLabel,
@@ -18,6 +19,7 @@ from legoc.graph.nodes import (
     NoiseScales,
     NoisyImage,
     Output,
+    Pretrained,
     ScaledImage,
     Scales,
     span_of,
@@ -29,6 +31,7 @@ _OPTIONAL_SLOTS: dict[str, tuple[str, ...]] = {
     "brick": ("below",),
     "bypass": ("below",),
     "conditioning": ("label",),
+    "pretrained": ("label",),
 }
 
 
@@ -64,6 +67,8 @@ def expected_type(graph: BrickGraph, entry: Entry) -> GraphType:
         case Conditioning():
             return Vector(shape.condition_width)
         case NoisyImage() | ScaledImage() | NoEstimateBelow() | Brick() | Estimate() | Bypass() | Output():
+            return image
+        case Pretrained() | AsNetwork():
             return image
 
 
@@ -106,7 +111,7 @@ def _has_output(graph: BrickGraph) -> Iterator[tuple[Entry, str]]:
         yield next(iter(graph.entries.values())), "the graph has no output"
     for entry in outputs:
         source = graph.entries.get(entry.inputs.get("value", ""))
-        if source is not None and not isinstance(source.node, Estimate | Bypass):
+        if source is not None and not isinstance(source.node, Estimate | Pretrained | Bypass):
             yield entry, f"the output is a {source.node.kind}, not an estimate"
 
 

@@ -78,7 +78,7 @@ def resolved_spec(text: str, where: str) -> StackSpec:
 
 def _facts(manifest: Manifest, configurations: tuple[Configuration, ...], spec: StackSpec | None) -> StackFacts:
     shape = manifest.shape
-    builtin = ("none", "halfway") if len(shape.bricks) > 1 else ("none",)
+    builtin = ("none", "halfway") if len(shape.ids) > 1 else ("none",)
     return StackFacts(
         name=manifest.name,
         description=manifest.description,

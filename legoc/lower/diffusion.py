@@ -55,7 +55,10 @@ def emit_variance(out: Emitter, brick: BrickShape, network: Value) -> Value:
     return out.emit(op, Image(count, *brick.grid))
 
 
-def emit_joined(out: Emitter, brick: BrickShape, estimate: Value, variance: Value) -> Value:
-    """Emit an estimate and its variance as one image."""
-    op = JoinChannels(images=(estimate, variance), out=f"{brick.id}.result")
-    return out.emit(op, Image(brick.out_channels, *brick.grid))
+def emit_joined(out: Emitter, id: str, estimate: Value, variance: Value) -> Value:
+    """Emit the estimate of a brick and its variance as one image."""
+    image, more = out.type(estimate), out.type(variance)
+    assert isinstance(image, Image)
+    assert isinstance(more, Image)
+    op = JoinChannels(images=(estimate, variance), out=f"{id}.result")
+    return out.emit(op, Image(image.channels + more.channels, image.height, image.width))

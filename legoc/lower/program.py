@@ -8,6 +8,7 @@ from typing import Literal, assert_never
 from legoc.graph.brick_graph import BrickGraph, Entry
 from legoc.graph.build import OUTPUT, brick_name, sampling_graph, training_graph
 from legoc.graph.nodes import (
+    AsNetwork,
     Brick,
     Bypass,
     ClassLabel,
@@ -20,6 +21,7 @@ from legoc.graph.nodes import (
     Output,
     ScaledImage,
 )
+from legoc.graph.nodes import Pretrained as PretrainedNode
 from legoc.lower.brick import lower_brick, lower_rest, window_index
 from legoc.lower.diffusion import emit_bounded, emit_joined, emit_prediction, emit_scales, emit_variance
 from legoc.lower.emitter import Emitter
@@ -35,6 +37,7 @@ from legoc_runtime.contract.program import (
     Label,
     NoEstimate,
     Precondition,
+    Pretrained,
     Program,
     Scalar,
     ScaleImage,
@@ -62,7 +65,10 @@ def lower(graph: BrickGraph, train: TrainSettings | None = None, variant: Varian
     lowering = _Lowering(graph, train, frozenset(variant.frozen if variant else ()))
     for entry in graph.in_order():
         lowering.lower(entry)
-    bricks = tuple(id for id in graph.shape.ids if id in lowering.networks)
+    if graph.shape.classes is not None:
+        # an argument also where nothing reads it: a pretrained model may know no classes
+        lowering.out.input("label", Label(graph.shape.classes))
+    bricks = tuple(id for id in graph.shape.ids if id in lowering.networks or id in lowering.models)
     return lowering.out.program(variant.name(graph.shape.ids) if variant else graph.name, bricks)
 
 
@@ -84,6 +90,7 @@ class _Lowering:
         values: graph node -> value that its readers take.
         frozen: bricks that run and do not train: all their windows, without gradient.
         networks: brick -> its raw network output, zero where windows were not run, channels of a variance included.
+        models: pretrained bricks that run.
     """
 
     graph: BrickGraph
@@ -93,6 +100,7 @@ class _Lowering:
     values: dict[str, Value] = field(default_factory=dict[str, Value])
     networks: dict[str, Value] = field(default_factory=dict[str, Value])
     masks: dict[str, Value] = field(default_factory=dict[str, Value])
+    models: set[str] = field(default_factory=set[str])
 
     @property
     def shape(self) -> StackShape:
@@ -126,6 +134,17 @@ class _Lowering:
                 self.values[entry.name] = self._brick(entry, self.shape.brick(id))
             case Estimate(id=id):
                 self.values[entry.name] = self._estimate(entry, self.shape.brick(id))
+            case PretrainedNode(id=id):
+                self.values[entry.name] = self._pretrained(entry, id)
+            case AsNetwork(id=id):
+                op = Unprecondition(
+                    clean=self.values[entry.inputs["estimate"]],
+                    image="x",
+                    c_skip="c_skip",
+                    c_out="c_out",
+                    out=f"{id}.network",
+                )
+                self.values[entry.name] = self.out.emit(op, self.image)
             case Output():
                 self._output(entry)
             case Bypass(id=id):
@@ -168,6 +187,16 @@ class _Lowering:
     def _estimate(self, entry: Entry, brick: BrickShape) -> Value:
         return self._precondition(self.values[entry.inputs["network"]], f"{brick.id}.estimate")
 
+    def _pretrained(self, entry: Entry, id: str) -> Value:
+        """A model's estimate; while training one that is frozen is computed without gradient."""
+        self.models.add(id)
+        label = self.values[entry.inputs["label"]] if "label" in entry.inputs else None
+        op = Pretrained(brick=id, image="x", sigma="sigma", label=label, out=f"{id}.estimate")
+        estimate = self.out.emit(op, self.image)
+        if self.train is None or (id not in self.shape.fixed and id not in self.frozen):
+            return estimate
+        return self.out.emit(Detach(image=estimate, out=f"{id}.frozen"), self.image)
+
     def _precondition(self, network: Value, out: Value) -> Value:
         op = Precondition(image="x", network=network, c_skip="c_skip", c_out="c_out", out=out)
         return self.out.emit(op, self.image)
@@ -175,7 +204,7 @@ class _Lowering:
     def _handed_on(self, below: str, reader: str) -> Value:
         """What a brick reads of the one below: what that carries, an estimate within bounds."""
         value = self._carried(below, reader)
-        if isinstance(self.graph[below].node, Estimate):
+        if isinstance(self.graph[below].node, Estimate | PretrainedNode):
             return emit_bounded(self.out, self.shape.diffusion, value, f"{reader}.bounded")
         return value
 
@@ -183,6 +212,11 @@ class _Lowering:
         """What the brick below hands on: filled in where it did not run, and cut off from the gradient if asked."""
         value = self.values[below]
         node = self.graph[below].node
+        if isinstance(node, PretrainedNode | AsNetwork):
+            given = value
+            if self.train is None or self.train.gradient != "detached" or node.id in {*self.shape.fixed, *self.frozen}:
+                return given
+            return self.out.emit(Detach(image=given, out=f"{reader}.below"), self.image)
         if self.train is None or not isinstance(node, Brick | Estimate):
             return value
         if self.train.fill != "noisy" and node.id in self.masks:
@@ -224,15 +258,20 @@ class _Lowering:
         if id in self.masks:
             self.out.output(f"mask.{id}", self.masks[id])
         if self.shape.variance_channels:
-            self.out.output(f"variance.{id}", emit_variance(self.out, self.shape.brick(id), self.networks[id]))
+            self.out.output(f"variance.{id}", self._variance(id))
+
+    def _variance(self, id: str) -> Value:
+        """A brick's learned variance; a pretrained one has none: v = 0, halfway between the posterior's and beta."""
+        if id in self.networks:
+            return emit_variance(self.out, self.shape.brick(id), self.networks[id])
+        return self.out.emit(NoEstimate(like="x", out=f"{id}.variance"), self.image)
 
     def _result(self, source: str) -> Value:
         """The estimate of the brick that runs last, and after its channels those of its variance if it has one."""
         if not self.shape.variance_channels:
             return self.values[source]
         # under `carry: raw` the estimate of a brick that is left out is made of the network below it
-        ran = self.graph[self.graph[source].inputs["network"]].node
-        assert isinstance(ran, Brick)
-        brick = self.shape.brick(ran.id)
-        variance = emit_variance(self.out, brick, self.networks[brick.id])
-        return emit_joined(self.out, brick, self.values[source], variance)
+        node = self.graph[source].node
+        ran = self.graph[self.graph[source].inputs["network"]].node if isinstance(node, Estimate) else node
+        assert isinstance(ran, Brick | PretrainedNode | AsNetwork)
+        return emit_joined(self.out, ran.id, self.values[source], self._variance(ran.id))

@@ -83,8 +83,8 @@ def yaml_text(value: Any) -> str:
 
 def brick_card(spec: StackSpec, id: str) -> str | None:
     """Geometry and cost of a brick; None where the stack has no such brick."""
-    if id not in spec.shape.ids:
-        return None
+    if id not in {brick.id for brick in spec.shape.bricks}:
+        return None  # of a pretrained one its own keys say what it is
     brick = spec.shape.brick(id)
     parameters, macs = counts.brick_parameters(brick), counts.brick_macs(brick)
     share = parameters / counts.parameters(spec.shape)

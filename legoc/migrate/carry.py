@@ -9,7 +9,7 @@ from torch import Tensor
 
 from legoc.review.tensors import LOST, TensorMove, TensorPlan
 from legoc_runtime.contract.stack import StackShape
-from legoc_runtime.store import WeightStore
+from legoc_runtime.pretrained import open_store
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 STEP = "step"
@@ -49,6 +49,8 @@ def carried_moments(plan: TensorPlan, optimizer: Mapping[str, Tensor]) -> dict[s
 def beginnings(plan: TensorPlan, shape: StackShape, seed: int) -> dict[str, Tensor]:
     """What new weights begin with, by their keys: as a run of the new spec would draw them, gates and outputs at zero.
 
+    Those of a pretrained brick are as its files say.
+
     Args:
         plan: what becomes of every tensor.
         shape: the new stack.
@@ -58,7 +60,9 @@ def beginnings(plan: TensorPlan, shape: StackShape, seed: int) -> dict[str, Tens
     if not keys:
         return {}
     bricks = {brick.id for brick in shape.bricks if any(key.startswith(f"bricks.{brick.id}.") for key in keys)}
-    store = WeightStore(shape, bricks=bricks)
+    if shape.pretrained is not None and not keys.isdisjoint(shape.pretrained.stored_weights):
+        bricks.add(shape.pretrained.id)
+    store = open_store(shape, bricks=bricks)
     store.initialise(seed)
     return {key: weight.detach() for key, weight in store.weights.items() if key in keys}
 

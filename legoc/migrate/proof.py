@@ -7,11 +7,12 @@ rounding of a sum differs in earnest.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from legoc.driver import describe_spec, lower_configuration
+from legoc.driver import describe_spec, lower_configuration, sealed_shape
 from legoc.migrate.expected import Expected
 from legoc.migrate.outcome import IMAGES, Outcome
 from legoc.spec.resolved import StackSpec
@@ -19,7 +20,7 @@ from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.schedule import noise_levels
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.link.link import link
-from legoc_runtime.store import WeightStore
+from legoc_runtime.pretrained import open_store
 
 SEED = 0
 TINY = 1e-300
@@ -39,7 +40,8 @@ class Side:
 
     def __init__(self, spec: StackSpec, configurations: Sequence[Configuration], sigmas: Sequence[float]) -> None:
         manifest, _ = describe_spec(spec)
-        self._store = WeightStore(spec.shape, dtype=torch.float64)
+        manifest = replace(manifest, shape=sealed_shape(spec.shape))
+        self._store = open_store(manifest.shape, dtype=torch.float64)
         self._modules = {found: link(lower_configuration(manifest, found), self._store) for found in configurations}
         self._inputs = _inputs(spec.shape, sigmas)
 

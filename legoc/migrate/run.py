@@ -95,7 +95,7 @@ def files_of(plan: Plan, new: Mapping[str, Tensor]) -> Files:
 
 
 def _optimizer(plan: Plan) -> dict[str, Tensor]:
-    tensors, sums = plan.source.read(OPTIMIZER), Meter(plan.after.spec.ids, _CPU).tensors()
+    tensors, sums = plan.source.read(OPTIMIZER), Meter(plan.after.spec.shape.trainable, _CPU).tensors()
     scale = _loss_scale(tensors) if plan.after.spec.train.precision == "fp16" else {}
     return {**carried_moments(plan.tensors, tensors), **{f"meter/{k}": v for k, v in sums.items()}, **scale}
 

@@ -31,7 +31,8 @@ class SpecialiseSkips:
         for id in graph.shape.ids:
             if id in self.configuration:
                 continue
-            below = graph[brick_name(id)].inputs.get("below")
+            # a pretrained brick reads none, and has no network of its own
+            below = graph[brick_name(id)].inputs.get("below") if brick_name(id) in graph else None
             name = carried_name(graph.shape, id)
             replaced = entries[name]
             inputs = {} if below is None else {"below": below}

@@ -39,7 +39,7 @@ def built_policies(manifest: Manifest, named: Sequence[str] = ()) -> tuple[Polic
         UsageError: a named policy does not exist.
     """
     found = [manifest.policy("none")]
-    if len(manifest.shape.bricks) > 1:
+    if len(manifest.shape.ids) > 1:
         found.append(manifest.policy("halfway"))
     found += [manifest.policy(None), *manifest.policies, *(manifest.policy(name) for name in named)]
     return tuple({policy.name: policy for policy in found}.values())

@@ -230,7 +230,7 @@ def _halfway(
 ) -> tuple[tuple[Point, ...], Point | None]:
     """`halfway` at several shares, and at the least share of steps that meets the budget."""
     steps = len(problem.levels)
-    if len(problem.shape.bricks) < 2:
+    if len(problem.shape.ids) < 2:
         return (), None
     tables = {share: _halfway_table(problem, share) for share in (*SHARES, *(i / steps for i in range(1, steps + 1)))}
     meets = [share for share, (_, table) in tables.items() if problem.cost(table, cost_of) <= budget]
@@ -245,7 +245,8 @@ def _halfway(
 
 
 def _halfway_table(problem: Problem, share: float) -> tuple[Policy, TruthTable]:
-    policy = builtin_policy(f"halfway:{share:.4g}", problem.shape.bricks)
+    below = problem.shape.pretrained is not None
+    policy = builtin_policy(f"halfway:{share:.4g}", problem.shape.bricks, below=below)
     assert policy is not None
     return policy, tabulate(policy, problem.shape.ids, problem.levels)
 

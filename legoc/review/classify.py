@@ -83,6 +83,11 @@ class Case:
         find = re.compile(pattern).fullmatch
         return tuple(m for m in self.plan.moves if m.how != "kept" and find(m.after or m.before or ""))
 
+    def trained(self, id: str) -> tuple[TensorMove, ...] | None:
+        """The tensors that are lost of a pretrained brick, which was trained; None where it was not."""
+        given = self.before.shape.runs_pretrained((id,))
+        return None if given is None or given.frozen else self.broken(f"pretrained\\.{re.escape(id)}\\..*")
+
     def broken(self, pattern: str) -> tuple[TensorMove, ...]:
         """Those of them that break."""
         lost = set(self.plan.lost)
@@ -102,7 +107,7 @@ def classify(change: Change, case: Case) -> Verdict:
         case BrickAdded(after=value, over=over):
             return _added(change, value.text, over, case)
         case BrickRemoved(before=value):
-            lost = case.broken(f"bricks\\.{value.text}\\..*")
+            lost = case.broken(f"(bricks|pretrained)\\.{value.text}\\..*")
             if not lost:  # a pretrained brick: its weights are not the stack's
                 moved = _of(case.touched("bricks\\..*\\.embed\\.weight"), "narrowed")
                 return Verdict(change, "meaning", "the brick above no longer reads this model's estimate", moved)
@@ -189,6 +194,14 @@ def _special(change: ValueChanged, case: Case) -> Verdict | None:
             if lost and _learned(before) != _learned(after):
                 return Verdict(change, "breaks", "a learned variance takes output channels of its own", lost)
             return None
+        case "bricks.*.pretrained.frozen", (mine, _) if (given := case.trained(mine)) is not None:
+            return Verdict(change, "breaks", "what training made of the model's weights has no place any more", given)
+        case (("bricks.*.pretrained.kind" | "bricks.*.pretrained.path" | "bricks.*.pretrained.name"), (mine, _)):
+            given = case.trained(mine)
+            reason = "another model stands for the bottom brick, and what training made of the old one has no place"
+            return None if given is None else Verdict(change, "breaks", reason, given)
+        case "bricks.*.pretrained.frozen", (_, id):
+            return Verdict(change, "resumable", RULES[change.key].reason, case.touched(f"pretrained\\.{id}\\..*"))
         case _:
             return None
 

@@ -199,7 +199,7 @@ def _shifts(before: Manifest, after: Manifest, matched: Mapping[str, str]) -> It
 
 def _tables(manifest: Manifest) -> dict[str, TruthTable]:
     levels = sampling_levels(manifest.sample, manifest.shape.diffusion)
-    builtin = ("halfway",) if len(manifest.shape.bricks) > 1 else ()
+    builtin = ("halfway",) if len(manifest.shape.ids) > 1 else ()
     names = dict.fromkeys((*builtin, *(policy.name for policy in manifest.policies), manifest.sample.skip_policy))
     return {name: tabulate(manifest.policy(name), manifest.shape.ids, levels) for name in names}
 

@@ -143,6 +143,9 @@ RULES: Mapping[str, Rule] = {
     "bricks.*.loss_weight": Rule("training", "how much the brick's own loss counts"),
     "bricks.*.pretrained.kind": Rule("meaning", "another model stands for the bottom brick"),
     "bricks.*.pretrained.path": Rule("meaning", "another model stands for the bottom brick"),
-    "bricks.*.pretrained.frozen": Rule("training", "whether training changes the pretrained model"),
+    "bricks.*.pretrained.name": Rule("meaning", "another model stands for the bottom brick"),
+    "bricks.*.pretrained.frozen": Rule(
+        "resumable", "checkpoints hold the model's weights from now on, which begin as its files say"
+    ),
 }
 """Key -> rule. A key that is not here cannot be compared; a test holds it against the fields of a spec."""

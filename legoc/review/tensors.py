@@ -81,7 +81,21 @@ def plan_tensors(before: StackShape, after: StackShape, matched: Mapping[str, st
     for brick in before.bricks:
         if brick.id not in matched:
             moves += _moves(dict(brick_weights(brick)), {}, "new")
+    moves += _pretrained(before, after, matched)
     return TensorPlan((*(m for m in moves if m.after is not None), *(m for m in moves if m.after is None)))
+
+
+def _pretrained(before: StackShape, after: StackShape, matched: Mapping[str, str]) -> list[TensorMove]:
+    """The weights of a pretrained brick that trains: its own if it is of the same files, else those of other files."""
+    mine, other = before.pretrained, after.pretrained
+    was = {} if mine is None else mine.stored_weights
+    now = {} if other is None else other.stored_weights
+    if mine is None or other is None or matched.get(mine.id) != other.id or not mine.is_of_files_of(other):
+        return _moves(was, {}, "new") + _moves({}, now, "new")
+    if mine.id == other.id or not was or not now:
+        return _moves(was, now, "new")
+    keys = zip(was.items(), now.items(), strict=True)
+    return [TensorMove("renamed", key, new, shape, of_new) for (key, shape), (new, of_new) in keys]
 
 
 def _brick(before: BrickShape, after: BrickShape) -> list[TensorMove]:

@@ -95,7 +95,8 @@ def spec_value(spec: StackSpec, key: str, text: str) -> Value:
 def brick_texts(spec: StackSpec, id: str) -> dict[str, str]:
     """Every value of a brick by key, `bricks.*.KEY`; of a pretrained one, those of its section."""
     if id in spec.pretrained:
-        return {f"{BRICK}pretrained.{name}": text for name, text in _field_texts(spec.pretrained[id])}
+        given = {f"{BRICK}pretrained.{name}": text for name, text in _field_texts(spec.pretrained[id])}
+        return given | {f"{BRICK}loss_weight": shown(spec.shape.loss_weight(id))}
     brick = spec.shape.brick(id)
     return {f"{BRICK}{key}": _brick_text(brick, name) for name, key in BRICK_KEYS.items()}
 

@@ -41,9 +41,13 @@ def _lines(spec: StackSpec) -> Iterator[str]:
     yield "bricks:"
     for id, settings in spec.pretrained.items():
         yield f"  - id: {_scalar(id)}"
+        if not settings.frozen:
+            yield from (f"  {line}" for line in _entries(loss_weight=shape.loss_weight(id)))
         yield from _skip(spec, id)
         yield "    pretrained:"
         yield from (f"    {line}" for line in _entries(kind=settings.kind, path=settings.path, frozen=settings.frozen))
+        if settings.name is not None:
+            yield f"      name: {_scalar(settings.name)}"
     for brick in shape.bricks:
         yield from _brick(brick)
         yield from _skip(spec, brick.id)

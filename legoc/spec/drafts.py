@@ -36,6 +36,7 @@ class Draft:
         receptive_field: side of a token; the paper's choice where it is not written.
         offset: rows and columns by which the windows are shifted.
         is_pretrained: whether a model that is trained already stands for it; it has no numbers of its own then.
+        trains: whether training changes it: not where it is pretrained and frozen.
         places: where values were written, by key: in the brick, or in `brick_defaults`.
     """
 
@@ -53,6 +54,7 @@ class Draft:
     loss_weight: float
     offset: tuple[int, int]
     is_pretrained: bool
+    trains: bool
     places: Mapping[str, Path]
 
     def span(self, loaded: Loaded, key: str) -> Span:
@@ -113,6 +115,7 @@ def _draft(loaded: Loaded, index: int, brick: Brick) -> Draft:
         loss_weight=0.0 if pretrained and frozen(brick) else share("loss_weight", 1.0),
         offset=brick.offset or (0, 0),
         is_pretrained=pretrained,
+        trains=not pretrained or not frozen(brick),
         places=places,
     )
 

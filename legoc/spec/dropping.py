@@ -30,7 +30,8 @@ def resolve_drop(written: Dropping, spec: StackSpec) -> Drop:
 def _policy(name: str, spec: StackSpec) -> Policy:
     if name == "default":
         return Policy("default", tuple(spec.default_skips.items()))
-    policy = spec.policies.get(name) or builtin_policy(name, spec.shape.bricks)
+    shape = spec.shape
+    policy = spec.policies.get(name) or builtin_policy(name, shape.bricks, below=shape.pretrained is not None)
     assert policy is not None, "a spec without errors names policies that there are"
     return policy
 

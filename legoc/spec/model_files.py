@@ -14,10 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, assert_never, cast
 
-from legoc_runtime.contract.manifest import MANIFEST_NAME, read_manifest
+from legoc_runtime.contract.manifest import MANIFEST_NAME, manifest_folder, read_manifest
 from legoc_runtime.contract.schedule import alphas_cumprod
 from legoc_runtime.contract.settings import PretrainedSettings
-from legoc_runtime.contract.stack import DdpmConstants, Diffusion, EdmConstants
+from legoc_runtime.contract.stack import DdpmConstants, Diffusion, EdmConstants, StackShape
 from legoc_runtime.errors import LegocError
 
 MAX_JSON_BYTES = 4 * 2**20
@@ -47,6 +47,8 @@ class ModelFacts:
         classes: its classes, or None for an unconditional model.
         predicts: what its output is: `x0`, or a prediction type of diffusers.
         sigmas: the lowest and the highest noise level that it was trained for, as sigma over the clean image.
+        levels: the noise level of each of its timesteps, ascending; empty where it takes sigma itself.
+        stack: its architecture, where that is a stack.
     """
 
     source: Path
@@ -55,10 +57,12 @@ class ModelFacts:
     classes: int | None
     predicts: str
     sigmas: tuple[float, float]
+    levels: tuple[float, ...] = ()
+    stack: StackShape | None = None
 
 
-def read_model(settings: PretrainedSettings) -> ModelFacts:
-    """Read what a model's files say.
+def read_model(settings: PretrainedSettings) -> ModelFacts | None:
+    """Read what a model's files say; None for `kind: module`, of which its entry point says it once it is opened.
 
     Raises:
         UnreadableModelError: the folder or a file in it is missing or is not what the kind says.
@@ -73,6 +77,8 @@ def read_model(settings: PretrainedSettings) -> ModelFacts:
                 return _stack(folder)
             case "dit":
                 return _dit(folder)
+            case "module":
+                return None
             case "diffusers_unet":
                 return _diffusers(folder, "unet", _UNET_CLASSES, "num_class_embeds")
             case "diffusers_dit":
@@ -97,19 +103,25 @@ def sigma_range(diffusion: Diffusion) -> tuple[float, float]:
 def _sigmas(signal: Iterable[float]) -> tuple[float, float]:
     """The ends of a chain with these alpha-bars: sigma = sqrt((1 - abar) / abar)."""
     ends = sorted(signal)
-    low, high = ends[-1], max(ends[0], 1e-30)
-    return math.sqrt((1 - low) / low), math.sqrt((1 - high) / high)
+    return _sigma(ends[-1]), _sigma(ends[0])
+
+
+def _sigma(signal: float) -> float:
+    """Sigma over the clean image, of an alpha-bar."""
+    signal = max(signal, 1e-30)
+    return math.sqrt((1 - signal) / signal)
 
 
 def _stack(folder: Path) -> ModelFacts:
-    path = folder / MANIFEST_NAME
+    path = manifest_folder(folder) / MANIFEST_NAME
     if not path.is_file():
-        raise UnreadableModelError(f"`{folder}` has no {MANIFEST_NAME}", "name a run or build directory of legoc")
+        raise UnreadableModelError(f"`{folder}` has no {MANIFEST_NAME}", "name a run or a checkpoint of legoc")
     try:
-        shape = read_manifest(folder).shape
+        shape = read_manifest(path.parent).shape
     except LegocError as error:
         raise UnreadableModelError(error.message, error.help) from error
-    return ModelFacts(path, shape.channels, shape.grid, shape.classes, "x0", sigma_range(shape.diffusion))
+    sigmas = sigma_range(shape.diffusion)
+    return ModelFacts(path, shape.channels, shape.grid, shape.classes, "x0", sigmas, stack=shape)
 
 
 # diffusers --------------------------------------------------------------------------------------------------------
@@ -132,8 +144,8 @@ def _diffusers(folder: Path, part: str, class_names: tuple[str, ...], classes_ke
     if out is not None and out not in (channels, 2 * channels):
         raise UnreadableModelError(f"{path}: {channels} channels in and {out} out: this is no denoiser of images")
     classes = None if config.get(classes_key) is None else _whole(config, classes_key, path)
-    predicts, sigmas = _scheduler(folder, path.parent)
-    return ModelFacts(path, channels, _sample_size(config, path), classes, predicts, sigmas)
+    predicts, sigmas, levels = _scheduler(folder, path.parent)
+    return ModelFacts(path, channels, _sample_size(config, path), classes, predicts, sigmas, levels)
 
 
 def _sample_size(config: dict[str, Any], path: Path) -> tuple[int, int] | None:
@@ -148,8 +160,8 @@ def _sample_size(config: dict[str, Any], path: Path) -> tuple[int, int] | None:
             raise UnreadableModelError(f"{path}: `sample_size` is neither a number nor [height, width]")
 
 
-def _scheduler(folder: Path, model: Path) -> tuple[str, tuple[float, float]]:
-    """What the network predicts, and the noise levels that it was trained for."""
+def _scheduler(folder: Path, model: Path) -> tuple[str, tuple[float, float], tuple[float, ...]]:
+    """What the network predicts, the noise levels that it was trained for, from where to where and each of them."""
     candidates = (folder / "scheduler" / _SCHEDULER, model.parent / "scheduler" / _SCHEDULER, folder / _SCHEDULER)
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
@@ -159,8 +171,9 @@ def _scheduler(folder: Path, model: Path) -> tuple[str, tuple[float, float]]:
         )
     config = _read_json(path)
     if "FlowMatch" in str(config.get("_class_name")):
-        return "flow", (0.0, math.inf)
-    return str(config.get("prediction_type", "epsilon")), _sigmas(_alphas_cumprod(config, path))
+        return "flow", (0.0, math.inf), ()
+    signal = _alphas_cumprod(config, path)
+    return str(config.get("prediction_type", "epsilon")), _sigmas(signal), tuple(map(_sigma, signal))
 
 
 def _alphas_cumprod(config: dict[str, Any], path: Path) -> list[float]:
@@ -217,7 +230,8 @@ def _dit(folder: Path) -> ModelFacts:
     if out not in (channels * patch**2, 2 * channels * patch**2) or math.isqrt(tokens) ** 2 != tokens:
         raise UnreadableModelError(f"{files[0]}: the shapes of its weights are not those of a DiT")
     side = math.isqrt(tokens) * patch
-    return ModelFacts(files[0], channels, (side, side), rows - 1, "epsilon", sigma_range(DdpmConstants()))
+    levels = tuple(map(_sigma, alphas_cumprod(DdpmConstants())))
+    return ModelFacts(files[0], channels, (side, side), rows - 1, "epsilon", sigma_range(DdpmConstants()), levels)
 
 
 def _safetensors_header(path: Path) -> dict[str, Any]:

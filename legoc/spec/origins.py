@@ -75,7 +75,7 @@ def written_at(spec: StackSpec, path: Path) -> Span | None:
     """Where a value was written: at its place, in `brick_defaults`, or as the word that stands for its section."""
     match path:
         case ("bricks", int(i), str(key), *rest):
-            inherits = key != _NOT_FROM_DEFAULTS or not spec.shape.brick(spec.ids[i]).covers_grid
+            inherits = key != _NOT_FROM_DEFAULTS or not all(b.covers_grid for b in spec.shape.own((spec.ids[i],)))
             places = [path, ("brick_defaults", key, *rest)] if inherits else [path]
         case ("diffusion", "kind"):
             places = [path, ("diffusion",)]

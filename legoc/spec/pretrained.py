@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from legoc.codes import report
@@ -17,6 +18,10 @@ from legoc_runtime.contract.stack import DdpmConstants
 
 if TYPE_CHECKING:
     from legoc.spec.model_files import ModelFacts
+    from legoc.spec.written import Pretrained
+
+GROUP = "legoc.pretrained"
+"""The group of entry points that open models: `legoc_runtime.pretrained` calls them."""
 
 TOLERANCE = 0.01
 """How far, as a share, the spec's noise levels may reach past those that a model was trained for."""
@@ -71,11 +76,14 @@ def _model(loaded: Loaded, draft: Draft) -> Iterator[Diagnostic]:
     written, at = brick.pretrained, ("bricks", draft.index, "pretrained", "path")
     if written is None or written.kind is None or written.path is None:
         return
+    yield from _entry_point(loaded, draft, written)
     try:
         facts = read_model(PretrainedSettings(written.kind, written.path, frozen(brick)))
     except UnreadableModelError as error:
         yield report("LG211", f"the model of {draft.name}: {error}", loaded.span(*at), help=error.help)
         return
+    if facts is None:
+        return  # a module says what it is once it is opened: when it is built
     yield from _image(loaded, draft, facts, at)
     yield from _classes(loaded, draft, facts, at)
     if facts.predicts not in _CONVERTIBLE:
@@ -83,6 +91,27 @@ def _model(loaded: Loaded, draft: Draft) -> Iterator[Diagnostic]:
         yield report("LG212", message, loaded.span(*at), help=f"it must predict {', '.join(_CONVERTIBLE[1:])}")
     else:
         yield from _noise(loaded, draft, facts, at)
+
+
+def _entry_point(loaded: Loaded, draft: Draft, written: Pretrained) -> Iterator[Diagnostic]:
+    """A module has the name of an entry point that is installed, and nothing else has one. Imports no package."""
+    at = ("bricks", draft.index, "pretrained")
+    if written.kind != "module":
+        if written.name is not None:
+            message = f"the model of {draft.name} is no module: `name` says nothing"
+            yield report("LG210", message, loaded.span(*at, "name"), help="remove it, or write `kind: module`")
+        return
+    known = sorted({point.name for point in entry_points(group=GROUP)})
+    there = f"there are {', '.join(known)}" if known else f"install a package that has one in the group `{GROUP}`"
+    if written.name is None:
+        if not loaded.is_broken(*at, "name"):
+            message = f"the model of {draft.name} is a module without the `name` of its entry point"
+            yield report("LG102", message, loaded.tree.head(at), help=there)
+    elif written.name not in known:
+        message = (
+            f"no installed package has an entry point `{written.name}`, which is to open the model of {draft.name}"
+        )
+        yield report("LG211", message, loaded.span(*at, "name"), help=there)
 
 
 def _image(loaded: Loaded, draft: Draft, facts: ModelFacts, at: Path) -> Iterator[Diagnostic]:

@@ -22,7 +22,14 @@ from legoc_runtime.contract.settings import (
     Stage,
     TrainSettings,
 )
-from legoc_runtime.contract.stack import BrickShape, DdpmConstants, StackShape
+from legoc_runtime.contract.stack import (
+    BrickShape,
+    DdpmConstants,
+    Prediction,
+    PretrainedShape,
+    StackShape,
+    weight_shapes,
+)
 
 if TYPE_CHECKING:
     from legoc.spec.written import Section
@@ -114,6 +121,29 @@ def _pretrained(loaded: Loaded) -> dict[str, PretrainedSettings]:
     }
 
 
+def _pretrained_shape(loaded: Loaded, drafts: list[Draft]) -> PretrainedShape | None:
+    """What stands for the bottom brick, as its files' JSON says it."""
+    for id, settings in _pretrained(loaded).items():
+        from legoc.spec.model_files import read_model  # specs without such a brick, nearly all, need not import it
+
+        facts = read_model(settings)
+        told = PretrainedShape(
+            id=id,
+            kind=settings.kind,
+            path=settings.path,
+            frozen=settings.frozen,
+            name=settings.name,
+            loss_weight=drafts[0].loss_weight,
+            classes=None if facts is None else facts.classes,
+            predicts="x0" if facts is None else cast("Prediction", facts.predicts),
+            sigmas=() if facts is None else facts.levels,
+        )
+        if facts is None or facts.stack is None:
+            return told
+        return replace(told, weights=tuple(weight_shapes(facts.stack).items()), stack=facts.stack)
+    return None
+
+
 def _chosen(section: Section | None, *, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
     """What the user wrote in a section; a written `null` counts, an absent key does not."""
     if section is None:
@@ -164,6 +194,7 @@ def _shape(loaded: Loaded, drafts: list[Draft]) -> StackShape:
         diffusion=diffusion,
         bricks=bricks,
         time_scale=(compat.time_scale if compat else None) or 1.0,
+        pretrained=_pretrained_shape(loaded, drafts),
     )
 
 

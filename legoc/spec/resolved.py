@@ -33,8 +33,8 @@ class StackSpec:
         data_resize: how images come to the grid.
         train: the `train:` section, resolved.
         sample: the `sample:` section, resolved.
-        pretrained: brick id -> settings of a brick that is a pretrained model; at most the bottom brick, which `shape`
-            leaves out.
+        pretrained: brick id -> settings of a brick that is a pretrained model; at most the bottom brick, of which
+            `shape` says what its files say.
         spans: place in the YAML tree -> span of its value; paths that the user did not write are absent.
     """
 
@@ -54,7 +54,7 @@ class StackSpec:
     @property
     def ids(self) -> tuple[str, ...]:
         """Ids of all bricks, bottom to top, pretrained ones too."""
-        return (*self.pretrained, *self.shape.ids)
+        return self.shape.ids
 
     def span(self, *path: str | int) -> Span | None:
         """The span of a place, or of the nearest enclosing place that the user wrote."""

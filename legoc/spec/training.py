@@ -121,7 +121,7 @@ def _nested(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
 def _stage(loaded: Loaded, drafts: list[Draft], index: int, stage: Stage) -> Iterator[Diagnostic]:
     """One stage: bricks that there are, each once, one of them with a loss; and images that it comes to."""
     place = ("train", "stages", index)
-    weights = {draft.id: draft.loss_weight for draft in drafts if draft.id is not None and not draft.is_pretrained}
+    weights = {draft.id: draft.loss_weight for draft in drafts if draft.id is not None and draft.trains}
     named = stage.train or []
     for i, id in enumerate(named):
         span = loaded.span(*place, "train", i)
@@ -157,7 +157,7 @@ def _images(loaded: Loaded, index: int, stage: Stage) -> Iterator[Diagnostic]:
 
 def _drop(loaded: Loaded, drafts: list[Draft], train: Train) -> Iterator[Diagnostic]:
     """A policy that leaves something out, and a stage in which it acts."""
-    ids = {draft.id for draft in drafts if not draft.is_pretrained}
+    ids = {draft.id for draft in drafts if draft.trains}
     if train.drop is not None and train.drop.policy == "none":
         help = "name a policy that leaves a brick out, or remove `drop`"
         span = loaded.span("train", "drop", "policy")

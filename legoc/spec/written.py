@@ -134,15 +134,19 @@ class Pretrained(Section):
     """A model that is trained already, as the bottom brick (paper, section 3.3)."""
 
     required = frozenset({"kind", "path"})
-    kind: Literal["stack", "dit", "diffusers_unet", "diffusers_dit"] | None = Field(
+    kind: Literal["stack", "module", "dit", "diffusers_unet", "diffusers_dit"] | None = Field(
         None,
-        description="what the folder holds: a run or build of legoc, DiT weights, a UNet or a DiT of diffusers",
+        description="what the folder holds: a run or checkpoint of legoc, what an installed package opens, DiT "
+        "weights, a UNet or a DiT of diffusers",
         examples=["diffusers_unet"],
     )
     path: FilePath | None = Field(
         None, description="its folder, from the current directory", examples=["models/ddpm-cifar10-32"]
     )
     frozen: bool | None = Field(None, description="whether training leaves its weights alone (true)", examples=[False])
+    name: Text | None = Field(
+        None, description="for `kind: module`: its entry point in the group legoc.pretrained", examples=["my_unet"]
+    )
 
 
 class Brick(BrickDefaults):

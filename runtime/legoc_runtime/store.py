@@ -20,6 +20,7 @@ from legoc_runtime.contract.stack import BrickShape, DdpmConstants, StackShape, 
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.layers.adjacent import lay_out
 from legoc_runtime.layers.leaves import Attend, Chain, Conditioning, Coordinates, Decode, Embed, Mlp, Modulate
+from legoc_runtime.layers.pretrained import PretrainedBrick, PretrainedWeights
 
 T = TypeVar("T")
 
@@ -78,11 +79,13 @@ class WeightStore(Holder):
         device: where weights live; `meta` allocates nothing.
         dtype: type of the weights.
         bricks: the bricks to hold; None holds all. The others have no module and no weight here.
+        pretrained: the model of a pretrained brick (`legoc_runtime.pretrained` opens it); without it such a brick
+            has its weights, and cannot run.
 
     Attributes:
         shape: the architecture.
         bricks: the bricks that are held, bottom to top.
-        weights: weight key -> parameter, in store order.
+        weights: weight key -> parameter, in store order. Those of a frozen pretrained brick are its files', not here.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class WeightStore(Holder):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
         bricks: Collection[str] | None = None,
+        pretrained: PretrainedBrick | None = None,
     ) -> None:
         super().__init__()
         self.shape = shape
@@ -100,15 +104,24 @@ class WeightStore(Holder):
         self._derived: dict[str, tuple[int, object]] = {}
         with torch.device(device), _default_dtype(dtype):
             self.conditioning = Conditioning(shape)
-            for id in self.bricks:
-                self.add_module(BRICK_PREFIX + id, BrickWeights(shape.brick(id)))
+            for brick in shape.own(self.bricks):
+                self.add_module(BRICK_PREFIX + brick.id, BrickWeights(brick))
             self.coordinates = Coordinates(shape)
             if isinstance(shape.diffusion, DdpmConstants):
                 self.chain = Chain(shape.diffusion)
-        lay_out([layer for id in self.bricks for layer in self.adaln_layers(id)], device=device, dtype=dtype)
+        own = shape.own(self.bricks)
+        if own:
+            lay_out([layer for brick in own for layer in self.adaln_layers(brick.id)], device=device, dtype=dtype)
         found = {key_of(path): parameter for path, parameter in self.named_parameters()}
+        self._pretrained: PretrainedBrick | PretrainedWeights | None = None
+        if (given := shape.runs_pretrained(self.bricks)) is not None:
+            self._pretrained = pretrained or PretrainedWeights(given, device=device, dtype=dtype)
+            self.add_module(BRICK_PREFIX + given.id, self._pretrained)
+            found.update(self._pretrained.weights)
         self.weights: dict[str, nn.Parameter] = {}
-        absent = tuple(f"bricks.{id}." for id in shape.ids if id not in self.bricks)
+        absent = tuple(
+            f"{kind}.{id}." for id in shape.ids if id not in self.bricks for kind in ("bricks", "pretrained")
+        )
         for key, expected in weight_shapes(shape).items():
             if key.startswith(absent):
                 continue
@@ -169,6 +182,8 @@ class WeightStore(Holder):
             yield
         finally:
             self._generation += 1
+            if self._pretrained is not None:
+                self._pretrained.changed()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         with self.updating():  # `to` and its like: views and copies of the weights were of the old memory
@@ -188,11 +203,13 @@ class WeightStore(Holder):
         """Draw fresh weights as DiT does.
 
         Linear layers are Xavier-uniform, embedders N(0, 0.02); biases, modulation and output layers are zero. Each
-        weight depends on (seed, its key) alone, so that a new brick leaves the others as they were.
+        weight depends on (seed, its key) alone, so that a new brick leaves the others as they were. Those of a
+        pretrained brick are what its files say.
         """
         with self.updating(), torch.no_grad():
             for key, weight in self.weights.items():
-                _initialise(key, weight, _generator(seed, key))
+                if not key.startswith("pretrained."):
+                    _initialise(key, weight, _generator(seed, key))
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Copy weights in, all or nothing. Those of bricks that are not held may be there, and are left out.

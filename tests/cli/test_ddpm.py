@@ -75,7 +75,9 @@ def test_it_builds_trains_and_samples(spec: Path, capsys: pytest.CaptureFixture[
     assert "belongs to edm" in capsys.readouterr().err
 
 
-def test_a_pretrained_brick_is_checked_and_not_built(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pretrained_brick_of_diffusers_is_priced_and_not_built(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = spec.parent / "model"
     model.mkdir()
     (model / "config.json").write_text(
@@ -84,7 +86,9 @@ def test_a_pretrained_brick_is_checked_and_not_built(spec: Path, capsys: pytest.
     (model / "scheduler_config.json").write_text(json.dumps({"_class_name": "DDPMScheduler"}), "utf-8")
     brick = "bricks:\n  - {id: base, pretrained: {kind: diffusers_unet, path: model}}"
     spec.write_text(SPEC.replace("bricks:", brick), encoding="utf-8")
-    assert main(["check", str(spec)]) == 0
-    for command in ("build", "train", "cost", "timeline"):
+    for command in ("check", "cost", "timeline", "graph"):
+        assert main([command, str(spec), *(["--format", "svg"] if command == "graph" else [])]) == 0, command
+        capsys.readouterr()
+    for command in ("build", "train"):
         assert main([command, str(spec)]) == 2
-        assert "brick `base` of `two` is a pretrained model" in capsys.readouterr().err
+        assert "brick `base` is of kind `diffusers_unet`" in capsys.readouterr().err

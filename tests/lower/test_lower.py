@@ -23,7 +23,7 @@ from legoc_runtime.contract.pass_ops import (
 from legoc_runtime.contract.program import OPS, Op, Program, ScaleImage, Tokens, Vector, inputs_of, outputs_of
 from legoc_runtime.contract.program_text import to_text
 from legoc_runtime.contract.settings import TrainSettings
-from legoc_runtime.contract.stack import Layout
+from legoc_runtime.contract.stack import Layout, PretrainedShape
 from legoc_runtime.contract.verify import INVARIANTS, verify_program
 from legoc_runtime.errors import RunError
 from tests.lower.equivalence import with_ddpm
@@ -76,6 +76,9 @@ def test_programs_survive_json(train: Any, carry: Any):
         assert codec.decode(Program, codec.encode(program), where="test") == program
 
 
+MODEL = PretrainedShape("base", "stack", "runs/old", True, None, 0.0, None, "x0", ())
+
+
 def test_every_operation_is_emitted_by_some_program():
     """The set of operations is closed and has no dead members: what lowering does not emit, passes do."""
     shape = stack(carry="raw", train_patches=(0.5, 1.0, 1.0))
@@ -86,6 +89,7 @@ def test_every_operation_is_emitted_by_some_program():
         DropAbsentEstimate().apply(lower_sampling(shape, ("whole",)), shape),
         sampling_program(shape, shape.ids, choose()),
         lower_sampling(with_ddpm(shape, "learned_range"), ("whole",)),
+        lower_sampling(replace(shape, pretrained=MODEL, bricks=shape.bricks[-1:]), ("base", "whole")),
     ]
     assert {op.name for program in programs for op in program.ops} == set(OPS)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from legoc.review.render.text import render_text
 from legoc.review.sides import Side, Unreadable, side_of
 from legoc.source import SourceFile
 from legoc.spec import check_text
-from legoc_runtime.contract.settings import PretrainedSettings
 from tests.review.gallery import BASE, GALLERY, ONE
 
 ROOT = Path(__file__).parents[2]
@@ -148,11 +146,4 @@ def test_what_has_no_figures_says_why() -> None:
     other = next(exhibit for exhibit in GALLERY if exhibit.name == "DDPM for EDM")
     found = report(changed(other.base, other.text))
     assert found.reviews[0].costs.refusal is None
-    before, after = side(ONE), side(ONE.replace("depth: 1", "depth: 2"))
-    assert isinstance(before, Side)
-    assert isinstance(after, Side)
-    with_model = replace(after.spec, pretrained={"model": PretrainedSettings("dit", "x")})
-    found = report(Pair(before, replace(after, spec=with_model)))
-    for render in (render_text, render_markdown):
-        assert "is a pretrained model" in render(found)
     jsonschema.Draft7Validator(SCHEMA).validate(json.loads(render_json(found)))  # pyright: ignore[reportUnknownMemberType]

@@ -88,7 +88,7 @@ def test_every_value_of_a_spec_is_compared_and_has_a_rule() -> None:
     """A field that is added to a spec must be named here and get a rule."""
     compared = {"shape", "default_skips", "policies", "train", "sample", "pretrained", "spans", *SPEC_KEYS}
     assert {entry.name for entry in fields(StackSpec)} == compared
-    assert {entry.name for entry in fields(StackShape)} == {"diffusion", "bricks", *SHAPE_KEYS}
+    assert {entry.name for entry in fields(StackShape)} == {"diffusion", "bricks", "pretrained", *SHAPE_KEYS}
     follows = {"id", "grid", "channels", "coordinates", "takes_estimate", "condition_width", "variance_channels"}
     assert {entry.name for entry in fields(BrickShape)} == {*follows, *BRICK_KEYS}
     specs = [resolved(text) for text in (BASE, ONE, DDPM)]

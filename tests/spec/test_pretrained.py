@@ -1,4 +1,4 @@
-"""Pretrained bricks: read without torch, checked against the spec, refused by what cannot build them yet."""
+"""Pretrained bricks: read without torch, checked against the spec."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ def test_the_spec_carries_it_and_reads_back(tmp_path: Path) -> None:
     spec = result.spec
     assert spec is not None
     assert dict(spec.pretrained) == {"base": PretrainedSettings("diffusers_unet", str(folder))}
-    assert (spec.ids, spec.shape.ids) == (("base", "image"), ("image",))
+    assert (spec.ids, spec.shape.ids, spec.shape.fixed) == (("base", "image"), ("base", "image"), ("base",))
     assert spec.shape.bricks[0].takes_estimate
     assert list(spec.default_skips) == ["base"]
     place = spec.brick_span("image", "size")
     assert place is not None
     assert place.line == 8
     assert check_text(resolved_yaml(spec), "again").spec == spec
-    for stage in (compile_spec, describe_spec):
-        with pytest.raises(UsageError, match="pretrained model"):
-            stage(spec)
+    assert describe_spec(spec)[0].shape == spec.shape
+    with pytest.raises(UsageError, match="does not build or run them"):
+        compile_spec(spec)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +151,7 @@ def test_dit_tells_its_shape_by_the_header_of_its_weights(tmp_path: Path) -> Non
     }
     safetensors(tmp_path / "dit.safetensors", shapes)
     facts = read_model(PretrainedSettings("dit", str(tmp_path)))
+    assert facts is not None
     assert (facts.channels, facts.size, facts.classes, facts.predicts) == (4, (32, 32), 1000, "epsilon")
     assert facts.sigmas == pytest.approx((0.01, 157.4), rel=1e-3)
     assert codes(spec_text(tmp_path, "dit", channels=4).replace("classes: 9", "classes: 1000")) == []
@@ -187,6 +188,7 @@ def test_a_build_of_legoc_is_a_model_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("schedule", ["linear", "scaled_linear", "squaredcos_cap_v2"])
 def test_noise_levels_of_the_beta_schedules(tmp_path: Path, schedule: str) -> None:
     facts = read_model(PretrainedSettings("diffusers_unet", str(unet(tmp_path, {}, {"beta_schedule": schedule}))))
+    assert facts is not None
     signal = alphas_cumprod(DdpmConstants())
     low, high = {
         "linear": (signal[0], signal[-1]),
@@ -210,3 +212,13 @@ def test_places_and_keys(tmp_path: Path) -> None:
     for key in ("kind", "path"):
         assert codes(text.replace(f"{key}: ", f"{key}z: ", 2 if key == "kind" else 1)) == ["LG101"]
     assert codes(text.replace("kind: diffusers_unet, ", "")) == ["LG102"]
+
+
+def test_a_module_has_the_name_of_an_entry_point(tmp_path: Path) -> None:
+    text = spec_text(tmp_path, "module")
+    assert codes(text) == ["LG102"]
+    named = text.replace("kind: module", "kind: module, name: nobody_has_this")
+    (finding,) = check_text(named, "t").diagnostics
+    assert finding.code == "LG211"
+    assert "no installed package has an entry point `nobody_has_this`" in finding.message
+    assert codes(spec_text(unet(tmp_path / "m")).replace("kind:", "name: x, kind:")) == ["LG210"]

@@ -34,7 +34,8 @@ class JoinModulations:
                 continue
             ops.append(op)
             if isinstance(op, Condition):
-                ops.extend(_joined(op.out, modulations, program.bricks, shape, types))
+                own = tuple(brick.id for brick in shape.own(program.bricks))
+                ops.extend(_joined(op.out, modulations, own, shape, types))
         return with_ops(program, ops, types)
 
 

@@ -18,41 +18,55 @@ class Variant:
         bricks: ids of the bricks that run, bottom to top.
         learning: those of them that train. The others run all their windows, without gradient; as the embedders of
             noise level and label belong to all bricks, these train only where all that run do.
+        fixed: those of them that no training changes, pretrained ones, which read nothing of the embedders.
     """
 
     bricks: Configuration
     learning: Configuration
+    fixed: Configuration = ()
 
     @property
     def frozen(self) -> Configuration:
-        """The bricks that run and do not train."""
-        return tuple(id for id in self.bricks if id not in self.learning)
+        """The bricks that run and do not train, but could."""
+        return tuple(id for id in self.bricks if id not in self.learning and id not in self.fixed)
 
     def name(self, ids: Sequence[str]) -> str:
         """The name of its program, in a stack of the bricks `ids`: `training` where all of them train."""
-        if tuple(ids) == self.learning:
+        if tuple(ids) == self.bricks and not self.frozen:
             return "training"
-        return "training." + "+".join(id if id in self.learning else f"{id}-frozen" for id in self.bricks)
+        return "training." + "+".join(f"{id}-frozen" if id in self.frozen else id for id in self.bricks)
 
 
-def variants(ids: Sequence[str], train: TrainSettings) -> tuple[Variant, ...]:
-    """Every variant that the steps of a run may be of, beside the whole stack in training."""
-    found = dict.fromkeys(variant_of(ids, stage) for stage in train.stages)
+def variants(ids: Sequence[str], train: TrainSettings, fixed: Sequence[str] = ()) -> tuple[Variant, ...]:
+    """Every variant that the steps of a run may be of, beside the whole stack in training.
+
+    Args:
+        ids: the bricks of the stack, bottom to top.
+        train: training settings.
+        fixed: those of them that no training changes (`StackShape.fixed`); so in all functions here.
+    """
+    found = dict.fromkeys(variant_of(ids, stage, fixed) for stage in train.stages)
     if train.drop is not None:
-        found.update(dict.fromkeys(Variant(band.bricks, band.bricks) for band in train.drop.bands if band.share))
-    return tuple(variant for variant in found if variant != whole(ids))
+        found.update(dict.fromkeys(of_bricks(band.bricks, fixed) for band in train.drop.bands if band.share))
+    return tuple(variant for variant in found if variant != whole(ids, fixed) and variant.learning)
 
 
-def whole(ids: Sequence[str]) -> Variant:
+def whole(ids: Sequence[str], fixed: Sequence[str] = ()) -> Variant:
     """The whole stack in training."""
-    return Variant(tuple(ids), tuple(ids))
+    return of_bricks(ids, fixed)
 
 
-def variant_of(ids: Sequence[str], stage: Stage) -> Variant:
+def of_bricks(ids: Sequence[str], fixed: Sequence[str] = ()) -> Variant:
+    """These bricks run, and those of them that training changes train."""
+    within = tuple(id for id in ids if id in fixed)
+    return Variant(tuple(ids), tuple(id for id in ids if id not in within), within)
+
+
+def variant_of(ids: Sequence[str], stage: Stage, fixed: Sequence[str] = ()) -> Variant:
     """What a stage runs: the bricks up to the highest that trains."""
     highest = max(ids.index(id) for id in stage.train)
     learning = tuple(id for id in ids if id in stage.train)
-    return Variant(tuple(ids[: highest + 1]), learning)
+    return Variant(tuple(ids[: highest + 1]), learning, tuple(id for id in ids[: highest + 1] if id in fixed))
 
 
 def stage_at(stages: Sequence[Stage], position: int) -> Stage:
@@ -67,29 +81,30 @@ def stage_at(stages: Sequence[Stage], position: int) -> Stage:
     return stages[-1]
 
 
-def images_by_variant(ids: Sequence[str], train: TrainSettings) -> dict[Variant, Fraction]:
+def images_by_variant(ids: Sequence[str], train: TrainSettings, fixed: Sequence[str] = ()) -> dict[Variant, Fraction]:
     """How many of a run's images train which variant (a step belongs to the stage of its first image)."""
-    found = _images_by_stage(ids, train)
-    images = found.get(whole(ids))
+    found = _images_by_stage(ids, train, fixed)
+    images = found.get(whole(ids, fixed))
     if train.drop is not None and images:
         rate = Fraction(train.drop.rate)
-        found[whole(ids)] = images * (1 - rate)
+        found[whole(ids, fixed)] = images * (1 - rate)
         total = sum(Fraction(band.share) for band in train.drop.bands)
         for band in train.drop.bands:
-            variant = Variant(band.bricks, band.bricks)
+            variant = of_bricks(band.bricks, fixed)
+            variant = variant if variant.learning else whole(ids, fixed)  # nothing to train: the whole stack trains
             found[variant] = found.get(variant, Fraction()) + images * rate * Fraction(band.share) / total
     return found
 
 
-def _images_by_stage(ids: Sequence[str], train: TrainSettings) -> dict[Variant, Fraction]:
+def _images_by_stage(ids: Sequence[str], train: TrainSettings, fixed: Sequence[str]) -> dict[Variant, Fraction]:
     if not train.stages:
-        return {whole(ids): Fraction(train.images)}
+        return {whole(ids, fixed): Fraction(train.images)}
     found: dict[Variant, Fraction] = {}
     begun = 0
     for stage in train.stages:
         left = max(0, train.images - begun)
         count = left if stage.images is None else min(left, stage.images)
-        variant = variant_of(ids, stage)
+        variant = variant_of(ids, stage, fixed)
         found[variant] = found.get(variant, Fraction()) + count
         begun += count
     return found

@@ -19,10 +19,10 @@ from legoc_runtime.contract.settings import Resize, SampleSettings, TrainSetting
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import RunError, UsageError
 
-MANIFEST_VERSION = 3
-"""Version 3 added `data_resize`, keys to `train` and an operation (`fill: model`), and `guidance_channels` and
-`guidance_interval` to `sample`; version 2 `passes`, and to `sample` what only flags said before. Both older versions
-are still read."""
+MANIFEST_VERSION = 4
+"""Version 4 added pretrained bricks (`shape.pretrained`, an operation); version 3 `data_resize`, keys to `train`, an
+operation (`fill: model`), and `guidance_channels` and `guidance_interval` to `sample`; version 2 `passes`, and to
+`sample` what only flags said before. Older versions are still read."""
 
 MANIFEST_NAME = "manifest.json"
 SPEC_NAME = "spec.yaml"
@@ -93,7 +93,7 @@ class Manifest:
         name = self.sample.skip_policy if name is None else name
         if name in own:
             return own[name]
-        if builtin := builtin_policy(name, self.shape.bricks):
+        if builtin := builtin_policy(name, self.shape.bricks, below=self.shape.pretrained is not None):
             return builtin
         known = ", ".join(["none", "halfway", "halfway:SHARE", *own])
         raise UsageError(f"there is no skip policy `{name}`", help=f"choose one of {known}")
@@ -118,7 +118,7 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
     version = body.pop("manifest_version", None)
     if version == 1:
         body = _from_version_1(body)
-    if version not in (1, 2, MANIFEST_VERSION):
+    if version not in (1, 2, 3, MANIFEST_VERSION):
         help = "build it again with this version, or install the version that wrote it"
         if type(version) is int and version > MANIFEST_VERSION:
             help = "a newer legoc wrote it: install that version, or build it again with this one"
@@ -131,9 +131,12 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
 def _with_later_settings(body: Mapping[str, object]) -> dict[str, object]:
     """A manifest with the keys of `train` and `sample` that came after it, whose defaults are what it did without.
 
-    And with no stages and no resizing, before there were any.
+    And with no stages, no resizing and no pretrained brick, before there were any.
     """
     found: dict[str, object] = {"variants": [], "data_resize": "none", **body}
+    shape = body.get("shape")
+    if isinstance(shape, dict):
+        found["shape"] = {"pretrained": None, **cast("dict[str, object]", shape)}
     for name, defaults in (("train", TrainSettings()), ("sample", SampleSettings())):
         section = body.get(name)
         if isinstance(section, dict):
@@ -153,6 +156,11 @@ def _from_version_1(body: Mapping[str, object]) -> dict[str, object]:
         added = {name: getattr(now, name) for name in ("skip_policy", "seeds", "classes", "batch", "ema")}
         found["sample"] = {**added, **cast("dict[str, object]", sample)}
     return found
+
+
+def manifest_folder(path: Path) -> Path:
+    """The build that a path belongs to: the directory itself, or the run around a checkpoint."""
+    return path.parent.parent if path.parent.name == "checkpoints" else path
 
 
 def is_build(directory: Path) -> bool:

@@ -137,12 +137,17 @@ BUILTIN_POLICIES = ("none", "halfway", "default")
 """Names that a spec's own policies may not take. `default` is made of the bricks' `skip:` keys."""
 
 
-def builtin_policy(text: str, bricks: Sequence[BrickShape]) -> Policy | None:
+def builtin_policy(text: str, bricks: Sequence[BrickShape], *, below: bool = False) -> Policy | None:
     """`none`, `halfway` or `halfway:SHARE`; None when `text` is not one of them.
 
     `halfway` leaves out the top brick in the half of the steps that needs it least (paper, section 3.2): an image-brick
     in the low-noise half, a patch-brick in the high-noise half. `halfway:0.4` does so in 40% of the steps. A step
     is left out when its midpoint (i + 1/2)/N lies in the share, so that the count is the share of N rounded.
+
+    Args:
+        text: the policy's name.
+        bricks: the bricks of the stack's own, bottom to top.
+        below: whether a pretrained brick stands below them.
 
     Raises:
         UsageError: the share is not a number in [0, 1], or the stack has one brick.
@@ -152,7 +157,7 @@ def builtin_policy(text: str, bricks: Sequence[BrickShape]) -> Policy | None:
     share = halfway_share(text)
     if share is None:
         return None
-    if len(bricks) < 2:
+    if len(bricks) + below < 2:
         raise UsageError("`halfway` needs a stack of two bricks or more", help="sample with --skip-policy none")
     top = bricks[-1]
     midpoint = Arithmetic("/", Arithmetic("+", Name("step"), Number(0.5)), Name("steps"))

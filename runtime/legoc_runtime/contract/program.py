@@ -264,6 +264,22 @@ class Detach:
     out: Value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pretrained:
+    """The clean image's estimate by the model that stands for a brick (`contract/stack.py:PretrainedShape`).
+
+    Of a noisy image x = x0 + sigma eps: the model's noise level is the one of equal signal-to-noise ratio, its input x
+    itself or, for a model of a variance-preserving chain, x / sqrt(1 + sigma^2). Where `label` is None it reads none.
+    """
+
+    name: ClassVar[str] = "pretrained"
+    brick: str
+    image: Value
+    sigma: Value
+    label: Value | None
+    out: Value
+
+
 Op: TypeAlias = (
     EdmScales
     | ScaleImage
@@ -284,6 +300,7 @@ Op: TypeAlias = (
     | FillClean
     | Unprecondition
     | Detach
+    | Pretrained
     | DdpmScales
     | TakeChannels
     | JoinChannels

@@ -23,7 +23,7 @@ OF_CANVASES = ("stride", "canvas", "wrap", "regions")
 
 Way = Literal["windows", "factorised"]
 WAYS: tuple[Way, ...] = get_args(Way)
-PretrainedKind = Literal["stack", "dit", "diffusers_unet", "diffusers_dit"]
+PretrainedKind = Literal["stack", "module", "dit", "diffusers_unet", "diffusers_dit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +219,14 @@ class PretrainedSettings:
     """A model that is trained already, as the bottom brick of a stack (paper, section 3.3).
 
     Attributes:
-        kind: `stack`: a run or build of legoc; `dit`: DiT weights as safetensors; `diffusers_unet`, `diffusers_dit`: a
-            pipeline or model folder of diffusers.
+        kind: `stack`: a run or checkpoint of legoc; `module`: what an installed package opens; `dit`: DiT weights as
+            safetensors; `diffusers_unet`, `diffusers_dit`: a pipeline or model folder of diffusers.
         path: its folder, from the current directory.
         frozen: whether training leaves its weights alone.
+        name: for `module`, the name of its entry point in the group `legoc.pretrained`; None for the others.
     """
 
     kind: PretrainedKind
     path: str
     frozen: bool = True
+    name: str | None = None

@@ -5,17 +5,19 @@ Everything here is arithmetic on integers. The compiler prices and lowers from i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar, Literal, TypeAlias
 
+from legoc_runtime.contract.settings import PretrainedKind
 from legoc_runtime.errors import UsageError
 
 Carry = Literal["x0", "raw"]
 CoordinateOrder = Literal["row_column", "column_row", "none"]
 LabelForm = Literal["table", "linear"]
 Variance = Literal["fixed_small", "fixed_large", "learned_range"]
+Prediction = Literal["x0", "sample", "epsilon", "v_prediction"]
 
 TIME_FREQUENCIES = 128
 """Sinusoid frequencies of the time embedding; its width is twice this (DiT, released LEGO)."""
@@ -186,6 +188,49 @@ class BrickShape:
 
 
 @dataclass(frozen=True, slots=True)
+class PretrainedShape:
+    """The bottom brick, where a model that is trained already stands for it (paper, section 3.3).
+
+    Attributes:
+        id: name of the brick; names its weights.
+        kind: which adapter opens it.
+        path: its folder, from the current directory.
+        frozen: whether training leaves its weights alone: then checkpoints hold none of them.
+        name: for `module`, its entry point; None for the others.
+        loss_weight: weight of the brick's own loss; 0 for a frozen one.
+        classes: the classes that it knows, which are the stack's; None for a model that reads no label.
+        predicts: what its output is: `x0` (or `sample`) the clean image, else as diffusers calls it.
+        sigmas: the noise level of each of its timesteps, ascending; empty for a model that takes x0 + sigma eps and
+            sigma itself.
+        weights: name and shape of each of its weights; empty until its files are opened.
+        files: files within its folder and their SHA-256; empty until it is built.
+        stack: for a model that is a stack itself (`stack`, `dit`), its architecture.
+    """
+
+    id: str
+    kind: PretrainedKind
+    path: str
+    frozen: bool
+    name: str | None
+    loss_weight: float
+    classes: int | None
+    predicts: Prediction
+    sigmas: tuple[float, ...]
+    weights: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    stack: StackShape | None = None
+
+    def is_of_files_of(self, other: PretrainedShape) -> bool:
+        """Whether both are the same model by what a spec says of it."""
+        return (self.kind, self.path, self.name) == (other.kind, other.path, other.name)
+
+    @property
+    def stored_weights(self) -> dict[str, tuple[int, ...]]:
+        """Weight keys and shapes that a store and its checkpoints hold: those of a model that trains."""
+        return {} if self.frozen else {f"pretrained.{self.id}.{name}": shape for name, shape in self.weights}
+
+
+@dataclass(frozen=True, slots=True)
 class StackShape:
     """A whole stack, bottom brick first.
 
@@ -203,6 +248,7 @@ class StackShape:
         bricks: the bricks, bottom to top.
         time_scale: what the noise conditioning (EDM's c_noise, DDPM's timestep) is multiplied by before the sinusoid
             of the time embedding; above 0.
+        pretrained: the bottom brick below `bricks`, where that is a model that is trained already; else None.
     """
 
     channels: int
@@ -215,6 +261,7 @@ class StackShape:
     diffusion: Diffusion
     bricks: tuple[BrickShape, ...]
     time_scale: float = 1.0
+    pretrained: PretrainedShape | None = None
 
     @property
     def variance_channels(self) -> int:
@@ -237,7 +284,7 @@ class StackShape:
         )
 
     def brick(self, id: str) -> BrickShape:
-        """The brick named `id`. Raises KeyError when there is none."""
+        """The brick of the stack's own that is named `id`. Raises KeyError when there is none."""
         for brick in self.bricks:
             if brick.id == id:
                 return brick
@@ -245,8 +292,32 @@ class StackShape:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Brick ids, bottom to top."""
-        return tuple(brick.id for brick in self.bricks)
+        """Ids of all bricks, bottom to top, a pretrained one too."""
+        own = tuple(brick.id for brick in self.bricks)
+        return own if self.pretrained is None else (self.pretrained.id, *own)
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """Ids of the bricks that no training changes: a pretrained one that is frozen."""
+        return (self.pretrained.id,) if self.pretrained is not None and self.pretrained.frozen else ()
+
+    @property
+    def trainable(self) -> tuple[str, ...]:
+        """Ids of the bricks that training changes, bottom to top."""
+        return tuple(id for id in self.ids if id not in self.fixed)
+
+    def own(self, ids: Iterable[str]) -> tuple[BrickShape, ...]:
+        """The bricks of the stack's own among `ids`, in their order."""
+        return tuple(self.brick(id) for id in ids if self.pretrained is None or id != self.pretrained.id)
+
+    def runs_pretrained(self, ids: Iterable[str]) -> PretrainedShape | None:
+        """The pretrained brick, if it is among `ids`."""
+        return self.pretrained if self.pretrained is not None and self.pretrained.id in ids else None
+
+    def loss_weight(self, id: str) -> float:
+        """Weight of a brick's own loss. Raises KeyError when there is no such brick."""
+        given = self.runs_pretrained((id,))
+        return self.brick(id).loss_weight if given is None else given.loss_weight
 
 
 def conditioning_weights(stack: StackShape) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -289,4 +360,6 @@ def weight_shapes(stack: StackShape) -> dict[str, tuple[int, ...]]:
     shapes = dict(conditioning_weights(stack))
     for brick in stack.bricks:
         shapes.update(brick_weights(brick))
+    if stack.pretrained is not None:
+        shapes.update(stack.pretrained.stored_weights)
     return shapes

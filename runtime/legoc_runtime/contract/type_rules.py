@@ -20,6 +20,7 @@ from legoc_runtime.contract.program import (
     Merge,
     Op,
     OtherWindows,
+    Pretrained,
     Scalar,
     Tokens,
     ValueType,
@@ -34,6 +35,11 @@ def expected_types(op: Op, types: Mapping[str, ValueType], shape: StackShape) ->
     match op:
         case DdpmScales(sigma=sigma):
             yield sigma, Scalar() if isinstance(shape.diffusion, DdpmConstants) else None
+        case Pretrained(brick=id, image=image, sigma=sigma, out=out):
+            pixels = Image(shape.channels, *shape.grid) if shape.runs_pretrained((id,)) else None
+            yield image, pixels
+            yield sigma, Scalar()
+            yield out, pixels
         case Merge(brick=brick, out=out):
             yield out, Image(shape.brick(brick).out_channels, *shape.grid)
         case TakeChannels(image=image, first=first, count=count, out=out):

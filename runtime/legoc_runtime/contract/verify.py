@@ -10,7 +10,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from legoc_runtime.contract.pass_ops import EmbedFolded, JoinEstimate, ModulateTogether
-from legoc_runtime.contract.program import Attend, Modulate, Op, Program, Tokens, Vector, inputs_of, outputs_of
+from legoc_runtime.contract.program import (
+    Attend,
+    Modulate,
+    Op,
+    Pretrained,
+    Program,
+    Tokens,
+    Vector,
+    inputs_of,
+    outputs_of,
+)
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.contract.type_rules import expected_types
 from legoc_runtime.errors import RunError
@@ -72,8 +82,14 @@ def _bricks_exist(program: Program, shape: StackShape) -> Iterator[_Finding]:
         for id in named:
             if id not in shape.ids or id not in program.bricks:
                 yield op, f"`{op.name}` belongs to a brick `{id}` that the program does not run"
+            elif (shape.runs_pretrained((id,)) is not None) != isinstance(op, Pretrained):
+                yield op, f"`{op.name}` and the brick `{id}` are not of one kind"
         block: int | None = getattr(op, "block", None)
-        if block is not None and brick in shape.ids and not 0 <= block < shape.brick(brick).depth:
+        if (
+            block is not None
+            and brick in {own.id for own in shape.bricks}
+            and not 0 <= block < shape.brick(brick).depth
+        ):
             yield op, f"`{op.name}` names block {block}; brick `{brick}` has {shape.brick(brick).depth}"
 
 

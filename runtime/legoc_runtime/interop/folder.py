@@ -79,6 +79,20 @@ def read_folder(folder: Path) -> tuple[Manifest, WeightsFile]:
     return manifest, weights
 
 
+def check_whole(manifest: Manifest) -> None:
+    """Refuse a stack whose weights are not all its own.
+
+    Raises:
+        UsageError: it stands on a pretrained brick, whose files are elsewhere.
+    """
+    if manifest.shape.pretrained is not None:
+        raise UsageError(
+            f"brick `{manifest.shape.pretrained.id}` of `{manifest.name}` is a pretrained model, whose files a folder "
+            "does not hold",
+            help="sample from the run itself, where the model is",
+        )
+
+
 def check_free(out: Path) -> None:
     """Refuse a place that is taken.
 
@@ -105,6 +119,7 @@ def write_folder(
         UsageError: `out` is taken.
         RunError: the disk does not take it; nothing is left of it then.
     """
+    check_whole(manifest)
     if not (out.is_dir() and not any(out.iterdir())):
         check_free(out)
     draft = out.with_name(f".writing-{os.getpid()}-{out.name}")
@@ -136,6 +151,7 @@ def write_stack(manifest: Manifest, weights: WeightsFile, tensors: Mapping[str, 
     Raises:
         RunError: the disk does not take it.
     """
+    check_whole(manifest)
     try:
         _stack(manifest, weights, tensors, out)
         _json(out / CONFIG_NAME, config(manifest))

@@ -22,12 +22,22 @@ def ddpm_scales(sigma: Tensor, levels: Tensor) -> tuple[Tensor, Tensor, Tensor, 
         sigma: noise levels [N].
         levels: the noise level of every timestep of the chain, ascending [T].
     """
+    signal = 1 / (1 + sigma**2)
+    return torch.ones_like(sigma), -sigma, signal.sqrt(), timestep_of(sigma, levels), signal
+
+
+def timestep_of(sigma: Tensor, levels: Tensor) -> Tensor:
+    """The timestep whose noise level is sigma [N], between two of them in proportion, the first or last beyond them.
+
+    Args:
+        sigma: noise levels [N].
+        levels: the noise level of every timestep of the chain, ascending [T].
+    """
     below = (torch.searchsorted(levels, sigma.contiguous(), right=True) - 1).clamp(0, len(levels) - 2)
     low, high = levels[below], levels[below + 1]
     # linear between two timesteps, so that a level of the chain is its timestep exactly, and never one beside it
     timestep = below + ((sigma - low) / (high - low)).clamp(0, 1)
-    signal = 1 / (1 + sigma**2)
-    return torch.ones_like(sigma), -sigma, signal.sqrt(), timestep.to(sigma), signal
+    return timestep.to(sigma)
 
 
 def take_channels(image: Tensor, first: int, count: int) -> Tensor:

@@ -42,6 +42,7 @@ from legoc_runtime.contract.program import (
     OtherWindows,
     Partition,
     Precondition,
+    Pretrained,
     Program,
     PutWindows,
     ScaleImage,
@@ -165,6 +166,9 @@ class _Linker:
                 self._call(op, scaling.unprecondition, self._read(clean, image, c_skip, c_out))
             case Detach(image=image):
                 self._call(op, scaling.detach, (self.values[image],))
+            case Pretrained(brick=brick, image=image, sigma=sigma, label=label):
+                labels = None if label is None else self.values[label]
+                self._leaf(op, f"{BRICK_PREFIX}{brick}", (self.values[image], self.values[sigma], labels))
             case TakeChannels(image=image, first=first, count=count):
                 self._call(op, scaling.take_channels, (self.values[image], first, count))
             case JoinChannels(images=images):

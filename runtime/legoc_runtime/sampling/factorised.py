@@ -14,6 +14,7 @@ from torch import Tensor
 from legoc_runtime.contract.canvas import Canvas
 from legoc_runtime.contract.policy import Configuration
 from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.errors import UsageError
 from legoc_runtime.sampling.canvas import OnCanvas
 
 
@@ -47,8 +48,13 @@ class Factorised:
         """Wrap `stack`; `rows_at_once` windows are in a call of a brick.
 
         Raises:
-            UsageError: less than one window at once.
+            UsageError: less than one window at once, or a pretrained brick, which runs with no other's program.
         """
+        if shape.pretrained is not None:
+            raise UsageError(
+                f"brick `{shape.pretrained.id}` is a pretrained model, which is not run brick by brick",
+                help="sample without it",
+            )
         self._stack = stack
         self._shape = shape
         self._bricks = {

@@ -6,7 +6,6 @@ may import: torch, and `link`, `backends`, `store`, `checkpoint`, `contract` of 
 """
 
 from legoc_runtime.stack.brick_stack import BrickStack as BrickStack
-from legoc_runtime.stack.load import build_directory as build_directory
 from legoc_runtime.stack.load import load as load
 from legoc_runtime.stack.load import load_bricks as load_bricks
 from legoc_runtime.stack.table import DEFAULT_TABLE_BYTES as DEFAULT_TABLE_BYTES

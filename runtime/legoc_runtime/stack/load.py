@@ -10,14 +10,14 @@ import torch
 from legoc_runtime.backends.base import Backend, choose_backend
 from legoc_runtime.backends.cuda_graphs import CudaGraphs, graphs_for
 from legoc_runtime.checkpoint import WeightsFile, find_weights, read_tensors, unread_bytes
-from legoc_runtime.contract.manifest import Manifest, read_manifest
+from legoc_runtime.contract.manifest import Manifest, manifest_folder, read_manifest
 from legoc_runtime.contract.policy import tabulate
 from legoc_runtime.contract.program import Program
 from legoc_runtime.contract.schedule import sampling_levels
 from legoc_runtime.errors import UsageError
 from legoc_runtime.link.opt_in.fp8 import Fp8, fp8_for
+from legoc_runtime.pretrained import open_store
 from legoc_runtime.stack.brick_stack import BrickStack
-from legoc_runtime.store import WeightStore
 
 
 def load(
@@ -58,7 +58,7 @@ def load(
             trusted.
         RunError: what is there is damaged, or the weights are of another stack.
     """
-    directory = build_directory(Path(path))
+    directory = manifest_folder(Path(path))
     manifest = read_manifest(directory)
     graphs = graphs_for(torch.device(device)) if cuda_graphs else None
     if isinstance(backend, str):
@@ -99,7 +99,7 @@ def load_bricks(
         UsageError: the stack has no such brick.
         RunError: what was read is damaged, or of another stack.
     """
-    store = WeightStore(manifest.shape, device=device, dtype=dtype, bricks=bricks)
+    store = open_store(manifest.shape, device=device, dtype=dtype, bricks=bricks)
     partly = store.bricks != manifest.shape.ids
     store.load(read_tensors(file, store.weights if partly else None))
     stack = BrickStack(
@@ -116,10 +116,3 @@ def _reached(manifest: Manifest, policies: Sequence[str]) -> set[str]:
     levels = sampling_levels(sample, shape.diffusion)
     tables = (tabulate(manifest.policy(name), shape.ids, levels) for name in policies)
     return {brick for table in tables for configuration in table.distinct() for brick in configuration}
-
-
-def build_directory(path: Path) -> Path:
-    """The build that a path belongs to: the directory itself, or the run around a checkpoint."""
-    if path.parent.name == "checkpoints":
-        return path.parent.parent
-    return path

@@ -126,16 +126,17 @@ class TrainingStack:
             results = run(*(given[name] for name, _ in chosen.inputs))
         values = (results,) if isinstance(results, Tensor) else cast("tuple[Tensor, ...]", results)
         named = dict(zip((name for name, _ in chosen.outputs), values, strict=True))
+        shape = self.manifest.shape
         return tuple(
             BrickEstimate(
-                brick.id,
-                brick.loss_weight,
-                named[f"estimate.{brick.id}"],
-                named.get(f"mask.{brick.id}"),
-                named.get(f"variance.{brick.id}"),
+                id,
+                shape.loss_weight(id),
+                named[f"estimate.{id}"],
+                named.get(f"mask.{id}"),
+                named.get(f"variance.{id}"),
             )
-            for brick in self.manifest.shape.bricks
-            if f"estimate.{brick.id}" in named
+            for id in shape.ids
+            if f"estimate.{id}" in named
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from legoc_runtime.contract.curriculum import Variant, stage_at, variant_of, variants, whole
+from legoc_runtime.contract.curriculum import Variant, of_bricks, stage_at, variant_of, variants, whole
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.settings import Band, Stage, TrainSettings
 from legoc_runtime.contract.stack import StackShape
@@ -24,7 +24,7 @@ class Lesson:
     Attributes:
         program: name of the training program.
         bricks: ids of the bricks that train, bottom to top.
-        places: their places in the stack, int64 [k].
+        places: their places among the bricks that training changes, int64 [k].
         shares: their shares in the training loss, which add to 1, [k].
     """
 
@@ -70,10 +70,11 @@ class Curriculum:
         self._stages: Sequence[Stage] = settings.stages
         self._drop, self._seed = settings.drop, settings.seed
         shape = self._shape = manifest.shape
+        self._whole = whole(shape.ids, shape.fixed)
         known = {program.name for program in manifest.variants} | {manifest.training.name}
         self._lessons: dict[Variant, Lesson] = {}
         staged = [self._variant(stage) for stage in settings.stages]
-        for variant in dict.fromkeys([whole(shape.ids), *staged, *variants(shape.ids, settings)]):
+        for variant in dict.fromkeys([self._whole, *staged, *variants(shape.ids, settings, shape.fixed)]):
             lesson = self._lessons[variant] = _lesson(shape, variant, device)
             if lesson.program not in known:
                 raise UsageError(
@@ -84,13 +85,13 @@ class Curriculum:
     @property
     def whole(self) -> Lesson:
         """The whole stack in training."""
-        return self._lessons[whole(self._shape.ids)]
+        return self._lessons[self._whole]
 
     def at(self, position: int) -> Lesson:
         """The lesson of the step whose first image, over all ranks, has this position in the run."""
         band = self._band(position)
         if band is not None:
-            return self._lessons[Variant(band.bricks, band.bricks)]
+            return self._lessons[of_bricks(band.bricks, self._shape.fixed)]
         return self._lessons[self._stage(position)]
 
     def levels(self, position: int) -> Levels | None:
@@ -108,11 +109,11 @@ class Curriculum:
         return Levels(tuple(reversed(pieces)))
 
     def _stage(self, position: int) -> Variant:
-        return self._variant(stage_at(self._stages, position)) if self._stages else whole(self._shape.ids)
+        return self._variant(stage_at(self._stages, position)) if self._stages else self._whole
 
     def _band(self, position: int) -> Band | None:
         """The band that a step trains, by the share of levels in it; None where the step follows no policy."""
-        if self._drop is None or self._stage(position) != whole(self._shape.ids):
+        if self._drop is None or self._stage(position) != self._whole:
             return None
         drawn = stream(self._seed, Purpose.DROP, position)
         if drawn.random() >= self._drop.rate:
@@ -120,9 +121,13 @@ class Curriculum:
         rest = drawn.random() * sum(band.share for band in self._drop.bands)
         for band in self._drop.bands:
             if rest < band.share:
-                return band
+                return self._trained(band)
             rest -= band.share
-        return max(self._drop.bands, key=lambda band: band.share)
+        return self._trained(max(self._drop.bands, key=lambda band: band.share))
+
+    def _trained(self, band: Band) -> Band | None:
+        """A band, or None where all that runs in it is frozen for good: such a step trains the whole stack."""
+        return band if of_bricks(band.bricks, self._shape.fixed).learning else None
 
     def _variant(self, stage: Stage) -> Variant:
         if absent := [id for id in stage.train if id not in self._shape.ids]:
@@ -130,7 +135,7 @@ class Curriculum:
                 f"a stage trains the brick `{absent[0]}`, which the stack does not have",
                 help=f"the bricks are {', '.join(self._shape.ids)}",
             )
-        return variant_of(self._shape.ids, stage)
+        return variant_of(self._shape.ids, stage, self._shape.fixed)
 
 
 def _lesson(shape: StackShape, variant: Variant, device: torch.device) -> Lesson:
@@ -138,6 +143,6 @@ def _lesson(shape: StackShape, variant: Variant, device: torch.device) -> Lesson
     return Lesson(
         variant.name(shape.ids),
         bricks,
-        torch.tensor([shape.ids.index(id) for id in bricks], device=device),
-        torch.tensor(shares([shape.brick(id).loss_weight for id in bricks]), device=device),
+        torch.tensor([shape.trainable.index(id) for id in bricks], device=device),
+        torch.tensor(shares([shape.loss_weight(id) for id in bricks]), device=device),
     )

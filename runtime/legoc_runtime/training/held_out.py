@@ -76,7 +76,7 @@ class HeldOut:
             RunError: an image does not decode, or the file cannot be written.
         """
         state, ranks = self._trainer.state, self._trainer.ranks
-        meter = Meter(state.store.shape.ids, state.store.device)
+        meter = Meter(state.store.shape.trainable, state.store.device)
         for first in range(0, self._examples, ranks.size * self._size):
             start = first + ranks.rank * self._size
             if start >= self._examples and not self._trainer.state.held.sharded:

@@ -33,6 +33,7 @@ from legoc_runtime.contract.policy import configuration_name
 from legoc_runtime.contract.request import parse_classes, parse_seeds
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.errors import RunError, UsageError
+from legoc_runtime.pretrained import open_store
 from legoc_runtime.sampling.decoding import make_decoding
 from legoc_runtime.sampling.pictures import grid, grid_count, is_picture, png_bytes, to_uint8, write_whole
 from legoc_runtime.sampling.plan import Plan, make_plan
@@ -180,7 +181,7 @@ class Previews:
         """The grid; None where a picture is not finite, which early weights may give where the run is sound."""
         if self._stack is None:
             assert whole is not None, "shards are gathered before they are sampled from"
-            store = WeightStore(self._manifest.shape, device=self._state.store.device)
+            store = open_store(self._manifest.shape, device=self._state.store.device)
             store.load(whole)
             return self._grid(BrickStack(self._manifest, store, backend=self._backend))
         with sampled(self._state.store, self._state.ema.of_kind(self._kind)):

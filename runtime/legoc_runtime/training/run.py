@@ -20,8 +20,8 @@ from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.data.split import split
 from legoc_runtime.data.training_set import TrainingSet
 from legoc_runtime.errors import RunError, UsageError
+from legoc_runtime.pretrained import open_store
 from legoc_runtime.stack import TrainingStack
-from legoc_runtime.store import WeightStore
 from legoc_runtime.training.beginning import STARTED_FROM, agreed_beginning, begin, beginning_words, started_from
 from legoc_runtime.training.held_out import HeldOut
 from legoc_runtime.training.holding import Shards, Whole
@@ -196,7 +196,12 @@ def _trainer(
 ) -> Trainer:
     sharded = settings.sharding == "fsdp2" and ranks.size > 1
     # what is sharded is moved block by block, so that no device ever holds all of it
-    store = WeightStore(manifest.shape, device="cpu" if sharded else device)
+    if sharded and manifest.shape.pretrained is not None:
+        raise UsageError(
+            f"brick `{manifest.shape.pretrained.id}` is a pretrained model, which `sharding: fsdp2` cannot share out",
+            help="train with `sharding: none`",
+        )
+    store = open_store(manifest.shape, device="cpu" if sharded else device)
     if start is None:
         begin(store, settings.seed, start_from)
     held = Shards(store, ranks, device, settings.precision) if sharded else Whole(store, ranks)

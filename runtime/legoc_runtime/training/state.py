@@ -51,7 +51,7 @@ class TrainState:
         self._ranks = ranks
         self.optimizer = Optimizer(store, settings, self.held)
         self.ema = Ema(self.held, settings.ema, settings.ema_profiles)
-        self.meter = Meter(store.shape.ids, store.device)
+        self.meter = Meter(store.shape.trainable, store.device)
         self.images = 0
         self.step = 0
         self.seconds = 0.0
