@@ -50,7 +50,12 @@ def command(
     refuse_stdin(spec, "study stack")
     from legoc.cli.study_stack_run import Request, study_stack
     from legoc.study.sweep import parse_sweeps
+    from legoc_runtime.backends.base import choose_backend
+    from legoc_runtime.backends.device import choose_device
 
     sweeps = parse_sweeps(sweep or ())
+    # before the data are opened: a word that is wrong is said at once
+    choose_backend(backend, build=None, trust_native=False)
+    choose_device(device)
     request = Request(spec, sweeps, tuple(overrides or ()), images, held_out, seed, data, device, backend, quiet)
     study_stack(request, out, json=json)

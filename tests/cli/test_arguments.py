@@ -219,6 +219,8 @@ TEXTS = {
 }
 """Flags whose values are text with a form of its own: a wrong one."""
 
+OF_A_RUN = ("sample", "migrate", "policy search", "study skip", "study refine")
+
 
 def bad_values() -> Iterator[tuple[str, str, str]]:
     for name in COMMANDS:
@@ -247,11 +249,7 @@ def test_a_wrong_value_is_named_in_our_words(
     monkeypatch.chdir(tmp_path)
     root = Path(__file__).parents[2]
     takes_one = any(isinstance(found.declared, Argument) for found in parameters(command_of(name)))
-    path = (
-        [str(run if name in ("sample", "migrate", "policy search") else root / "specs/emoji_32.yaml")]
-        if takes_one
-        else []
-    )
+    path = [str(run if name in OF_A_RUN else root / "specs/emoji_32.yaml")] if takes_one else []
     if name == "import":
         path = [str(next(run.glob("checkpoints/*/weights.safetensors")))]
     more = {
@@ -262,6 +260,8 @@ def test_a_wrong_value_is_named_in_our_words(
         "ema": ["--sigma-rel", "0.1"],
         "decode": ["--decoder", "vae"],
         "lpips": ["--weights", "alex.pth", "--crop", "32"],
+        "study skip": ["--features", "none"],
+        "study stack": ["--sweep", "parts.depth=1,2"],
     }
     code = main([name, *path, *more.get(name, []), flag, value])
     said = capsys.readouterr()
