@@ -36,7 +36,7 @@ def plain_events(text: str) -> list[YamlEvent] | None:
     Args:
         text: of a YAML file, whole.
     """
-    if _ORDINARY.fullmatch(text) is None:
+    if _ORDINARY.fullmatch(text) is None or "\n..." in text:  # three dots end a document, in brackets too
         return None
     reading = _Reading(text)
     try:

@@ -17,7 +17,7 @@ FIXTURES = sorted(path for path in (ROOT / "tests/diagnostics/fixtures").rglob("
 
 PIECES = [
     *" :-?[]{},#\"'&*!|>%@`\\\t\r\n~$./=",
-    *("  ", ": ", " # c", "- ", "- - ", "? ", ", ", "\n  ", "\n    ", "\n- ", "\nk: v", "\n---\n", "...", "\ufeff"),
+    *("  ", ": ", " # c", "- ", "- - ", "? ", ", ", "\n  ", "\n    ", "\n- ", "\nk: v", "\n---\n", "\n...", "...", "\ufeff"),
     *("\u00a0", "\u2028", "\u0085", "é", "<<: ", "a: b", "{a: 1}", "[1, 2]", '"x"', "'y'", "''", '""', "null", "-1"),
     *("\n# c\n", "\n #c\n", "- {", "- [", ": -", ",\n", ",#c\n", "[\n", "\n]", "\n}", "a: ", "&a ", "*a", "!t "),
 ]
@@ -83,7 +83,7 @@ def test_thousands_of_changed_texts_are_read_alike() -> None:
         *("a: [1,,2]\n", "a: {b: 1}}\n", "a: &x 1\n", "a: *x\n", "a: !t 1\n", "a: |\n  b\n", "a: >\n  b\n"),
         *("---\na: 1\n", "a: 1\n...\n", "%YAML 1.2\n", "a: 'it''s'\n", 'a: "\\n"\n', "a:\t1\n", "a: 1\r\n"),
         *("\ufeffa: 1\n", "a: \u2028\n", "? a\n: b\n", "- \n  a\n", "a: @b\n", "a: `b\n", "a: %b\n"),
-        *("a: - b\n", "a: ? b\n", "a b: c\n", '"a": c\n', "<<: b\n", "a:b\n", "-a\n"),
+        *("a: - b\n", "a: ? b\n", "a b: c\n", '"a": c\n', "<<: b\n", "a:b\n", "-a\n", "a: [\n...\n]\n", "a: [1,\n... ]\n"),
     ],
     ids=repr,
 )
