@@ -97,9 +97,10 @@ class _Reader:
 
 
 def is_below_blank(file: SourceFile, offset: int) -> bool:
-    """Whether the line above an offset is empty."""
-    line = file.position(offset)[0]
-    return line > 1 and not file.line(line - 1).strip()
+    """Whether an offset is where a line begins, dashes aside, and the one above it is empty."""
+    line, column = file.position(offset)
+    is_first = not file.text[offset - column + 1 : offset].strip(" \t-")
+    return is_first and line > 1 and not file.line(line - 1).strip()
 
 
 class _Attacher:

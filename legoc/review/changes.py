@@ -20,7 +20,7 @@ from legoc.review.values import (
 )
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.policy import Policy
-from legoc_runtime.contract.settings import TrainSettings
+from legoc_runtime.contract.settings import GRID, SampleSettings, TrainSettings
 from legoc_runtime.contract.stack import BrickShape, brick_weights
 
 NO_RENAMES: Mapping[str, str] = MappingProxyType({})
@@ -247,8 +247,14 @@ def _values(before: StackSpec, after: StackSpec, matched: Mapping[str, str]) -> 
         else:
             # constants of another diffusion follow from its kind
             differs = key in theirs and text != theirs[key]
+        if key == "sample.stride" and all(_takes_no_stride(spec.sample) for spec in (before, after)):
+            continue  # what a canvas would take follows from the grid, and there is none
         if differs:
             yield ValueChanged(key, spec_value(before, key, text), spec_value(after, key, theirs[key]))
+
+
+def _takes_no_stride(sample: SampleSettings) -> bool:
+    return sample.size == GRID and sample.stride is None
 
 
 def _of_bricks(train: TrainSettings, ids: Mapping[str, str]) -> dict[str, object]:

@@ -107,7 +107,7 @@ RULES: Mapping[str, Rule] = {
     "train.log_images": _RECORD,
     "train.on_explosion": Rule("cosmetic", "whether a loss that explodes ends the run"),
     "train.preview_images": _RECORD,
-    "train.preview_seeds": _RECORD,
+    "train.preview_seeds": Rule("cosmetic", "which pictures training shows"),
     "sample.sampler": _SAMPLING,
     "sample.steps": _SCHEDULE,
     "sample.guidance": _SAMPLING,

@@ -100,6 +100,18 @@ def test_a_brick_takes_one_line_only_where_it_fits_and_no_comment_is_inside() ->
     )
 
 
+def test_brackets_that_are_opened_have_the_empty_lines_that_were_in_them() -> None:
+    """Not one above every entry, where one stood above the line that they were all on."""
+    section = "legoc: 1\n\nsample: {sampler: heun, steps: 18, guidance: 2, churn: 0, skip_policy: none, seeds: 0-7, "
+    text = f"{section}classes: balanced, batch: 64, ema: none}}\n"
+    assert laid_out(text) == (
+        "legoc: 1\n\nsample:\n  sampler: heun\n  steps: 18\n  guidance: 2\n  churn: 0\n  skip_policy: none\n"
+        "  seeds: 0-7\n  classes: balanced\n  batch: 64\n  ema: none\n"
+    )
+    text = f"{section}\n\n  classes: balanced, batch: 64 # c\n  }}\n"
+    assert "  seeds: 0-7\n\n  classes: balanced\n  batch: 64  # c\n" in laid_out(text)
+
+
 @pytest.mark.parametrize(
     ("written", "canonical"),
     [

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 import torch
 
-from legoc.review.changes import Changes, compare_specs, inverse
+from legoc.review.changes import Changes, ValueChanged, compare_specs, inverse
 from legoc.review.classify import IMPACTS, Case, classify, rank
 from legoc.review.compare import review
 from legoc.review.rules import RULES
@@ -95,3 +95,17 @@ def test_every_value_of_a_spec_is_compared_and_has_a_rule() -> None:
     keys = {key for spec in specs for key in spec_texts(spec)}
     keys |= {key for spec in specs for id in spec.ids for key in brick_texts(spec, id)}
     assert keys == {key for key in RULES if ".pretrained." not in key}
+
+
+def test_a_stride_that_follows_from_the_grid_changes_only_where_there_is_a_canvas() -> None:
+    """It is 7, or the side of a smaller grid, said or not; pictures of the grid's size have none."""
+    small, large = ("grid.height=4", "grid.width=4", "bricks.whole.receptive_field=2"), ("sample.size=64x64",)
+    texts = [resolved(BASE, *sets) for sets in ((), small, large, (*small, *large))]
+    grid, small_grid, canvas, small_canvas = texts
+
+    def keys(before: StackSpec, after: StackSpec) -> set[str]:
+        return {change.key for change in compare_specs(before, after).changes if isinstance(change, ValueChanged)}
+
+    assert "grid" in keys(grid, small_grid)
+    assert "sample.stride" not in keys(grid, small_grid) | keys(grid, canvas)
+    assert "sample.stride" in keys(canvas, small_canvas)
