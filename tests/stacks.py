@@ -54,7 +54,7 @@ def random_store(shape: StackShape, *, seed: int = 0, dtype: torch.dtype = torch
     generator = torch.Generator().manual_seed(seed)
     with store.updating(), torch.no_grad():
         for weight in store.weights.values():
-            weight.copy_(torch.randn(weight.shape, generator=generator) * 0.2 / max(1, weight[0].numel()) ** 0.25)
+            weight.copy_(torch.randn(weight.shape, generator=generator) * 0.2 / weight.shape[1:].numel() ** 0.25)
     return store
 
 

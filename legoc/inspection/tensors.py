@@ -79,7 +79,9 @@ def _facts(
 
 def _misfits(tensors: Mapping[str, TensorHeader], shape: StackShape) -> list[str]:
     """What a file of weights lacks, has too much, or has in another shape than the stack."""
-    expected = weight_shapes(shape)
+    expected, given = weight_shapes(shape), shape.pretrained
+    if given is not None and not given.frozen and not given.weights:  # a spec does not tell those of a module
+        tensors = {name: header for name, header in tensors.items() if not name.startswith(f"pretrained.{given.id}.")}
     found = [f"`{name}` is missing" for name in expected if name not in tensors]
     found += [f"`{name}` is of no weight" for name in tensors if name not in expected]
     found += [

@@ -72,12 +72,10 @@ def _moved(move: TensorMove, tensors: Mapping[str, Tensor], new: Callable[[str],
     if move.before is None:
         return new(str(move.after))
     tensor = tensors[move.before]
-    assert move.shape_after is not None
-    columns = move.shape_after[-1]
-    match move.how:
-        case "widened":  # columns for the estimate come first
+    match move.how, move.shape_after:
+        case "widened", (*_, columns):  # columns for the estimate come first
             return torch.cat([tensor.new_zeros(tensor.shape[0], columns - tensor.shape[1]), tensor], dim=1)
-        case "narrowed":
+        case "narrowed", (*_, columns):
             return tensor[:, -columns:].contiguous()
         case _:
             return tensor

@@ -38,14 +38,15 @@ def expectations(plan: Plan) -> tuple[Expected, ...]:
     """Every configuration that a policy of either spec reaches over its schedule, and all known bricks.
 
     Raises:
-        UsageError: a spec has a pretrained brick, or a policy that leaves no brick.
+        UsageError: a spec has a policy that leaves no brick.
     """
     known = {after: before for before, after in plan.matched.items()}
     ids = plan.after.spec.ids
     found = [tuple(ids), tuple(id for id in ids if id in known)]
     for configuration in reachable(describe_spec(plan.before.spec)[0]):
-        renamed = {plan.matched[id] for id in configuration}
-        found.append(tuple(id for id in ids if id in renamed))
+        renamed = {plan.matched[id] for id in configuration if id in plan.matched}
+        if renamed:  # a pretrained brick that is frozen may go, and take nothing with it
+            found.append(tuple(id for id in ids if id in renamed))
     wanted = dict.fromkeys([*found, *reachable(describe_spec(plan.after.spec)[0])])
     return tuple(_expected(plan, known, configuration) for configuration in wanted)
 

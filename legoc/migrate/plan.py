@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from legoc.diagnostics import SpecError
+from legoc.driver import sealed_shape
 from legoc.migrate.source import Source, find_source
 from legoc.review.changes import NO_RENAMES
 from legoc.review.compare import Review, review
@@ -82,10 +83,10 @@ def plan_migration(
     Raises:
         UsageError: there is no checkpoint, or there are no such bricks to rename.
         SpecError: the spec, or the one in the checkpoint, does not check.
-        RunError: the checkpoint is damaged.
+        RunError: the checkpoint is damaged, or the files of a pretrained model are.
     """
     source = find_source(path)
-    before, after = _readable(read_side(str(source.path))), _readable(_wanted(spec, overrides))
+    before, after = (_opened(_readable(side)) for side in (read_side(str(source.path)), _wanted(spec, overrides)))
     check_renames(renames, before.spec.ids, after.spec.ids)
     found = review(before, after, renames)
     if found is None:
@@ -141,6 +142,17 @@ def _wanted(spec: str, overrides: Sequence[str]) -> Side | Unreadable:
     if found.spec is None:
         return Unreadable(spec, found.diagnostics)
     return Side(spec, "spec", source.name, source.text, found.spec, found.diagnostics)
+
+
+def _opened(side: Side) -> Side:
+    """The side with the weights of a model that trains, where only its own code tells them: that takes torch."""
+    given = side.spec.shape.pretrained
+    if given is None or given.frozen or given.weights:
+        return side
+    told = sealed_shape(side.spec.shape).pretrained
+    assert told is not None
+    shape = replace(side.spec.shape, pretrained=replace(given, weights=told.weights))
+    return replace(side, spec=replace(side.spec, shape=shape))
 
 
 def _readable(side: Side | Unreadable) -> Side:

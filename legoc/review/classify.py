@@ -86,7 +86,10 @@ class Case:
     def trained(self, id: str) -> tuple[TensorMove, ...] | None:
         """The tensors that are lost of a pretrained brick, which was trained; None where it was not."""
         given = self.before.shape.runs_pretrained((id,))
-        return None if given is None or given.frozen else self.broken(f"pretrained\\.{re.escape(id)}\\..*")
+        if given is None or given.frozen:
+            return None
+        ids = "|".join(map(re.escape, {id, self.matched.get(id, id)}))
+        return self.broken(f"pretrained\\.({ids})\\..*")
 
     def broken(self, pattern: str) -> tuple[TensorMove, ...]:
         """Those of them that break."""
@@ -113,7 +116,7 @@ def classify(change: Change, case: Case) -> Verdict:
                 return Verdict(change, "meaning", "the brick above no longer reads this model's estimate", moved)
             return Verdict(change, "breaks", "its trained weights have no place any more", lost)
         case BrickRenamed(before=was, after=value):
-            moved = case.touched(f"bricks\\.{value.text}\\..*")
+            moved = case.touched(f"(bricks|pretrained)\\.{re.escape(value.text)}\\..*")
             reason = f"ids name weights: those of `{was.text}` are the weights of `{value.text}`"
             return Verdict(change, "resumable" if moved else "cosmetic", reason, _of(moved, "renamed"))
         case BricksReordered():
@@ -138,6 +141,7 @@ def _added(change: Change, id: str, over: tuple[str, ...], case: Case) -> Verdic
     if id in case.after.pretrained:
         moved = _of(case.touched("bricks\\..*\\.embed\\.weight"), "widened")
         reason = "the brick above gets a slot for this model's estimate, whose columns begin at zero: outputs stay"
+        moved += case.touched(f"pretrained\\.{re.escape(id)}\\..*")
         return Verdict(change, "resumable", reason, moved)
     new = case.touched(f"bricks\\.{id}\\..*")
     if over:
@@ -197,13 +201,26 @@ def _special(change: ValueChanged, case: Case) -> Verdict | None:
         case "bricks.*.pretrained.frozen", (mine, _) if (given := case.trained(mine)) is not None:
             return Verdict(change, "breaks", "what training made of the model's weights has no place any more", given)
         case (("bricks.*.pretrained.kind" | "bricks.*.pretrained.path" | "bricks.*.pretrained.name"), (mine, _)):
-            given = case.trained(mine)
-            reason = "another model stands for the bottom brick, and what training made of the old one has no place"
-            return None if given is None else Verdict(change, "breaks", reason, given)
+            return _other_model(change, case, mine)
         case "bricks.*.pretrained.frozen", (_, id):
-            return Verdict(change, "resumable", RULES[change.key].reason, case.touched(f"pretrained\\.{id}\\..*"))
+            new = case.touched(f"pretrained\\.{re.escape(id)}\\..*")
+            return Verdict(change, "resumable", RULES[change.key].reason, new)
         case _:
             return None
+
+
+def _other_model(change: ValueChanged, case: Case, id: str) -> Verdict | None:
+    """Other files for a model that was trained further: its weights are in the checkpoint. None for a frozen one."""
+    given = case.trained(id)
+    if given is None:
+        return None
+    if given:
+        reason = "another model stands for the bottom brick, and what training made of the old one has no place"
+        return Verdict(change, "breaks", reason, given)
+    one, other = (shape.pretrained for shape in case.shapes)
+    if one is not None and other is not None and one.stack == other.stack:
+        return Verdict(change, "training", "checkpoints hold the model's weights, and its files are where they begin")
+    return Verdict(change, "meaning", "the weights of the model are read by another stack of the same tensors")
 
 
 def _blocks_of(change: ValueChanged, moves: tuple[TensorMove, ...]) -> tuple[TensorMove, ...]:

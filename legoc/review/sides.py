@@ -176,14 +176,26 @@ def _weights(path: Path, label: str) -> Side | Unreadable:
     side = side_of(label, "weights", SourceFile(f"{path} (spec in its header)", text))
     if isinstance(side, Unreadable) or str(metadata.get("legoc.kind", "")).startswith("optimizer"):
         return side
-    expected = weight_shapes(side.spec.shape)
     held = {key: _shape(entry) for key, entry in header.items()}
+    side = _with_own_model(side, held)
+    expected = weight_shapes(side.spec.shape)
     misfits = [key for key in {**expected, **held} if expected.get(key) != held.get(key)]
     if misfits:
         more = f" and {len(misfits) - SHOWN_MISFITS} more" if len(misfits) > SHOWN_MISFITS else ""
         message = f"its tensors do not fit the spec in its header: {', '.join(misfits[:SHOWN_MISFITS])}{more}"
         return refused(label, message, "take another checkpoint of the run")
     return side
+
+
+def _with_own_model(side: Side, held: Mapping[str, tuple[object, ...] | None]) -> Side:
+    """The side with the weights of a model that trained, where its own code told them: the file holds them."""
+    given = side.spec.shape.pretrained
+    if given is None or given.frozen or given.weights:
+        return side
+    prefix = f"pretrained.{given.id}."
+    weights = tuple((key.removeprefix(prefix), shape) for key, shape in held.items() if key.startswith(prefix))
+    known = replace(given, weights=cast("tuple[tuple[str, tuple[int, ...]], ...]", weights))
+    return replace(side, spec=replace(side.spec, shape=replace(side.spec.shape, pretrained=known)))
 
 
 def _shape(entry: object) -> tuple[object, ...] | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
-from legoc_runtime.contract.stack import BrickShape, StackShape, brick_weights, conditioning_weights
+from legoc_runtime.contract.stack import BrickShape, PretrainedShape, StackShape, brick_weights, conditioning_weights
 
 How = Literal["kept", "renamed", "widened", "narrowed", "new", "reshaped", "missing", "dropped"]
 Loading = Literal["as_is", "migrate", "no"]
+
+_Shapes: TypeAlias = Mapping[str, tuple[int, ...] | None]
 
 LOST: frozenset[How] = frozenset({"reshaped", "missing", "dropped"})
 """What no migration makes good: numbers that were trained are gone, or numbers are needed that were never trained."""
@@ -28,6 +30,8 @@ class TensorMove:
         after: its key in the new stack, or None.
         shape_before: its shape in the checkpoint.
         shape_after: its shape in the new stack.
+
+    `pretrained.ID.*`, without shapes, stands for all weights of a model that only its own code tells.
     """
 
     how: How
@@ -39,13 +43,13 @@ class TensorMove:
     def __str__(self) -> str:
         match self.before, self.after:
             case None, str(after):
-                return f"{after} {_sides(self.shape_after)} is {'new' if self.how == 'new' else 'missing'}"
+                return f"{after}{_sides(self.shape_after)} is {'new' if self.how == 'new' else 'missing'}"
             case str(before), None:
-                return f"{before} {_sides(self.shape_before)} is dropped"
+                return f"{before}{_sides(self.shape_before)} is dropped"
             case _ if self.how == "renamed":
                 return f"{self.before} -> {self.after}"
             case _:
-                return f"{self.after} {_sides(self.shape_before)} -> {_sides(self.shape_after)}"
+                return f"{self.after}{_sides(self.shape_before)} ->{_sides(self.shape_after)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +90,35 @@ def plan_tensors(before: StackShape, after: StackShape, matched: Mapping[str, st
 
 
 def _pretrained(before: StackShape, after: StackShape, matched: Mapping[str, str]) -> list[TensorMove]:
-    """The weights of a pretrained brick that trains: its own if it is of the same files, else those of other files."""
+    """The weights of a pretrained brick that trains. Those of other files are carried over between stacks alone."""
     mine, other = before.pretrained, after.pretrained
-    was = {} if mine is None else mine.stored_weights
-    now = {} if other is None else other.stored_weights
-    if mine is None or other is None or matched.get(mine.id) != other.id or not mine.is_of_files_of(other):
+    was, now = _held(mine), _held(other)
+    if mine is None or other is None or matched.get(mine.id) != other.id:
         return _moves(was, {}, "new") + _moves({}, now, "new")
-    if mine.id == other.id or not was or not now:
-        return _moves(was, now, "new")
-    keys = zip(was.items(), now.items(), strict=True)
-    return [TensorMove("renamed", key, new, shape, of_new) for (key, shape), (new, of_new) in keys]
+    if mine.is_of_files_of(other):
+        return _under(mine, other, was, now, "new")
+    if mine.stack is None or other.stack is None or not was or not now:
+        return _moves(was, {}, "new") + _moves({}, now, "new")
+    return _under(mine, other, was, now, "missing")
+
+
+def _held(shape: PretrainedShape | None) -> dict[str, tuple[int, ...] | None]:
+    """What a checkpoint holds of a pretrained brick: `pretrained.ID.*` where only the opened model tells."""
+    if shape is None or shape.frozen:
+        return {}
+    return {**shape.stored_weights} or {f"pretrained.{shape.id}.*": None}
+
+
+def _under(
+    mine: PretrainedShape, other: PretrainedShape, was: _Shapes, now: _Shapes, absent: Literal["new", "missing"]
+) -> list[TensorMove]:
+    """Weights of the one brick to those of the other, which may have another id."""
+    back = {key.replace(f"pretrained.{other.id}.", f"pretrained.{mine.id}.", 1): key for key in now}
+    moves = _moves(was, {key: now[new] for key, new in back.items()}, absent)
+    if mine.id == other.id:
+        return moves
+    named = [replace(move, after=move.after and back[move.after]) for move in moves]
+    return [replace(move, how="renamed") if move.how == "kept" else move for move in named]
 
 
 def _brick(before: BrickShape, after: BrickShape) -> list[TensorMove]:
@@ -126,16 +149,14 @@ def _same_pixels(before: BrickShape, after: BrickShape) -> bool:
     return kinds[0] == kinds[1]
 
 
-def _moves(
-    before: Mapping[str, tuple[int, ...]], after: Mapping[str, tuple[int, ...]], absent: Literal["new", "missing"]
-) -> list[TensorMove]:
+def _moves(before: _Shapes, after: _Shapes, absent: Literal["new", "missing"]) -> list[TensorMove]:
     found: list[TensorMove] = []
     for key, shape in after.items():
         was = before.get(key)
-        how: How = absent if was is None else "kept" if was == shape else "reshaped"
-        found.append(TensorMove(how, None if was is None else key, key, was, shape))
+        how: How = absent if key not in before else "kept" if was == shape else "reshaped"
+        found.append(TensorMove(how, key if key in before else None, key, was, shape))
     return found + [TensorMove("dropped", key, None, shape, None) for key, shape in before.items() if key not in after]
 
 
 def _sides(shape: tuple[int, ...] | None) -> str:
-    return "" if shape is None else f"({', '.join(map(str, shape))})"
+    return "" if shape is None else f" ({', '.join(map(str, shape))})"

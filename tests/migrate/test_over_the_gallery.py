@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +10,14 @@ import torch
 
 import legoc.migrate.write as write_room
 from legoc.__main__ import main
-from legoc.driver import describe_spec, lower_configuration
+from legoc.driver import describe_spec, lower_configuration, sealed_shape
 from legoc.migrate.plan import Plan, plan_migration
 from legoc.migrate.run import migrate
 from legoc.spec import StackSpec
 from legoc_runtime.checkpoint.tensorfile import load, metadata
 from legoc_runtime.errors import RunError
 from legoc_runtime.link.link import link
+from legoc_runtime.pretrained import open_store
 from legoc_runtime.store import WeightStore
 from tests.migrate.made import IMAGES, write_trained
 from tests.review.gallery import GALLERY, Exhibit, resolved
@@ -61,7 +62,8 @@ def planned(exhibit: Exhibit, trained: dict[str, Trained], folder: Path) -> Plan
 
 def estimate(spec: StackSpec, weights: dict[str, torch.Tensor], bricks: tuple[str, ...]) -> torch.Tensor:
     manifest, _ = describe_spec(spec)
-    store = WeightStore(spec.shape, dtype=torch.float64)
+    manifest = replace(manifest, shape=sealed_shape(spec.shape))
+    store = open_store(manifest.shape, dtype=torch.float64)
     store.load(weights)
     with torch.no_grad():
         return link(lower_configuration(manifest, bricks), store)(*batch(spec.shape, dtype=torch.float64))
@@ -89,7 +91,7 @@ def test_what_loads_is_carried_over_and_computes_what_it_must(
     same = one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=1e-11)
     assert same == (exhibit.impact != "meaning")
     # what is said to load as it is does, without a migration, and what is said to need one does not load
-    store = WeightStore(after.shape)
+    store = WeightStore(sealed_shape(after.shape))
     if plan.tensors.loading == "as_is":
         store.load(old.weights)
     else:

@@ -33,23 +33,28 @@ def clean(folder):
     return PretrainedModel(Scale(load_file(folder / "model.safetensors")["factor"]))
 
 
+def wide(folder):
+    return PretrainedModel(Scale(load_file(folder / "model.safetensors")["factor"].reshape(1, 1, 1)))
+
+
 def nothing(folder):
     return 5
 """
 
 
 @contextmanager
-def installed(site: Path) -> Generator[None]:
-    """The package on the path, with its entry points, until the block ends."""
-    info = site / "own_model_package-1.0.dist-info"
+def installed(site: Path, prefix: str = "own") -> Generator[None]:
+    """The package on the path, with its entry points `PREFIX_clean` and so on, until the block ends."""
+    info = site / f"{prefix}_model_package-1.0.dist-info"
     info.mkdir(parents=True)
-    (site / "own_model_package.py").write_text(CODE, encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-model-package\nVersion: 1.0\n", encoding="utf-8")
-    points = "".join(f"own_{name} = own_model_package:{name}\n" for name in ("noise", "clean", "nothing", "absent"))
+    (site / f"{prefix}_model_package.py").write_text(CODE, encoding="utf-8")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {prefix}-model-package\nVersion: 1.0\n", "utf-8")
+    names = ("noise", "clean", "wide", "nothing", "absent")
+    points = "".join(f"{prefix}_{name} = {prefix}_model_package:{name}\n" for name in names)
     (info / "entry_points.txt").write_text(f"[legoc.pretrained]\n{points}", encoding="utf-8")
     sys.path.insert(0, str(site))
     try:
         yield
     finally:
         sys.path.remove(str(site))
-        sys.modules.pop("own_model_package", None)
+        sys.modules.pop(f"{prefix}_model_package", None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from legoc.review.rules import Impact
 from legoc.spec import StackSpec, check_text
+from tests.review import models
 
 BASE = """\
 legoc: 1
@@ -43,6 +44,24 @@ bricks:
 DDPM = ONE.replace("bricks:", "diffusion: {kind: ddpm, steps: 100}\nbricks:").replace("name: one", "name: ddpm")
 
 
+ON_MODEL = """\
+legoc: 1
+name: stands
+grid: {height: 16, width: 16, channels: 4}
+conditioning: {classes: 4}
+bricks:
+MODEL
+  - {id: whole, size: image, receptive_field: 4, depth: 1, width: 32, heads: 4}
+"""
+NO_MODEL = ON_MODEL.replace("MODEL\n", "")
+STACK = f'  - {{id: base, pretrained: {{kind: stack, path: "{models.FIRST}"}}}}'
+MODULE = f'  - {{id: base, pretrained: {{kind: module, name: gallery_clean, path: "{models.OWN}"}}}}'
+STACK_TRAINS, MODULE_TRAINS = (line.replace("}}", ", frozen: false}}") for line in (STACK, MODULE))
+ON_STACK, ON_MODULE, ON_STACK_TRAINS, ON_MODULE_TRAINS = (
+    ON_MODEL.replace("MODEL", line) for line in (STACK, MODULE, STACK_TRAINS, MODULE_TRAINS)
+)
+
+
 @dataclass(frozen=True)
 class Exhibit:
     """A change of a spec.
@@ -69,6 +88,8 @@ class Exhibit:
         for old, new in self.edits:
             assert old in text, f"{self.name}: {old!r}"
             text = text.replace(old, new)
+        if "pretrained" in text + self.base:
+            models.made()
         return text
 
     @property
@@ -77,6 +98,8 @@ class Exhibit:
 
 
 def resolved(text: str, *overrides: str) -> StackSpec:
+    if "pretrained" in text:
+        models.made()
     found = check_text(text, "spec.yaml", overrides)
     assert found.spec is not None, found.diagnostics
     return found.spec
@@ -248,4 +271,32 @@ GALLERY = (
     ),
     put("DDPM's chain", "meaning", "diffusion.beta_end=0.01", "diffusion.beta_start=1e-3", base=DDPM),
     put("DDPM's steps", "meaning", "diffusion.steps=90", base=DDPM),
+    edit("a pretrained brick below", "resumable", ("bricks:", f"bricks:\n{STACK}"), base=NO_MODEL),
+    edit("a pretrained brick below that trains", "resumable", ("bricks:", f"bricks:\n{STACK_TRAINS}"), base=NO_MODEL),
+    edit("a frozen pretrained brick gone", "meaning", (STACK + "\n", ""), base=ON_STACK),
+    edit("a pretrained brick gone that was trained", "breaks", (STACK_TRAINS + "\n", ""), base=ON_STACK_TRAINS),
+    put("a pretrained brick trains", "resumable", "bricks.base.pretrained.frozen=false", base=ON_STACK),
+    put("a module trains", "resumable", "bricks.base.pretrained.frozen=false", base=ON_MODULE),
+    put("a model that was trained is frozen", "breaks", "bricks.base.pretrained.frozen=true", base=ON_STACK_TRAINS),
+    put("a module that was trained is frozen", "breaks", "bricks.base.pretrained.frozen=true", base=ON_MODULE_TRAINS),
+    put("another model", "meaning", f"bricks.base.pretrained.path={models.SECOND}", base=ON_STACK),
+    edit("a model of another kind", "meaning", (STACK, MODULE), base=ON_STACK),
+    put("another entry point", "meaning", "bricks.base.pretrained.name=gallery_noise", base=ON_MODULE),
+    put(
+        "where a trained model began", "training", f"bricks.base.pretrained.path={models.SECOND}", base=ON_STACK_TRAINS
+    ),
+    put("a model of other heads", "meaning", f"bricks.base.pretrained.path={models.HEADS}", base=ON_STACK_TRAINS),
+    put("a model of other tensors", "breaks", f"bricks.base.pretrained.path={models.DEEP}", base=ON_STACK_TRAINS),
+    edit("a trained model of another kind", "breaks", (STACK_TRAINS, MODULE_TRAINS), base=ON_STACK_TRAINS),
+    put(
+        "other files of a trained module",
+        "breaks",
+        f"bricks.base.pretrained.path={models.OTHER}",
+        base=ON_MODULE_TRAINS,
+    ),
+    put("another module that trains", "breaks", "bricks.base.pretrained.name=gallery_wide", base=ON_MODULE_TRAINS),
+    put("loss weight of a model that trains", "training", "bricks.base.loss_weight=0.5", base=ON_STACK_TRAINS),
+    edit("a frozen model renamed", "cosmetic", ("id: base", "id: given"), base=ON_STACK),
+    edit("a model that trains renamed", "resumable", ("id: base", "id: given"), base=ON_STACK_TRAINS),
+    edit("a module that trains renamed", "resumable", ("id: base", "id: given"), base=ON_MODULE_TRAINS),
 )

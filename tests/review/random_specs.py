@@ -6,8 +6,15 @@ import random
 from functools import cache
 
 from legoc.spec import StackSpec, check_text
+from tests.review import models
 
 LEARNED = "{kind: ddpm, variance: learned_range}"
+
+MODELS = tuple(
+    f'{{kind: stack, path: "{path}"{frozen}}}'
+    for path in (models.FIRST, models.SECOND, models.HEADS, models.DEEP)
+    for frozen in ("", ", frozen: false")
+)
 
 STACK: dict[str, tuple[str, ...]] = {
     "name": ("n", "m"),
@@ -28,6 +35,8 @@ STACK: dict[str, tuple[str, ...]] = {
     "time_scale": ("1", "1000"),
     "batch": ("8", "4"),
     "steps": ("8", "9"),
+    "base": ("", *MODELS),
+    "base_id": ("base", "given"),
     "ids": ("abc", "ab", "acb", "bac", "bcd", "abcd", "dabc", "b", "xbc", "axc"),
 }
 BRICK: dict[str, tuple[str, ...]] = {
@@ -59,6 +68,8 @@ def altered(dice: random.Random, choices: Drawn) -> Drawn:
 def written(choices: Drawn) -> str:
     """The spec's text."""
     bricks: list[str] = []
+    if choices["base"]:
+        bricks.append(f"  - {{id: {choices['base_id']}, pretrained: {choices['base']}}}")
     for id in choices["ids"]:
         keys = ", ".join(f"{key}: {choices[f'{id}.{key}']}" for key in BRICK)
         bricks.append(f"  - {{id: {id}, {keys}}}")
@@ -79,10 +90,13 @@ def written(choices: Drawn) -> str:
 @cache
 def random_pairs(count: int, seed: int) -> tuple[tuple[StackSpec, StackSpec], ...]:
     """So many pairs of specs that check, no two pairs alike, and no spec paired with itself."""
+    models.made()
     dice = random.Random(seed)
     families: list[list[StackSpec]] = []
-    for rare in [0.0, 0.05, 0.1, 0.3] * 3:
+    for i, rare in enumerate([0.0, 0.05, 0.1, 0.3] * 4):
         start = drawn(dice, rare)
+        if i % 4 == 1:
+            start["base"] = dice.choice(MODELS)
         texts = dict.fromkeys(written(choices) for choices in (start, *(altered(dice, start) for _ in range(24))))
         checked = [check_text(text, "random.yaml").spec for text in texts]
         families.append([spec for spec in checked if spec is not None])

@@ -20,7 +20,7 @@ from legoc.spec import StackSpec
 from legoc_runtime.contract.stack import BrickShape, StackShape, weight_shapes
 from legoc_runtime.errors import RunError
 from legoc_runtime.store import WeightStore
-from tests.review.gallery import BASE, DDPM, ONE, resolved
+from tests.review.gallery import BASE, DDPM, ON_MODULE, ONE, resolved
 from tests.review.random_specs import random_pairs
 
 PAIRS = 2_000
@@ -53,6 +53,8 @@ def test_the_class_tells_the_truth_about_loading() -> None:
         assert len(plan.moves) == len(theirs) + sum(m.after is None for m in plan.moves)
     assert {worst for worst, _ in seen} == {"cosmetic", "training", "sampling", "resumable", "meaning", "breaks"}, seen
     assert seen["meaning", "migrate"], seen
+    on_models = [pair for pair in compared() if any(spec.pretrained for spec in pair[:2])]
+    assert len(on_models) > PAIRS // 10
 
 
 def test_stores_on_the_meta_device_take_what_is_said_to_load() -> None:
@@ -91,10 +93,10 @@ def test_every_value_of_a_spec_is_compared_and_has_a_rule() -> None:
     assert {entry.name for entry in fields(StackShape)} == {"diffusion", "bricks", "pretrained", *SHAPE_KEYS}
     follows = {"id", "grid", "channels", "coordinates", "takes_estimate", "condition_width", "variance_channels"}
     assert {entry.name for entry in fields(BrickShape)} == {*follows, *BRICK_KEYS}
-    specs = [resolved(text) for text in (BASE, ONE, DDPM)]
+    specs = [resolved(text) for text in (BASE, ONE, DDPM, ON_MODULE)]
     keys = {key for spec in specs for key in spec_texts(spec)}
     keys |= {key for spec in specs for id in spec.ids for key in brick_texts(spec, id)}
-    assert keys == {key for key in RULES if ".pretrained." not in key}
+    assert keys == set(RULES)
 
 
 def test_a_stride_that_follows_from_the_grid_changes_only_where_there_is_a_canvas() -> None:
