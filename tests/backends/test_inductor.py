@@ -140,6 +140,7 @@ def test_forms_go_by_the_rule_unless_they_are_given():
 def test_auto_takes_eager_and_says_why_without_a_compiler(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("CXX", raising=False)
     choice = choose_backend("auto")
     assert choice.backend.name == "eager"
     assert "no C++ compiler" in choice.reason
@@ -147,7 +148,17 @@ def test_auto_takes_eager_and_says_why_without_a_compiler(monkeypatch):
         choose_backend("inductor")
 
 
+def test_a_compiler_that_the_environment_names_is_the_one_that_counts(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: name if name in ("g++", "clang++") else None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CXX", "clang++")
+    assert Inductor().available() is None
+    monkeypatch.setenv("CXX", "c++-99")
+    assert Inductor().available() == "CXX names the C++ compiler `c++-99`, which is not there"
+
+
 def test_triton_needs_a_c_compiler_too(monkeypatch):
+    monkeypatch.delenv("CC", raising=False)
     found = {"g++"}
     monkeypatch.setattr(shutil, "which", lambda name: name if name in found else None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

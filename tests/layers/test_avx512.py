@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from importlib import import_module
 
 import pytest
@@ -116,6 +117,43 @@ def test_it_is_an_operation_that_compilers_and_profilers_see():
     torch.library.opcheck(avx512_block, arguments, test_utils=("test_schema", "test_faketensor"))
 
 
+@pytest.mark.compiler
+@runs
+@torch.no_grad()
+def test_defaults_of_the_process_do_not_change_where_it_works(monkeypatch):
+    monkeypatch.setattr(block, "_kept", threading.local())
+    attend, mlp = leaves(32, 2, 128, 16)
+    arguments = given(2, 3, 16, 32)
+    found = run_block(attend, mlp, *arguments)
+    monkeypatch.setattr(block, "_kept", threading.local())
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.device("meta"):
+            again = run_block(attend, mlp, *arguments)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert (block._kept.workspace.dtype, block._kept.workspace.device.type) == (torch.float32, "cpu")
+    assert torch.equal(again, found)
+
+
+@torch.no_grad()
+def test_what_the_code_would_read_outside_of_is_refused():
+    attend, mlp = leaves(32, 2, 128, 16)
+    tokens, modulation = given(2, 3, 16, 32)
+    for bad in (
+        (attend, mlp, tokens[:, :, :9], modulation),
+        (attend, mlp, tokens[..., :24], modulation[:, : 6 * 24]),
+        (attend, mlp, tokens.repeat(2, 1, 1, 1), modulation),
+        (attend, leaves(16, 2, 128, 16)[1], tokens, modulation),
+        (attend, mlp, tokens.double(), modulation),
+    ):
+        with pytest.raises(ValueError, match="does not take 2 heads with float"):
+            run_block(*bad)
+    attend.heads = 3
+    with pytest.raises(ValueError, match="does not take 3 heads"):
+        run_block(attend, mlp, tokens, modulation)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 16])
 @pytest.mark.parametrize("rows", [1, 16, 128, 1024, 2048, 40000])
 def test_a_wave_is_of_whole_windows_and_chunks_and_every_thread_has_work(rows, threads):
@@ -139,3 +177,12 @@ def test_a_compiler_that_fails_is_said_in_words(monkeypatch):
     with pytest.raises(RunError, match="could not be compiled") as raised:
         block._library.__wrapped__()
     assert "ATEN_CPU_CAPABILITY=avx2" in str(raised.value.help)
+
+
+def test_caches_tell_processors_apart(monkeypatch):
+    sources = []
+    for known in ({"avx512_f": True, "avx512_fp16": True}, {"avx512_f": True, "avx512_fp16": False}):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=known: known)
+        sources.append(block._source())
+    assert sources[0].startswith("// for avx512_f avx512_fp16\n")
+    assert sources[1].startswith("// for avx512_f\n")

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import types
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -44,6 +45,9 @@ from legoc_runtime.layers.leaves import Attend, Decode, Mlp
 
 BlockFunction = Callable[[Attend, Mlp, Tensor, Tensor, AttentionForm, GeluForm], Tensor]
 DecodeFunction = Callable[[Decode, Tensor, Tensor], Tensor]
+
+CXX = "clang++" if sys.platform == "darwin" else "g++"
+"""The one that inductor takes where the environment names none."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -133,12 +137,17 @@ class Inductor:
         self._decoders: dict[tuple[int, int, str, bool], DecodeFunction] = {}
 
     def available(self) -> str | None:
-        """None, or that there is no compiler: of C++ for code on CPUs, of C for what launches Triton's kernels."""
+        """None, or that there is no compiler: of C++ for code on CPUs, of C for what launches Triton's kernels.
+
+        Where the environment names a compiler, PyTorch and Triton look for no other.
+        """
         cuda = torch.cuda.is_available()
-        given, known = ("CC", ("gcc", "clang")) if cuda else ("CXX", ("g++", "clang++", "c++"))
-        if any(shutil.which(compiler) for compiler in (os.environ.get(given), *known) if compiler):
+        language, variable, known = ("C", "CC", ("gcc", "clang")) if cuda else ("C++", "CXX", (CXX,))
+        named = os.environ.get(variable)
+        if any(shutil.which(compiler) for compiler in ([named] if named is not None else known)):
             return None
-        return f"there is no {'C' if cuda else 'C++'} compiler ({' or '.join(known[:2])})"
+        lack = f"there is no {language} compiler ({' or '.join(known)})"
+        return lack if named is None else f"{variable} names the {language} compiler `{named}`, which is not there"
 
     def compile(self, module: fx.GraphModule, *, training: bool = False) -> Module:
         """The module with each block replaced by its compiled region; results agree within rounding."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ctypes
 import math
 import threading
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from legoc_runtime.contract.block_rule import block_form
 from legoc_runtime.errors import RunError
 from legoc_runtime.layers.leaves import Attend, Mlp
 
@@ -59,8 +61,7 @@ def avx512_block(tokens: Tensor, modulation: Tensor, weights: list[Tensor], head
     images, windows, length, width = tokens.shape
     rows, threads = images * windows * length, torch.get_num_threads()
     given = [tensor.detach().contiguous() for tensor in (tokens, modulation, *weights)]
-    assert all(tensor.dtype is torch.float32 for tensor in given)
-    assert given[1].shape in ((images, 6 * width), (1, 6 * width))
+    _check(given, heads)
     rows_of_one = rows // max(1, modulation.shape[0])
     chunk = chunk_of(rows, threads)
     wave = wave_of(rows, length, chunk, threads)
@@ -77,6 +78,25 @@ def avx512_block(tokens: Tensor, modulation: Tensor, weights: list[Tensor], head
 @avx512_block.register_fake
 def _(tokens: Tensor, modulation: Tensor, weights: list[Tensor], heads: int) -> Tensor:
     return tokens.new_empty(tokens.shape)
+
+
+def _check(given: Sequence[Tensor], heads: int) -> None:
+    """Refuse what the compiled code would read or write outside of: it sees bare addresses."""
+    tokens, modulation, *weights = given
+    images, _, length, width = tokens.shape
+    hidden = len(weights[4])
+    matrices = ((3 * width, width), (width, width), (hidden, width), (width, hidden))
+    known = (
+        all(tensor.dtype is torch.float32 and tensor.device.type == "cpu" for tensor in given)
+        and block_form(width, length, device="cpu") == "avx512"
+        and width % heads == 0
+        and modulation.shape in ((images, 6 * width), (1, 6 * width))
+        and [tuple(weight.shape) for weight in weights]
+        == [shape for outs, ins in matrices for shape in ((outs, ins), (outs,))]
+    )
+    if not known:
+        shapes = ", ".join(f"{tensor.dtype}{[*tensor.shape]}".removeprefix("torch.") for tensor in given)
+        raise ValueError(f"the block for AVX-512 does not take {heads} heads with {shapes}")
 
 
 def chunk_of(rows: int, threads: int) -> int:
@@ -100,17 +120,18 @@ def _workspace(floats: int) -> Tensor:
     """Memory of this thread's calls. It is kept: the system clears the pages of fresh memory at every call."""
     kept: Tensor | None = getattr(_kept, "workspace", None)
     if kept is None or len(kept) < floats:
-        kept = _kept.workspace = torch.empty(floats)
+        # whatever the defaults of the process are: code writes through the bare address
+        kept = _kept.workspace = torch.empty(floats, dtype=torch.float32, device="cpu")
     return kept
 
 
 @cache
 def _library() -> Any:
     """The compiled code, from inductor's cache where it was compiled before."""
-    codecache = import_module("torch._inductor.codecache")
+    codecache, errors = import_module("torch._inductor.codecache"), import_module("torch._inductor.exc")
     try:
-        library = codecache.CppCodeCache.load(Path(__file__).with_name("block.cpp").read_text(), device_type="cpu")
-    except (import_module("torch._inductor.exc").CppCompileError, OSError) as error:
+        library = codecache.CppCodeCache.load(_source(), device_type="cpu")
+    except (errors.CppCompileError, errors.InvalidCxxCompiler, OSError) as error:
         raise RunError(
             f"the block for AVX-512 could not be compiled: {str(error).strip().splitlines()[-1]}",
             help="ATEN_CPU_CAPABILITY=avx2 in the environment leaves it out; --backend eager needs no compiler",
@@ -118,3 +139,14 @@ def _library() -> Any:
     library.legoc_block_workspace.restype = ctypes.c_int64
     library.legoc_block.restype = None
     return library
+
+
+def _source() -> str:
+    """The code, with the processor's extensions above it.
+
+    It is compiled for the processor at hand, and the cache knows it by its text: machines that share a cache would
+    else run each other's instructions.
+    """
+    known = cast("Mapping[str, object]", _torch.cpu.get_capabilities())
+    extensions = sorted(name for name, has in known.items() if has is True)
+    return f"// for {' '.join(extensions)}\n{Path(__file__).with_name('block.cpp').read_text()}"
