@@ -213,13 +213,15 @@ def make_request(
             f"{', '.join(eight.bricks)} of `{manifest.name}` multiply in 8-bit floats; peers and the machine's own "
             f"products are {dtype}"
         )
+    timed = _peers(manifest, peers or (PLAIN,), notes)
     if choice.backend.name == "inductor":
-        notes += own_blocks(shape, where, dtype)
+        for each in (manifest, *(peer.manifest for peer in timed if isinstance(peer, SpecPeer))):
+            notes += own_blocks(each, where, dtype)
     return Request(
         path=path,
         manifest=manifest,
         extra_programs=tuple(lower_configuration(manifest, found) for found in missing),
-        peers=_peers(manifest, peers or (PLAIN,), notes),
+        peers=timed,
         tables=tables,
         evaluations=evaluations(manifest.sample.sampler, steps),
         guided=any(level.guided for level in levels),
@@ -236,12 +238,12 @@ def make_request(
     )
 
 
-def own_blocks(shape: StackShape, device: torch.device, dtype: str) -> Iterator[str]:
-    """A sentence on the bricks whose blocks run in the kernel of our own rather than compiled."""
+def own_blocks(manifest: Manifest, device: torch.device, dtype: str) -> Iterator[str]:
+    """A sentence on the bricks of a stack whose blocks run in the kernel of our own rather than compiled."""
     kind, lack = ("cuda" if device.type == "cuda" else "cpu"), avx512_lack()
-    forms = {b.id: block_form(b.width, b.tokens, device=kind, dtype=dtype, lack=lack) for b in shape.bricks}
+    forms = {b.id: block_form(b.width, b.tokens, device=kind, dtype=dtype, lack=lack) for b in manifest.shape.bricks}
     if own := [id for id, form in forms.items() if form == "avx512"]:
-        yield f"blocks of {', '.join(own)} ran in legoc's own kernel for AVX-512"
+        yield f"blocks of {', '.join(own)} of `{manifest.name}` ran in legoc's own kernel for AVX-512"
 
 
 def _build(path: Path) -> Path | None:

@@ -167,6 +167,19 @@ def test_triton_needs_a_c_compiler_too(monkeypatch):
     assert Inductor().available() is None
 
 
+@pytest.mark.parametrize(("capability", "bits"), [("AVX512", 512), ("AVX2", 256), ("DEFAULT", None)])
+def test_graphs_in_the_cache_are_told_apart_by_the_width_of_their_vectors(monkeypatch, capability, bits):
+    """A final layer cached under ATEN_CPU_CAPABILITY=avx2 wrote past its end in the next process without it."""
+    asked = []
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch, "compile", lambda function, **how: asked.append(how["options"]) or function)
+    module = link(lower_sampling(stack(), ("whole",)), random_store(stack()))
+    Inductor(own_blocks=False).compile(module)
+    Inductor(regions=False).compile(module)
+    assert len(asked) == 3  # a block, a final layer, a whole module
+    assert all(options == (bits and {"cpp.simdlen": bits}) for options in asked)
+
+
 def test_an_unknown_backend_is_refused():
     with pytest.raises(UsageError, match="no backend `tvm`"):
         choose_backend("tvm")

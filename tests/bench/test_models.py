@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from legoc.bench import request
 from legoc.bench.models import arguments, models, random_store, stack_models, stack_store
 from legoc.bench.request import Request, make_request
 from legoc.cost import executed_macs
+from legoc_runtime.backends.inductor import Inductor
 from legoc_runtime.stack import BrickStack
 from tests.cli.small_run import spec_text
 
@@ -19,6 +21,21 @@ def request_(tmp_path_factory: pytest.TempPathFactory) -> Request:
     path = tmp_path_factory.mktemp("spec") / "small.yaml"
     path.write_text(spec_text(), encoding="utf-8")
     return make_request(path, backend="eager", batch=3)
+
+
+@pytest.mark.parametrize(("lack", "dtype"), [(None, "float32"), (None, "bf16"), ("there is no AVX-512", "float32")])
+def test_notes_name_the_stack_and_the_peers_whose_blocks_are_our_own(tmp_path, monkeypatch, lack, dtype) -> None:
+    monkeypatch.setattr(request, "avx512_lack", lambda: lack)
+    monkeypatch.setattr(Inductor, "available", lambda self: None)
+    paths = [tmp_path / f"{name}.yaml" for name in ("one", "other")]
+    for path in paths:
+        path.write_text(spec_text().replace("name: small", f"name: {path.stem}"), encoding="utf-8")
+    how = {"backend": "inductor", "device": "cpu", "dtype": dtype}
+    found = [note for note in make_request(paths[0], peers=[str(paths[1])], **how).notes if "own kernel" in note]
+    expected = [
+        f"blocks of windows, parts, image of `{path.stem}` ran in legoc's own kernel for AVX-512" for path in paths
+    ]
+    assert found == (expected if (lack, dtype) == (None, "float32") else [])
 
 
 def test_every_weight_is_alive(request_: Request) -> None:

@@ -20,6 +20,7 @@ import shutil
 import sys
 import types
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
 import torch
@@ -48,6 +49,9 @@ DecodeFunction = Callable[[Decode, Tensor, Tensor], Tensor]
 
 CXX = "clang++" if sys.platform == "darwin" else "g++"
 """The one that inductor takes where the environment names none."""
+
+VECTOR_BITS = {"AVX512": 512, "AVX2": 256}
+"""What PyTorch calls a processor, or takes it for -> bits of its vectors."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -154,7 +158,7 @@ class Inductor:
         forms = Forms(fused=True, training=training, attention=self.attention, gelu=self.gelu)
         if not self.regions:
             whole = with_forms(module, forms)
-            return cast("Module", _torch.compile(whole, fullgraph=True))
+            return cast("Module", _torch.compile(whole, fullgraph=True, options=_vectors()))
 
         def block(attend: Attend, mlp: Mlp) -> Block | OwnBlock:
             signature = block_signature(attend, mlp, forms)
@@ -200,4 +204,16 @@ def free_sizes(tokens: Tensor, modulation: Tensor) -> None:
 def _compiled(function: F, name: str) -> F:
     """A compiled copy of a function with its own code object, by which torch.compile caches and limits."""
     code = function.__code__.replace(co_name=name)
-    return cast("F", _torch.compile(types.FunctionType(code, function.__globals__, name), fullgraph=True))
+    copy = types.FunctionType(code, function.__globals__, name)
+    return cast("F", _torch.compile(copy, fullgraph=True, options=_vectors()))
+
+
+def _vectors() -> dict[str, object] | None:
+    """The width of vectors that inductor takes anyway, said so that its cache of graphs tells them apart.
+
+    Its key knows neither the processor nor `ATEN_CPU_CAPABILITY`, the code in it has the width written in: loops for 8
+    numbers, built with the 16 of another process or machine, write past the end of their results.
+    """
+    config: Any = import_module("torch._inductor.config")
+    bits = VECTOR_BITS.get(torch.backends.cpu.get_cpu_capability())
+    return None if bits is None or config.cpp.simdlen is not None else {"cpp.simdlen": bits}
