@@ -101,7 +101,8 @@ def _reached(reached: Reached, runs: Sequence[Run]) -> str:
 
 def _blocks(plan: Plan) -> Iterator[str]:
     total, distinct = sum(signature.blocks for signature in plan.signatures), len(plan.signatures)
-    yield f"Blocks: {total}, of {distinct} signature{'s' if distinct > 1 else ''}, each compiled at most once for all programs"
+    signatures = f"{distinct} signature{'s' if distinct > 1 else ''}"
+    yield f"Blocks: {total}, of {signatures}, each compiled at most once for all programs"
     for one in plan.signatures:
         yield (
             f"  width {one.width}, {one.heads} heads, {one.tokens} tokens, MLP {one.hidden}: "
