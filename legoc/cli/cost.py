@@ -15,7 +15,9 @@ from legoc.cli.parameters import Argument, Option
 def command(
     path: Annotated[
         Path,
-        Argument(metavar="SPEC|BUILD|RUN", help="What to price; - is a spec on standard input.", show_default=False),
+        Argument(
+            metavar="SPEC|BUILD|RUN|WEIGHTS", help="What to price; - is a spec on standard input.", show_default=False
+        ),
     ],
     skip_policy: Annotated[
         list[str] | None,

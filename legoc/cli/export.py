@@ -82,7 +82,7 @@ def _vae(source: StackSource, flag: str | None, *, single: bool) -> Path | None:
         return None
     if single:
         raise UsageError("one file of weights holds no VAE", help="leave --vae out, or export a folder")
-    from legoc_runtime.vae import check_folder
+    from legoc_runtime.vae import check_folder, check_whole
 
     folder, channels = Path(named), source.manifest.shape.channels
     try:
@@ -94,4 +94,5 @@ def _vae(source: StackSource, flag: str | None, *, single: bool) -> Path | None:
             f"{folder} makes pictures of latents of {own} channels, and the stack has {channels}",
             help="give the VAE that its training data were encoded with, or --vae none",
         )
+    check_whole(folder)
     return folder

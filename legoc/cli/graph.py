@@ -37,7 +37,9 @@ _SUFFIXES = {
 def command(
     path: Annotated[
         Path,
-        Argument(metavar="SPEC|BUILD|RUN", help="What to draw; - is a spec on standard input.", show_default=False),
+        Argument(
+            metavar="SPEC|BUILD|RUN|WEIGHTS", help="What to draw; - is a spec on standard input.", show_default=False
+        ),
     ],
     format: Annotated[
         Format | None,

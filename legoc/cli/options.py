@@ -179,18 +179,56 @@ def resolved_spec(path: Path, overrides: Sequence[str]) -> StackSpec:
 def described(path: Path, overrides: Sequence[str]) -> Manifest:
     """What `driver.describe_path` says of a spec, a build or a run; of the spec on standard input for `-`.
 
-    A run has the policies that searches found for it, too.
+    A run has the policies that searches found for it, too. A file of weights is described by the spec in its header, an
+    exported folder by the build in it.
+
+    Raises:
+        SpecError: the spec does not check.
+        UsageError: there is nothing of that kind at `path`, or `overrides` for what is no spec.
+        RunError: what is there is damaged.
     """
     from legoc.driver import describe_path, describe_spec
 
     if path == STDIN:
         return describe_spec(resolved_spec(path, overrides))[0]
-    manifest = describe_path(path, overrides)
+    if path.suffix == ".safetensors" and path.is_file():
+        return _of_header(path, overrides)
+    manifest = describe_path(_build_in(path), overrides)
     if not path.is_dir():
         return manifest
     from legoc.policies.record import with_found
 
     return with_found(manifest, path)
+
+
+def _of_header(path: Path, overrides: Sequence[str]) -> Manifest:
+    """The manifest, without programs, of the spec in the header of a file of weights."""
+    from dataclasses import replace
+
+    from legoc.diagnostics import SpecError
+    from legoc.driver import describe_spec
+    from legoc.spec import check_text
+    from legoc_runtime.checkpoint import find_weights
+
+    if overrides:
+        raise UsageError(f"--set changes a spec, and {path} is a file of weights", help="give the spec that it is of")
+    weights = find_weights(path)
+    found = check_text(weights.spec_text, f"{path} (spec in its header)")
+    if found.spec is None:
+        raise SpecError(found.diagnostics)
+    return replace(describe_spec(found.spec)[0], spec_hash=weights.spec_hash)
+
+
+def _build_in(path: Path) -> Path:
+    """The build in a folder that `legoc export` wrote; any other path as it is."""
+    from legoc_runtime.contract.manifest import MANIFEST_NAME
+
+    if not path.is_dir() or (path / MANIFEST_NAME).is_file():
+        return path
+    from legoc_runtime.interop.folder import exported_weights
+
+    weights = exported_weights(path)
+    return path if weights is None else weights.parent
 
 
 def count(text: str, flag: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,7 +144,7 @@ def find_stack(path: Path, ema: str | None) -> StackSource:
 
 
 def _compiled(weights: WeightsFile) -> Manifest:
-    """The build of the spec in a file's header."""
+    """The build of the spec in a file's header, under the hash there: a later compiler may write its values in full."""
     from legoc.diagnostics import SpecError
     from legoc.driver import compile_spec
     from legoc.spec import check_text
@@ -152,4 +152,4 @@ def _compiled(weights: WeightsFile) -> Manifest:
     found = check_text(weights.spec_text, f"{weights.path} (spec in its header)")
     if found.spec is None:
         raise SpecError(found.diagnostics)
-    return compile_spec(found.spec)[0]
+    return replace(compile_spec(found.spec)[0], spec_hash=weights.spec_hash)

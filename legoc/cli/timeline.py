@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def command(
     path: Annotated[
-        Path, Argument(help="A spec, a build directory or a run; - is a spec on standard input.", show_default=False)
+        Path,
+        Argument(help="A spec, build, run or file of weights; - is a spec on standard input.", show_default=False),
     ],
     skip_policy: Annotated[
         str | None,

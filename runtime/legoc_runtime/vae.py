@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from legoc_runtime.checkpoint import tensorfile
 from legoc_runtime.data.latents import file_digest
 from legoc_runtime.data.latents_index import Encoder
 from legoc_runtime.errors import RunError, UsageError
@@ -151,20 +152,22 @@ def load_vae(folder: Path, device: str | torch.device = "cpu") -> Vae:
     Raises:
         UsageError: there is none, its weights are a pickle, diffusers is not installed, or its latents are scaled
             channel by channel.
-        RunError: it cannot be loaded.
+        RunError: it cannot be loaded, or its weights are cut off.
     """
     check_folder(folder)
     try:
         kind: Any = getattr(import_module("diffusers"), CLASS_NAME)
     except ImportError as error:
         raise UsageError("diffusers is not installed", help="pip install 'legoc[latents]'") from error
+    check_whole(folder)
     try:
         model: Any = kind.from_pretrained(
             str(folder), local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise RunError(
-            f"{folder} cannot be loaded as an {CLASS_NAME}: {error}", help="its weights must be safetensors"
+            f"{folder} cannot be loaded as an {CLASS_NAME}: {error}",
+            help="copy the VAE again, with its own config.json",
         ) from error
     config = model.config
     if getattr(config, "latents_mean", None) is not None:
@@ -186,6 +189,19 @@ def load_vae(folder: Path, device: str | torch.device = "cpu") -> Vae:
 def vae_files(folder: Path) -> list[Path]:
     """The files that a VAE is: its configuration and its weights."""
     return [folder / CONFIG_NAME, *sorted(folder.glob("*.safetensors"))]
+
+
+def check_whole(folder: Path) -> None:
+    """Refuse weights that are cut off or no safetensors, by their headers, which diffusers would not name.
+
+    Raises:
+        RunError: naming the file.
+    """
+    for file in vae_files(folder)[1:]:
+        try:
+            tensorfile.metadata(file)
+        except RunError as error:
+            raise RunError(error.message, help="copy the VAE again") from error
 
 
 def check_folder(folder: Path) -> Mapping[str, object]:

@@ -23,6 +23,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_samples(tmp_path / "samples", pixels(8))
     write_folder(tmp_path / "real", pixels(12, seed=1))
     write_extractor(tmp_path / "tiny")
+    for name in ("manifest.json", "spec.yaml", "checkpoints/1/state.json"):
+        (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / name).touch()
     return tmp_path
 
 
@@ -71,6 +74,7 @@ BAD = {
     "no inception here": (["samples", "--ref", "real", "--inception-weights", "w.pth"], "no weights at w.pth"),
     "weights of another": (["samples", "--ref", "real", "--features", "tiny", "--inception-weights", "w"], "of no use"),
     "no samples": (["none", "--ref", "real", "--features", "tiny"], "there is no image set at none"),
+    "a run": (["run", "--ref", "real", "--features", "tiny"], "run is a build, a run or an exported folder"),
     "no reference": (["samples", "--ref", "none", "--features", "tiny"], "there is no image set at none"),
     "split": (["samples", "--ref", "real", "--features", "tiny", "--split", "3"], "not 3 sets"),
     "nearest of several": (

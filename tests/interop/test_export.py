@@ -16,12 +16,14 @@ import torch
 
 import legoc_runtime
 from legoc.__main__ import main
+from legoc.driver import spec_hash
 from legoc_runtime.checkpoint import find_weights, read_tensors
-from legoc_runtime.checkpoint.tensorfile import load, metadata
+from legoc_runtime.checkpoint.tensorfile import load, metadata, save
 from legoc_runtime.contract.manifest import read_manifest
 from legoc_runtime.contract.schedule import alphas_cumprod
 from legoc_runtime.errors import LegocError, UsageError
 from legoc_runtime.interop import LegoPipeline
+from legoc_runtime.interop.folder import read_folder
 from legoc_runtime.interop.single import kept_as
 from legoc_runtime.sampling.noise import start_noise
 from legoc_runtime.sampling.pictures import read_png
@@ -108,6 +110,29 @@ def test_one_file_with_its_spec_samples_as_the_run_does(run: Path, tmp_path: Pat
     assert one
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
     assert main(["export", str(run), "-o", str(file), "-q"]) == 2
+
+
+def test_a_file_whose_spec_an_older_version_wrote_is_exported(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its spec has fewer keys than this version writes, and keeps its hash."""
+    file = export(run, tmp_path / "stack.safetensors")
+    header = metadata(file)
+    text = "".join(line for line in header["legoc.spec"].splitlines(keepends=True) if "skip_policy: none" not in line)
+    assert text != header["legoc.spec"]
+    save(file, load(file), header | {"legoc.spec": text, "legoc.spec_hash": spec_hash(text)})
+    folder = export(file, tmp_path / "folder")
+    assert read_folder(folder)[0].spec_hash == spec_hash(text)
+    capsys.readouterr()
+    assert main(["timeline", str(run)]) == 0
+    drawn = capsys.readouterr().out
+    for path in (file, folder, folder / "stack"):
+        assert main(["timeline", str(path)]) == 0
+        assert capsys.readouterr().out == drawn
+        assert main(["cost", str(path), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)
+        assert main(["timeline", str(path), "--set", "sample.steps=9"]) == 2
+        assert "--set changes a spec" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16)])
@@ -365,6 +390,10 @@ def test_a_vae_that_cannot_go_along_is_told(tmp_path: Path, capsys: pytest.Captu
     ):
         assert main(["export", str(latents), "-o", str(tmp_path / "out"), *flags]) == 2
         assert words in capsys.readouterr().err
+    (vae / "config.json").write_text('{"_class_name": "AutoencoderKL", "latent_channels": 4}')
+    assert main(["export", str(latents), "-o", str(tmp_path / "out"), "--vae", str(vae)]) == 3
+    assert f"{vae / 'model.safetensors'} is damaged" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_the_package_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

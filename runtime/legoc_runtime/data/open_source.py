@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from legoc_runtime.contract.manifest import MANIFEST_NAME, SPEC_NAME
 from legoc_runtime.data.hugging_face import HuggingFaceSource, is_saved_dataset
 from legoc_runtime.data.sources import FolderSource, ImageSource, ZipSource
 from legoc_runtime.data.tar_shards import TarSource, shards_of
@@ -41,6 +42,11 @@ def open_source(path: Path) -> ImageSource:
 
 
 def _open_folder(path: Path) -> ImageSource:
+    if any((place / MANIFEST_NAME).is_file() and (place / SPEC_NAME).is_file() for place in (path, path / "stack")):
+        raise UsageError(
+            f"{path} is a build, a run or an exported folder of legoc, not a set of images",
+            help=f"where it has weights, `legoc sample {path}` makes pictures with them",
+        )
     if is_saved_dataset(path):
         return HuggingFaceSource(path)
     if shards_of(path):
