@@ -171,6 +171,7 @@ class Estimate:
         batch: images a step.
         executed_training_macs: MACs that a training image really takes, as `legoc cost` has them.
         state_bytes: of weights, gradients, moments and averages.
+        sharding: how several processes would share the state out, as the spec says; one device shares nothing.
         precisions: one estimate a precision.
     """
 
@@ -181,6 +182,7 @@ class Estimate:
     batch: int
     executed_training_macs: int
     state_bytes: int
+    sharding: str
     precisions: tuple[PrecisionEstimate, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -307,7 +309,8 @@ def estimate(manifest: Manifest, device: Machine, *, images: int | None = None, 
                 warning=rate.warning,
             )
         )
-    return Estimate(manifest.name, device.name, device.memory, images, batch, macs, state, tuple(found))
+    sharding = manifest.train.sharding
+    return Estimate(manifest.name, device.name, device.memory, images, batch, macs, state, sharding, tuple(found))
 
 
 def share_of_peak(shape: StackShape, rate: Rate, *, narrow: bool) -> float:
@@ -357,6 +360,11 @@ def estimate_text(found: Estimate) -> str:
         if each.warning is not None:
             lines.append(f"  warning        {each.warning}")
     lines += ["", "Also assumed: one device, data that is never waited for, nothing but training; 1 MAC = 2 FLOPs."]
+    if found.sharding != "none":
+        lines.append(
+            f"sharding: {found.sharding} shares nothing out on one device; each of N processes holds 1/N of the "
+            f"{byte_count(found.state_bytes)} between steps."
+        )
     if len(found.precisions) > 1:
         lines.append("bfloat16 is autocast with float32 weights and compiled blocks (`train: {precision: bf16}`).")
     return "\n".join(lines) + "\n"

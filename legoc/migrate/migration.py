@@ -11,6 +11,7 @@ from legoc.migrate.outcome import BOUND, IMAGES, Outcome
 from legoc.migrate.plan import Plan
 from legoc.review.render.as_json import verdict_data
 from legoc.review.render.words import described, headline, symbol
+from legoc_runtime.checkpoint.layout import OPTIMIZER, is_optimizer
 from legoc_runtime.contract.policy import Configuration, configuration_name
 
 MIGRATE_VERSION = 1
@@ -78,7 +79,9 @@ def report_lines(migration: Migration) -> Iterator[str]:
         for verdict in plan.review.verdicts:
             yield f"  {symbol(verdict.change)} {verdict.impact:<9}  {described(verdict.change)}"
     counts = ", ".join(f"{count:,} {how}" for how, count in plan.counts.items())
-    yield f"tensors: {counts}; in {', '.join(plan.source.files)}"
+    # rows of several processes are one optimizer's state afterwards
+    files = [kind for kind in plan.source.files if kind == OPTIMIZER or not is_optimizer(kind)]
+    yield f"tensors: {counts}; in {', '.join(files)}"
     yield ""
     yield f"both stacks on {IMAGES} fixed images, in float64:"
     names = {outcome.expected.after: configuration_name(outcome.expected.after) for outcome in migration.outcomes}

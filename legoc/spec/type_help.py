@@ -142,7 +142,7 @@ def _mapping_help(path: Path, node: ScalarNode) -> str | None:
     form = (_MAPPINGS if is_text else _NUMBERS).get(pattern(place))
     if form is None or not node.text:
         return None
-    text = shorten(node.text)
+    text = "null" if place == ("conditioning",) and node.text.lower() == "none" else shorten(node.text)
     return f"write `{form.format(text if _PLAIN.fullmatch(text) else quoted(text))}`"
 
 

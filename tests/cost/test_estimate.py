@@ -100,6 +100,13 @@ def test_text_and_json_name_their_assumptions() -> None:
     assert all(each["assumption"] for each in data["precisions"])
 
 
+def test_what_processes_would_share_out_is_said_and_not_counted() -> None:
+    plain, shared = (estimate(preset("lego_pg_s", f"train.sharding={kind}"), H100) for kind in ("none", "fsdp2"))
+    assert shared.precisions == plain.precisions
+    assert "sharding" not in estimate_text(plain)
+    assert "sharding: fsdp2 shares nothing out on one device; each of N processes holds 1/N" in estimate_text(shared)
+
+
 def test_the_narrow_width_factor_is_said_with_its_origin() -> None:
     found = estimate(preset("emoji_32"), H100)
     text = " ".join(estimate_text(found).split())

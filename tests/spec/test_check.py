@@ -106,6 +106,7 @@ def test_a_value_of_the_wrong_kind_gives_one_diagnostic_wherever_it_is() -> None
     ("old", "new", "help"),
     [
         ("{classes: 9}", "{classes: none}", "write `null`"),
+        ("{classes: 9}", "none", "write `{classes: null}`"),
         ("{classes: 9}", '{classes: "9"}', "write `9`, without quotes"),
         ("{classes: 9}", "{classes: 1e1}", "write `10`"),
         ("{classes: 9}", "{classes: 1_0}", "write `10`"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from legoc_runtime.checkpoint import checkpoints
+from legoc_runtime.checkpoint.layout import AVERAGES
 from legoc_runtime.errors import RunError
 from legoc_runtime.training.explosion import PATIENCE, Watch
 from legoc_runtime.training.metrics import NOISE_RANGES, Metrics
@@ -54,6 +55,17 @@ def test_noise_and_another_stage_are_no_explosion(tmp_path: Path) -> None:
     for i in range(40, 60):
         watch.look(line(i, 50.0, top=1.0))
     assert not said
+
+
+def test_what_a_policy_runs_is_held_against_its_own_lines(tmp_path: Path) -> None:
+    said: list[str] = []
+    watch = watching(tmp_path, said)
+    for i in range(20):  # steps of the whole stack and of its bottom brick, line by line
+        watch.look(line(i, *((9.0, None) if i % 2 else (1.0, 1.0))))
+    assert not said
+    watch.look(line(20, 9.0, top=1.0))
+    assert watch.exploded
+    assert len(said) == 1
 
 
 def test_one_that_stays_ends_the_run_or_is_taken_for_what_it_is(tmp_path: Path) -> None:
@@ -123,3 +135,14 @@ def test_the_run_stands_at_a_checkpoint_of_before(tmp_path: Path, explode: Calla
     assert [int(path.name) for path in checkpoints(run)] == [16, 32]
     assert progress.said[-1] == "no checkpoint at 96 images: the loss is not back"
     assert any(text.startswith("WARNING: the loss is") for text in progress.said)
+
+
+def test_stopped_while_the_loss_is_up_it_keeps_what_was_before(tmp_path: Path, explode: Callable[[int], None]) -> None:
+    explode(36)
+    progress, run, steps = Spoken(), tmp_path / "run", iter(range(100))
+    given = {"images": 120, "log_images": 4, "snapshot_images": 16, "keep": 1, "on_explosion": "stop"}
+    profiles = {"ema_profiles": (0.1,), "ema_snapshot_images": 16}
+    train_tiny(run, stop=lambda: next(steps) == 18, progress=progress, **given, **profiles)
+    assert [int(path.name) for path in checkpoints(run)] == [32, 72], "the last sound one is not pruned away"
+    assert [int(path.name) for path in checkpoints(run, AVERAGES)] == [16, 32]
+    assert progress.said[-1].endswith("is of a loss that has exploded and is not back: checkpoints of before all stay")

@@ -7,7 +7,9 @@ from functools import partial
 import pytest
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
 
+from legoc_runtime.backends.base import choose_backend
 from legoc_runtime.backends.regions import replace_blocks, run_block
 from legoc_runtime.layers.leaves import Attend, Mlp
 from legoc_runtime.stack import TrainingStack
@@ -86,3 +88,20 @@ def test_what_a_backend_made_of_a_block_runs_through_its_holder() -> None:
     assert len(calls) == 3
     for one, other in zip(plain, held, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+
+
+def test_no_result_is_a_view_of_another() -> None:
+    """FSDP2 puts hooks on what the root returns, and warns of views: those of a learned variance were some."""
+    learned = "name: tiny\ndiffusion: {kind: ddpm, variance: learned_range}"
+    manifest, _ = tiny_build(diffusion=("name: tiny", learned), patches=(", train_patches: 0.5", ""))
+    store = WeightStore(manifest.shape)
+    store.initialise(0)
+    results: list[object] = []
+    store.register_forward_hook(lambda _module, _arguments, found: results.append(found))
+    stack = TrainingStack(manifest, store, backend=choose_backend("eager").backend, around=partial(around, store))
+    noisy = torch.zeros(2, 3, 8, 8)
+    estimates = stack(noisy, torch.ones(2), torch.zeros(2, dtype=torch.int64), clean=noisy, windows={})
+    assert all(each.variance is not None for each in estimates)
+    flat = tree_leaves(results)
+    assert len(flat) > len(estimates)
+    assert not any(tensor._is_view() for tensor in flat)

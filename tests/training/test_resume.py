@@ -254,6 +254,28 @@ def test_flipped_byte_is_found_and_the_checkpoint_before_offered(straight: Path,
     assert_same_tensors(straight / "checkpoints" / "000000000032", finished.checkpoint)
 
 
+def test_going_back_takes_a_course_of_its_own(straight: Path, tmp_path: Path) -> None:
+    """What an old course left after that place counted as the newest: it was continued, and the new one pruned away."""
+    run = tmp_path / "run"
+    shutil.copytree(straight, run)
+    shutil.copytree(run / "checkpoints" / "000000000032", run / "averages" / "000000000032")
+    back, steps = run / "checkpoints" / "000000000020", iter(range(100))
+    changed = {"learning_rate": 1e-3, "change": ["train.optimizer.lr"], "keep": 1}
+    stopped = train_tiny(run, resume=back, stop=lambda: next(steps) == 1, **changed)
+    assert stopped.checkpoint == run / "checkpoints" / "000000000024"
+    assert checkpoints(run) == (stopped.checkpoint,)
+    assert [path.name for path in (run / "superseded").iterdir()] == ["000000000032"]
+    assert not any((run / "averages").iterdir())
+    finished = train_tiny(run, **changed)
+    assert finished.images == 32
+    assert finished.checkpoint is not None
+    for _ in range(2):  # gone back behind the same place twice
+        shutil.copytree(finished.checkpoint, run / "checkpoints" / "000000000040")
+        train_tiny(run, resume=finished.checkpoint, images=36, **changed)
+    names = {path.name for path in (run / "superseded").iterdir()}
+    assert names == {"000000000032", "000000000036", "000000000040", "000000000040-again"}
+
+
 def test_two_processes_cannot_train_into_one_run(tmp_path: Path) -> None:
     run = tmp_path / "run"
     seen: list[str] = []

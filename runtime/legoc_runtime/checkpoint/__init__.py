@@ -26,4 +26,5 @@ from legoc_runtime.checkpoint.weights import unread_bytes as unread_bytes
 from legoc_runtime.checkpoint.write import Header as Header
 from legoc_runtime.checkpoint.write import clean as clean
 from legoc_runtime.checkpoint.write import prune as prune
+from legoc_runtime.checkpoint.write import set_aside as set_aside
 from legoc_runtime.checkpoint.write import write_checkpoint as write_checkpoint

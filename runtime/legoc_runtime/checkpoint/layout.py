@@ -15,6 +15,8 @@ from legoc_runtime.errors import RunError
 CHECKPOINTS = "checkpoints"
 AVERAGES = "averages"
 """Where a run keeps averages that others can be made of (`training/posthoc.py`), laid out as checkpoints are."""
+SUPERSEDED = "superseded"
+"""Where checkpoints lie that a run went back behind."""
 STATE_NAME = "state.json"
 STATE_VERSION = 1
 WEIGHTS = "weights"

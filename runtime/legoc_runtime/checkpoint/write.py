@@ -18,6 +18,7 @@ from legoc_runtime.checkpoint.layout import (
     CHECKPOINTS,
     OPTIMIZER,
     STATE_NAME,
+    SUPERSEDED,
     checkpoints,
     directory,
     read_state,
@@ -146,6 +147,36 @@ def prune(run: Path, *, keep: int = 3, every: int | None = None) -> None:
             _remove(checkpoint)
         except OSError as error:
             raise RunError(f"checkpoint {checkpoint} cannot be removed: {tensorfile.reason(error)}") from error
+
+
+def set_aside(run: Path, images: int) -> tuple[Path, ...]:
+    """Move the checkpoints after so many images to `superseded/`, and remove the averages kept after them.
+
+    A run that goes on from an earlier checkpoint takes another course: those of the old one would count as its newest.
+    Averages are made again on the way.
+
+    Returns:
+        where the checkpoints are now.
+
+    Raises:
+        RunError: the run directory cannot be written.
+    """
+    moved: list[Path] = []
+    try:
+        for checkpoint in checkpoints(run):
+            if int(checkpoint.name) > images:
+                aside = run / SUPERSEDED / checkpoint.name
+                while aside.exists():  # gone back behind before
+                    aside = aside.with_name(f"{aside.name}-again")
+                aside.parent.mkdir(exist_ok=True)
+                checkpoint.rename(aside)
+                moved.append(aside)
+        for averages in checkpoints(run, AVERAGES):
+            if int(averages.name) > images:
+                _remove(averages)
+    except OSError as error:
+        raise RunError(f"{run} cannot be written: {tensorfile.reason(error)}") from error
+    return tuple(moved)
 
 
 def clean(run: Path) -> None:

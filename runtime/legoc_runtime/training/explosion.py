@@ -1,7 +1,8 @@
 """A loss that is finite and has left its range: told at once, and an end to the run where it does not come back.
 
-A line of metrics is held against the median of the lines before it. Lines are there already, so that nothing waits for
-the device, and they say the same in every process and in a run that continues.
+A line of metrics is held against the median of the lines before it that are of the same bricks: the loss of a stage, or
+of a configuration that training for skipping runs, is a quantity of its own. Lines are there already, so that
+nothing waits for the device, and they say the same in every process and in a run that continues.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
@@ -44,15 +46,15 @@ class Watch:
     def __init__(self, run: Path, *, images: int, stops: bool, say: Callable[[str], None]) -> None:
         self._stops = stops
         self._say = say
-        self._before: deque[Metrics | _Line] = deque(maxlen=WINDOW)
-        self._above = 0
+        self._courses: dict[tuple[str, ...], _Course] = {}
+        self._now = _Course()
         for line in _read(run / METRICS_NAME, images):
             self._take(line)
 
     @property
     def exploded(self) -> bool:
         """Whether the loss is above the bound: what is learned meanwhile is worth no checkpoint."""
-        return self._above > 0
+        return self._now.above > 0
 
     def look(self, line: Metrics) -> None:
         """Hold a line against those before it.
@@ -60,44 +62,41 @@ class Watch:
         Raises:
             RunError: the loss has been up for so long that it is not expected back.
         """
-        usual, above = self._usual(), self._above
+        before = self._courses.get(_trained(line), _Course())
+        usual, above = before.usual, before.above
         self._take(line)
-        if self._above == 1 and above == 0:
+        now = self._now.above
+        if now == 1 and above == 0:
             times = line.loss / max(usual, 1e-30)
             self._say(
                 f"WARNING: the loss is {line.loss:.4g} at {line.images:,} images, {times:,.3g} times its median over "
                 f"the lines before ({usual:.4g}); {self._where(line)}. If it does not come back, {_ADVICE}"
             )
-        elif above and not self._above and line.loss <= FACTOR * usual:
+        elif above and not now and line.loss <= FACTOR * usual:
             self._say(f"the loss is back at {line.loss:.4g}, after {above} lines")
-        elif above and not self._above:
+        elif above and not now:
             self._say(f"the loss stays at {line.loss:.4g}: the lines to come are held against it")
-        if self._above >= PATIENCE:
+        if now >= PATIENCE:
             raise RunError(
                 f"the loss has exploded: {line.loss:.4g} at {line.images:,} images, over {FACTOR:g} times {usual:.4g}, "
-                f"its median before, for {self._above} lines in a row; {self._where(line)}",
-                help=f"{_ADVICE}; `train: {{on_explosion: warn}}` goes on where this is meant. The run stands at its "
-                "last checkpoint, which is of before",
+                f"its median before, for {now} lines in a row; {self._where(line)}",
+                help=f"{_ADVICE}; `train: {{on_explosion: warn}}` goes on where this is meant. Checkpoints of before "
+                "are whole: --resume auto takes the last, --resume CHECKPOINT any",
             )
 
     def _take(self, line: Metrics | _Line) -> None:
-        if self._before and _trained(self._before[-1]) != _trained(line):
-            self._before.clear()  # another stage: its loss is another quantity
-            self._above = 0
-        if len(self._before) >= LEAST and line.loss > FACTOR * self._usual():
-            self._above += 1
-            if self._stops or self._above < PATIENCE:
+        course = self._now = self._courses.setdefault(_trained(line), _Course())
+        if len(course.before) >= LEAST and line.loss > FACTOR * course.usual:
+            course.above += 1
+            if self._stops or course.above < PATIENCE:
                 return
-            self._before.clear()
-        self._above = 0
-        self._before.append(line)
-
-    def _usual(self) -> float:
-        return median(line.loss for line in self._before) if self._before else float("inf")
+            course.before.clear()
+        course.above = 0
+        course.before.append(line)
 
     def _where(self, line: Metrics) -> str:
         """Where it grew most: a brick, and a range of noise levels."""
-        last = self._before[-1]
+        last = self._now.before[-1]
         brick = _grown(last.loss_by_brick, line.loss_by_brick)
         noise = _grown(last.loss_by_noise, line.loss_by_noise)
         return f"it grew most in brick `{brick}` and at {noise}"
@@ -112,8 +111,26 @@ class _Line:
         self.loss_by_noise = cast("dict[str, float | None]", data["loss_by_noise"])
 
 
-def _trained(line: Metrics | _Line) -> list[str]:
-    return [brick for brick, loss in line.loss_by_brick.items() if loss is not None]
+@dataclass
+class _Course:
+    """Lines whose losses are of the same bricks.
+
+    Attributes:
+        before: those that were not above the bound, the newest last.
+        above: how many in a row were since.
+    """
+
+    before: deque[Metrics | _Line] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    above: int = 0
+
+    @property
+    def usual(self) -> float:
+        """The median."""
+        return median(line.loss for line in self.before) if self.before else float("inf")
+
+
+def _trained(line: Metrics | _Line) -> tuple[str, ...]:
+    return tuple(brick for brick, loss in line.loss_by_brick.items() if loss is not None)
 
 
 def _grown(before: Mapping[str, float | None], after: Mapping[str, float | None]) -> str:
@@ -128,7 +145,7 @@ def _read(path: Path, images: int) -> list[_Line]:
         return []
     found: list[_Line] = []
     try:
-        for text in path.read_bytes().splitlines()[-4 * (WINDOW + PATIENCE) :]:
+        for text in path.read_bytes().splitlines()[-16 * (WINDOW + PATIENCE) :]:
             data: Any = json.loads(text)
             if data["images"] <= images:
                 found.append(_Line(data))

@@ -57,7 +57,20 @@ def gathered(module: fx.GraphModule, store: WeightStore) -> fx.GraphModule:
 
 def rooted(module: Callable[..., Any], store: WeightStore) -> Callable[..., Any]:
     """A module run while all weights are whole that are of no block: the store is what FSDP2 calls the root."""
-    return lambda *arguments: store(module, *arguments)
+
+    def run(*arguments: Any) -> Any:
+        return _owned(module(*arguments))
+
+    return lambda *arguments: store(run, *arguments)
+
+
+def _owned(found: Any) -> Any:
+    """Results that are no views of others, such as the variance among a brick's channels: FSDP2 warns of those."""
+    if isinstance(found, Tensor):
+        return found.clone() if found._is_view() else found
+    if isinstance(found, tuple | list):
+        return tuple(_owned(each) for each in cast("tuple[Any, ...]", found))
+    return found
 
 
 def _fold(module: fx.GraphModule, target: str, holder: Block, attend: fx.Node, mlp: fx.Node) -> None:

@@ -137,17 +137,25 @@ class Session:
             # this line again and goes on as if it had never ended here
             self._log()
         if self._settings.ema_profiles and (passed(self._settings.ema_snapshot_images) or self._finished):
-            self._keep_averages()
+            if self._in_doubt and not self._finished:
+                self._progress.say(f"no averages kept at {state.images:,} images: the loss is not back")
+            else:
+                self._keep_averages()
         if self._held_out and (passed(self._settings.snapshot_images) or self._finished):
             self._measure(self._held_out)
         every = self._settings.preview_images
         if every is not None and (passed(every) or self._finished):
             self._preview()
         if passed(self._settings.snapshot_images):
-            if self._watch.exploded and self._settings.on_explosion == "stop" and not self._finished:
+            if self._in_doubt and not self._finished:
                 self._progress.say(f"no checkpoint at {state.images:,} images: the loss is not back")
             else:
                 self._save()
+
+    @property
+    def _in_doubt(self) -> bool:
+        """Whether the loss has exploded where that is not meant."""
+        return self._watch.exploded and self._settings.on_explosion == "stop"
 
     def _log(self) -> None:
         clock = time.perf_counter()
@@ -217,4 +225,9 @@ class Session:
             {**state.numbers(), "final": self._finished, **self._record},
             shards=shards,
         )
+        if self._in_doubt:  # a run that is stopped, or has come to its end, saves what there is
+            self._progress.say(
+                f"{self._saved} is of a loss that has exploded and is not back: checkpoints of before all stay"
+            )
+            return
         prune(self._run, keep=self._settings.keep, every=self._settings.keep_every_images)

@@ -13,7 +13,7 @@ import torch
 
 from legoc_runtime.backends.base import Backend, choose_backend
 from legoc_runtime.backends.device import choose_device
-from legoc_runtime.checkpoint import Header, WeightsFile, read_state
+from legoc_runtime.checkpoint import Header, WeightsFile, read_state, set_aside
 from legoc_runtime.checkpoint.layout import WEIGHTS
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.settings import TrainSettings
@@ -117,6 +117,11 @@ def train(
             elif begun is not None:
                 progress.say(beginning_words(begun))
             trainer = _trainer(manifest, trained, settings, start, place, choice.backend, ranks, start_from)
+            if start and ranks.first:
+                for later in set_aside(run, start.images):
+                    progress.say(
+                        f"a checkpoint of {int(later.name[:12]):,} images is of another course now: see {later}"
+                    )
             if same_spec and ranks.first:
                 put_build()
             # build and newest checkpoint of a run say the same spec: another one comes with its first checkpoint
