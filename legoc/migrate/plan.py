@@ -19,6 +19,7 @@ from legoc.review.tensors import TensorPlan, plan_tensors
 from legoc.source import SourceFile
 from legoc.spec.check import check_text
 from legoc.spec.read import MAX_BYTES, read_source, source_of
+from legoc.spec.resolved import StackSpec
 from legoc_runtime.errors import UsageError
 
 
@@ -87,7 +88,7 @@ def plan_migration(
     """
     source = find_source(path)
     before, after = (_opened(_readable(side)) for side in (read_side(str(source.path)), _wanted(spec, overrides)))
-    check_renames(renames, before.spec.ids, after.spec.ids)
+    check_renames(renames, before.spec, after.spec)
     found = review(before, after, renames)
     if found is None:
         ids = {id: id for id in before.spec.ids}
@@ -112,18 +113,22 @@ def read_renames(texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def check_renames(renames: Mapping[str, str], before: Sequence[str], after: Sequence[str]) -> None:
-    """Refuse renames of bricks that are not there.
+def check_renames(renames: Mapping[str, str], before: StackSpec, after: StackSpec) -> None:
+    """Refuse renames of bricks that are not there, and of a pretrained model to a brick of the stack or back.
 
     Raises:
         UsageError: names the first one, and the bricks that there are.
     """
     for one, other in renames.items():
-        for id, ids, where in ((one, before, "the checkpoint"), (other, after, "the spec")):
+        for id, ids, where in ((one, before.ids, "the checkpoint"), (other, after.ids, "the spec")):
             if id not in ids:
                 raise UsageError(
                     f"--rename {one}={other}: {where} has no brick `{id}`", help=f"its bricks are {', '.join(ids)}"
                 )
+        if (one in before.pretrained) != (other in after.pretrained):
+            model, brick = (one, other) if one in before.pretrained else (other, one)
+            message = f"--rename {one}={other}: `{model}` is a pretrained model, and `{brick}` a brick of the stack"
+            raise UsageError(message, help="leave it out: one has no weights for the other")
 
 
 def _wanted(spec: str, overrides: Sequence[str]) -> Side | Unreadable:

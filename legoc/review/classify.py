@@ -118,6 +118,8 @@ def classify(change: Change, case: Case) -> Verdict:
         case BrickRenamed(before=was, after=value):
             moved = case.touched(f"(bricks|pretrained)\\.{re.escape(value.text)}\\..*")
             reason = f"ids name weights: those of `{was.text}` are the weights of `{value.text}`"
+            if value.text in case.after.pretrained and not moved:
+                reason = "a pretrained model that stays as it is has no weights in a checkpoint that an id would name"
             return Verdict(change, "resumable" if moved else "cosmetic", reason, _of(moved, "renamed"))
         case BricksReordered():
             reason = "every brick keeps its weights, and refines what another brick hands on"

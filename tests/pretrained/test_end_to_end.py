@@ -149,7 +149,7 @@ def test_files_that_changed_since_the_build_are_refused(tmp_path: Path) -> None:
     assert legoc_runtime.load("runs/moved", bricks=("mid", "top")).store.bricks == ("mid", "top")
 
 
-def test_a_run_is_carried_over_to_a_stack_that_stands_on_a_model() -> None:
+def test_a_run_is_carried_over_to_a_stack_that_stands_on_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     """The class of each change of the section, proven: what must be the same is computed by both and compared."""
     without = HEAD.replace("NAME", "plain") + ABOVE.partition("skip_policies")[0]
     Path("plain.yaml").write_text(without, encoding="utf-8")
@@ -162,3 +162,12 @@ def test_a_run_is_carried_over_to_a_stack_that_stands_on_a_model() -> None:
     weights = load_tensors(next(Path("carried_on/checkpoints").iterdir()) / "weights.safetensors")
     assert [key for key in weights if key.startswith("pretrained.base.")]
     assert main(["migrate", "carried_on", "with.yaml", "-o", "back"]) == 2
+    bottom = without.replace("{id: mid", "{id: under, size: 4}\n  - {id: mid").replace("name: plain", "name: bottom")
+    Path("bottom.yaml").write_text(bottom, encoding="utf-8")
+    assert main(["migrate", "carried_on", "bottom.yaml", "--rename", "base=under", "-o", "refused"]) == 2
+    assert "is a pretrained model" in capsys.readouterr().err
+    renamed = stacked("renamed", "kind: stack, path: runs/old, frozen: false").replace("base", "ground")
+    Path("renamed.yaml").write_text(renamed, encoding="utf-8")
+    run("diff", "tuned_too.yaml", "renamed.yaml")
+    assert "resumable  bricks.ground was base" in capsys.readouterr().out
+    run("migrate", "carried_on", "renamed.yaml", "-o", "renamed")
