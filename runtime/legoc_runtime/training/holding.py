@@ -18,8 +18,9 @@ from torch.nn.utils import get_total_norm
 from legoc_runtime.backends.base import Module
 from legoc_runtime.backends.device import choose_dtype
 from legoc_runtime.checkpoint import tensorfile
-from legoc_runtime.contract.settings import Precision
-from legoc_runtime.errors import RunError
+from legoc_runtime.contract.settings import Precision, TrainSettings
+from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.store import WeightStore
 from legoc_runtime.training.gathered import gathered, rooted
 from legoc_runtime.training.ranks import ALONE, Ranks
@@ -181,6 +182,19 @@ class Shards:
 
 
 Holding = Whole | Shards
+
+
+def refuse_pretrained(shape: StackShape, settings: TrainSettings, ranks: Ranks) -> None:
+    """Refuse to share out a pretrained model, whose modules are not the store's own.
+
+    Raises:
+        UsageError: names its brick.
+    """
+    if settings.sharding == "fsdp2" and ranks.size > 1 and shape.pretrained is not None:
+        raise UsageError(
+            f"brick `{shape.pretrained.id}` is a pretrained model, which `sharding: fsdp2` cannot share out",
+            help="train with `sharding: none`",
+        )
 
 
 def gradients(weights: Mapping[str, nn.Parameter]) -> list[Tensor]:

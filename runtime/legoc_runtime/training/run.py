@@ -24,7 +24,7 @@ from legoc_runtime.pretrained import open_store
 from legoc_runtime.stack import TrainingStack
 from legoc_runtime.training.beginning import STARTED_FROM, agreed_beginning, begin, beginning_words, started_from
 from legoc_runtime.training.held_out import HeldOut
-from legoc_runtime.training.holding import Shards, Whole
+from legoc_runtime.training.holding import Shards, Whole, refuse_pretrained
 from legoc_runtime.training.loop import Outcome, Session
 from legoc_runtime.training.previews import Previews, preview_plan, weights_of
 from legoc_runtime.training.progress import Progress
@@ -94,6 +94,7 @@ def train(
     with open_ranks(device) as ranks:
         # what cannot be leaves no directory behind
         refuse_uneven(settings.batch, settings.accumulate, ranks)
+        refuse_pretrained(manifest.shape, settings, ranks)
         place, choice = choose_device(device), choose_backend(backend)
         now["ranks"] = ranks.size
         with _written(run, ranks):
@@ -201,11 +202,6 @@ def _trainer(
 ) -> Trainer:
     sharded = settings.sharding == "fsdp2" and ranks.size > 1
     # what is sharded is moved block by block, so that no device ever holds all of it
-    if sharded and manifest.shape.pretrained is not None:
-        raise UsageError(
-            f"brick `{manifest.shape.pretrained.id}` is a pretrained model, which `sharding: fsdp2` cannot share out",
-            help="train with `sharding: none`",
-        )
     store = open_store(manifest.shape, device="cpu" if sharded else device)
     if start is None:
         begin(store, settings.seed, start_from)
