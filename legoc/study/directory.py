@@ -145,7 +145,7 @@ def _read(path: Path, kind: str, request: Mapping[str, Any], point: type[P]) -> 
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{path} cannot be read: {error}", help="remove it to measure again") from error
+        raise RunError(f"{path} cannot be read: {error}", help=f"remove {path.parent} to measure again") from error
     body = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
     if body.get("study_version") != STUDY_VERSION:
         raise RunError(f"{path} is of another version of legoc", help="choose another --out")
@@ -157,7 +157,7 @@ def _read(path: Path, kind: str, request: Mapping[str, Any], point: type[P]) -> 
     try:
         found = codec.decode(tuple[point, ...], body.get("points"), where=f"{path}: points")
     except RunError as error:
-        raise RunError(str(error), help="remove it to measure again") from error
+        raise RunError(str(error), help=f"remove {path.parent} to measure again") from error
     return {one.key: one for one in found}
 
 

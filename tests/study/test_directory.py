@@ -70,5 +70,7 @@ def test_a_damaged_record_is_said(tmp_path: Path, text: str):
     if text == "points":
         text = (write(tmp_path) / RECORD_NAME).read_text().replace('"value": 1.0', '"value": "much"')
     (tmp_path / RECORD_NAME).write_text(text)
-    with pytest.raises(RunError, match=RECORD_NAME), open_study(tmp_path, "skip", ASKED, Number):
+    with pytest.raises(RunError, match=RECORD_NAME) as refused, open_study(tmp_path, "skip", ASKED, Number):
         pass
+    # the record alone is not enough: the tables and pictures beside it would be taken for other files
+    assert refused.value.help in (f"remove {tmp_path} to measure again", "choose another --out")
