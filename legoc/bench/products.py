@@ -48,10 +48,9 @@ def block_products(brick: BrickShape, batch: int) -> BlockProducts:
 
 
 def of_configuration(shape: StackShape, configuration: Configuration, batch: int) -> dict[BlockProducts, int]:
-    """The products of a configuration, each with the number of blocks that run it."""
+    """The products of a configuration, each with the number of blocks that run it; none of a pretrained brick."""
     found: dict[BlockProducts, int] = {}
-    for id in configuration:
-        brick = shape.brick(id)
+    for brick in shape.own(configuration):
         products = block_products(brick, batch)
         found[products] = found.get(products, 0) + brick.depth
     return found

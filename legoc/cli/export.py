@@ -56,10 +56,11 @@ def command(
     from legoc.cli.sample_source import find_stack
     from legoc_runtime.checkpoint import read_tensors
     from legoc_runtime.checkpoint.tensorfile import SUFFIX
-    from legoc_runtime.interop.folder import check_free, write_folder
+    from legoc_runtime.interop.folder import check_free, check_whole, write_folder
     from legoc_runtime.interop.single import kept_as, write_file
 
     source = find_stack(run, ema)
+    check_whole(source.manifest)
     place = out if out is not None else Path("export") / source.manifest.name
     check_free(place)
     coder = _vae(source, vae, single=place.suffix == SUFFIX)

@@ -34,7 +34,8 @@ def check_canvas(loaded: Loaded) -> Iterator[Diagnostic]:
     conditioning = loaded.written.conditioning
     known = conditioning is not None and not loaded.is_broken("conditioning", "classes")
     classes = conditioning.classes if conditioning is not None and known else 10**9
-    for fault in faults(settings, Stack(grid, classes, _hands_on_estimates(loaded))):
+    given = next((brick.id for brick in loaded.written.bricks or [] if brick.pretrained is not None), None)
+    for fault in faults(settings, Stack(grid, classes, _hands_on_estimates(loaded), given)):
         if (found := _reported(loaded, settings, fault, grid)) is not None:
             yield found
 

@@ -66,7 +66,7 @@ def test_the_spec_carries_it_and_reads_back(tmp_path: Path) -> None:
     assert place.line == 8
     assert check_text(resolved_yaml(spec), "again").spec == spec
     assert describe_spec(spec)[0].shape == spec.shape
-    with pytest.raises(UsageError, match="does not build or run them"):
+    with pytest.raises(UsageError, match="holds no weights"):
         compile_spec(spec)
 
 

@@ -37,11 +37,13 @@ class Stack:
         grid: height and width that the stack was trained on.
         classes: how many; None is an unconditional stack.
         hands_on_estimates: whether bricks hand on EDM's estimates of the clean image, as factorising needs.
+        pretrained: the brick that is a pretrained model, which no program runs alone; None where there is none.
     """
 
     grid: tuple[int, int]
     classes: int | None
     hands_on_estimates: bool
+    pretrained: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def canvas_of(shape: StackShape, settings: SampleSettings) -> Canvas | None:
     if size is None:
         return None
     known_way(settings.canvas)
-    stack = Stack(shape.grid, shape.classes, shape.carry == "x0" and shape.diffusion.kind == "edm")
+    given = None if shape.pretrained is None else shape.pretrained.id
+    stack = Stack(shape.grid, shape.classes, shape.carry == "x0" and shape.diffusion.kind == "edm", given)
     for fault in faults(settings, stack):
         raise UsageError(fault.message, help=fault.help)
     stride = default_stride(shape.grid) if settings.stride is None else settings.stride
@@ -184,6 +187,9 @@ def faults(settings: SampleSettings, stack: Stack) -> Iterator[Fault]:
         yield Fault("windows", message, f"at most {MAX_WINDOWS:,}: a larger stride, or a smaller canvas")
     if settings.canvas == "factorised" and not stack.hands_on_estimates:
         message = "a factorised canvas hands on EDM's estimates of the clean image; this stack hands on something else"
+        yield Fault("canvas", message, "`canvas: windows` works with every stack")
+    elif settings.canvas == "factorised" and stack.pretrained is not None:
+        message = f"brick `{stack.pretrained}` is a pretrained model, which is not run brick by brick"
         yield Fault("canvas", message, "`canvas: windows` works with every stack")
     if stack.classes is None and settings.regions:
         yield Fault("unconditional", "this stack is unconditional: regions have no classes", "leave the regions out")

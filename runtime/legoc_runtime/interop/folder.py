@@ -87,7 +87,7 @@ def check_whole(manifest: Manifest) -> None:
     """
     if manifest.shape.pretrained is not None:
         raise UsageError(
-            f"brick `{manifest.shape.pretrained.id}` of `{manifest.name}` is a pretrained model, whose files a folder "
+            f"brick `{manifest.shape.pretrained.id}` of `{manifest.name}` is a pretrained model, whose files an export "
             "does not hold",
             help="sample from the run itself, where the model is",
         )

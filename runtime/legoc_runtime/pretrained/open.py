@@ -13,7 +13,7 @@ import torch
 from legoc_runtime.contract.stack import PretrainedShape, StackShape
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.layers.pretrained import PretrainedBrick, PretrainedNetwork
-from legoc_runtime.pretrained import entry_point, own_stack
+from legoc_runtime.pretrained import entry_point, from_diffusers, own_stack
 from legoc_runtime.store import WeightStore
 
 
@@ -51,7 +51,7 @@ def open_brick(
         RunError: its files are gone, changed since the build, or damaged.
     """
     _verify(shape)
-    network, shape = _opened(shape)
+    network, shape = _opened(shape, dtype)
     return PretrainedBrick(shape, network.to(device=device, dtype=dtype))
 
 
@@ -66,7 +66,7 @@ def sealed(shape: StackShape) -> StackShape:
         return shape
     given = replace(shape.pretrained, files=())
     given = replace(given, files=tuple((name, _digest(Path(given.path), name)) for name in _files(given)))
-    network, given = _opened(given)
+    network, given = _opened(given, torch.float32)
     brick = PretrainedBrick(given, network)
     if given.classes not in (None, shape.classes):
         have = "none" if shape.classes is None else f"{shape.classes:,}"
@@ -85,24 +85,27 @@ def _files(shape: PretrainedShape) -> list[str]:
             return own_stack.files(shape)
         case "module":
             return entry_point.files(shape)
-        case "dit" | "diffusers_unet" | "diffusers_dit":
+        case "diffusers_unet" | "diffusers_dit":
+            return from_diffusers.files(shape)
+        case "dit":
             raise UsageError(
-                f"brick `{shape.id}` is of kind `{shape.kind}`: this version checks such stacks, but does not build "
-                "or run them",
-                help="import the model with `legoc import` and take it as `kind: stack`, or open it by an entry point",
+                f"brick `{shape.id}` is of kind `dit`: this version checks such stacks, but does not build or run them",
+                help="import the weights with `legoc import`, and take the run as `kind: stack`",
             )
         case _:
             assert_never(shape.kind)
 
 
-def _opened(shape: PretrainedShape) -> tuple[PretrainedNetwork, PretrainedShape]:
+def _opened(shape: PretrainedShape, dtype: torch.dtype) -> tuple[PretrainedNetwork, PretrainedShape]:
     """The model, and the shape with what it alone tells."""
     match shape.kind:
         case "stack":
-            return own_stack.opened(shape), shape
+            return own_stack.opened(shape, dtype), shape
         case "module":
             return entry_point.opened(shape)
-        case "dit" | "diffusers_unet" | "diffusers_dit":
+        case "diffusers_unet" | "diffusers_dit":
+            return from_diffusers.opened(shape), shape
+        case "dit":
             raise AssertionError("`_files` refuses them first")
         case _:
             assert_never(shape.kind)

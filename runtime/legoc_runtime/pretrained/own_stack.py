@@ -29,8 +29,8 @@ def files(shape: PretrainedShape) -> list[str]:
     return [found.path.relative_to(folder).as_posix()]
 
 
-def opened(shape: PretrainedShape) -> PretrainedNetwork:
-    """The stack with its weights.
+def opened(shape: PretrainedShape, dtype: torch.dtype) -> PretrainedNetwork:
+    """The stack with its weights, linked for weights of this type.
 
     Raises:
         RunError: it is damaged, or another one than the build says.
@@ -44,7 +44,7 @@ def opened(shape: PretrainedShape) -> PretrainedNetwork:
     file = read_header(folder / shape.files[0][0]) if shape.files else find_weights(folder)
     from legoc_runtime.pretrained.open import open_store  # a stack may itself stand on a pretrained brick
 
-    store = open_store(manifest.shape)
+    store = open_store(manifest.shape, dtype=dtype)
     store.load(read_tensors(file))
     return _Stack(manifest, store)
 
