@@ -11,8 +11,9 @@ caches, not time.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from unittest.mock import patch
@@ -20,7 +21,9 @@ from unittest.mock import patch
 import torch
 
 from legoc.bench.products import SQUARE_NAME, block_products, block_subject, square_subject
+from legoc.diagnostics import SpecError
 from legoc.driver import compile_spec
+from legoc.render import render_full
 from legoc.spec import load_spec
 from legoc_runtime.backends.inductor import free_sizes
 from legoc_runtime.backends.regions import Forms, block_signature
@@ -75,20 +78,23 @@ def subjects(brick: BrickShape, batch: int, compiled: Callable[..., torch.Tensor
     return found
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("spec", type=Path)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--cpu-time", action="store_true", help="one thread, its own time")
-    flags = parser.parse_args()
+    flags = parser.parse_args(arguments)
+    try:
+        shape = compile_spec(load_spec(flags.spec))[0].shape
+    except SpecError as error:
+        sys.exit(render_full(error.diagnostics))
     if lack := avx512_lack():
         parser.error(lack)
     clock = time.thread_time if flags.cpu_time else time.perf_counter
     if flags.cpu_time:
         torch.set_num_threads(1)
-    shape = compile_spec(load_spec(flags.spec))[0].shape
     kinds = {(brick.width, brick.tokens, brick.windows, brick.mlp_width): brick for brick in shape.bricks}
     compiled = torch.compile(run_plain, fullgraph=True)
     timed: Subjects = {SQUARE_NAME: (1024**3, square_subject(CPU, torch.float32).run)}

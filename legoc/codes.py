@@ -68,6 +68,7 @@ CODES: dict[str, Code] = {
         Code("LG113", "what is said of a canvas, and there is none"),
         Code("LG114", "a canvas that the stack cannot make"),
         Code("LG115", "a region that a canvas cannot have"),
+        Code("LG116", "a way of decoding canvases that decodes nothing", "warning"),
         Code("LG201", "a brick's size does not divide the grid"),
         Code("LG202", "a receptive field does not divide its brick"),
         Code("LG203", "heads do not divide the width"),

@@ -64,6 +64,30 @@ def known_sampler(name: str | None) -> str | None:
     return name
 
 
+def refuse_noise_of_another(settings: SampleSettings, sampler: str | None) -> None:
+    """Of a command without `--eta` and `--churn`: refuse a sampler that does not take those of the run's spec.
+
+    Args:
+        settings: the spec's.
+        sampler: `--sampler`.
+
+    Raises:
+        UsageError: it does not.
+    """
+    from legoc_runtime.contract.samplers import SAMPLERS
+
+    if sampler is None or sampler == settings.sampler:
+        return
+    facts = next(facts for name, facts in SAMPLERS.items() if name == sampler)
+    given = {"eta": 0.0 if facts.takes_eta else settings.eta, "churn": 0.0 if facts.churns else settings.churn}
+    for name, value in given.items():
+        if value:
+            raise UsageError(
+                f"the sampler `{sampler}` takes no {name}, and the run's spec samples with {name} {value:g}",
+                help=f"leave --sampler out: the spec's is {settings.sampler}",
+            )
+
+
 def as_interval(text: str | None) -> str | None:
     """What `--guidance-interval` was given, in the form that specs have it, so that 0.30,5 does not override 0.3,5.
 

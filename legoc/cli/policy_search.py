@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from legoc.cli.canvas import grid_instead
-from legoc.cli.options import known_sampler, overridden, refuse_stdin
+from legoc.cli.options import known_sampler, overridden, refuse_noise_of_another, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 from legoc.draw.timeline import breaks_by_step, sigma_text
@@ -84,6 +84,7 @@ def command(
     if out is not None and out.suffix.lower() != ".svg":
         raise UsageError(f"{out} is not an SVG file", help="give -o a name that ends in .svg")
     text = None if write is None else _spec_text(write, source.manifest, name)
+    refuse_noise_of_another(source.manifest.sample, known_sampler(sampler))
     flags = {"sampler": known_sampler(sampler), "steps": steps, "guidance": guidance, "batch": batch}
     settings, notices = overridden(source.manifest.sample, flags)
     settings, grid_notice = grid_instead(settings)

@@ -61,6 +61,7 @@ def command(
     from legoc.cli.sample_source import find_stack
     from legoc.cli.study_refine_run import Request, study_refine
     from legoc.cli.study_talk import given_or_newest
+    from legoc.spec.model_files import sigma_range
     from legoc.study.refine import chosen_levels
     from legoc_runtime.backends.base import choose_backend
     from legoc_runtime.backends.device import choose_device
@@ -68,7 +69,8 @@ def command(
 
     source = find_stack(given_or_newest(run), ema)
     manifest = source.manifest
-    levels = chosen_levels(sigmas, sampling_levels(manifest.sample, manifest.shape.diffusion))
+    diffusion = manifest.shape.diffusion
+    levels = chosen_levels(sigmas, sampling_levels(manifest.sample, diffusion), sigma_range(diffusion))
     settings, notices = overridden(manifest.sample, {"decoder": decoder_named(source, decoder)})
     for notice in notices:
         echo(notice, err=True)

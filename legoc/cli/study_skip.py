@@ -7,7 +7,7 @@ from typing import Annotated
 
 from legoc.cli.canvas import grid_instead
 from legoc.cli.decoder import decoder_named
-from legoc.cli.options import known_sampler, overridden, refuse_stdin
+from legoc.cli.options import known_sampler, overridden, refuse_noise_of_another, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 from legoc_runtime.errors import UsageError
@@ -95,6 +95,7 @@ def command(
     from legoc.cli.sample_source import find_stack
 
     source = find_stack(place, ema)
+    refuse_noise_of_another(source.manifest.sample, known_sampler(sampler))
     flags = {"sampler": known_sampler(sampler), "steps": steps, "guidance": guidance, "batch": batch}
     flags["decoder"] = decoder_named(source, decoder)
     settings, notices = overridden(source.manifest.sample, flags)

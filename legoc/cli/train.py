@@ -82,7 +82,8 @@ def command(
         Path | None,
         Option(
             "--from",
-            help="Begin at image 0 with the weights of a run, a checkpoint or a file of the same architecture. "
+            help="Begin at image 0 with the weights of a run, a checkpoint, a file or an exported folder of the same "
+            "architecture. "
             "[default: drawn by the seed]",
             show_default=False,
         ),

@@ -13,7 +13,8 @@ def weights_to_begin_with(path: Path, spec_text: str) -> WeightsFile:
     """The weights at a path, which are of the architecture of a spec.
 
     Args:
-        path: a run, a checkpoint or a .safetensors file; of the first two what sampling takes.
+        path: a run, a checkpoint, a .safetensors file or a folder of `legoc export`; of the first two what sampling
+            takes.
         spec_text: the resolved spec of the run that begins.
 
     Raises:
@@ -24,8 +25,9 @@ def weights_to_begin_with(path: Path, spec_text: str) -> WeightsFile:
     from legoc.spec import check_text
     from legoc_runtime.checkpoint import find_weights
     from legoc_runtime.errors import RunError, UsageError
+    from legoc_runtime.interop.folder import exported_weights, read_folder
 
-    file = find_weights(path)
+    file = read_folder(path)[1] if path.is_dir() and exported_weights(path) else find_weights(path)
     theirs, ours = check_text(file.spec_text, str(file.path)).spec, check_text(spec_text, "spec").spec
     assert ours is not None, "a build holds a spec that checks"
     if theirs is None:

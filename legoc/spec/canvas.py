@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 def check_canvas(loaded: Loaded) -> Iterator[Diagnostic]:
     """LG113: what is said of a canvas, and there is none. LG114, LG115: a canvas or region that the stack cannot make.
 
-    LG110 for regions of a stack without classes.
+    LG110 for regions of a stack without classes. LG116: a way of decoding canvases where none is decoded.
     """
+    if loaded.written.sample is not None:
+        yield from _decoding(loaded, loaded.written.sample)
     if loaded.written.sample is None or loaded.is_broken("sample", "size"):
         return
     settings = resolve_sample(loaded)
@@ -64,6 +66,29 @@ def _idle(loaded: Loaded, sample: Sample) -> Iterator[Diagnostic]:
         yield report("LG113", message, span, secondary=here, help=help)
 
 
+def _decoding(loaded: Loaded, sample: Sample) -> Iterator[Diagnostic]:
+    """`decode` beside a canvas and a VAE. `decoder: none` or `size: grid` over a base takes those back with it."""
+    if sample.decode in (None, SampleSettings().decode):
+        return
+    span = loaded.tree.key(("sample", "decode")) or loaded.span("sample", "decode")
+    nothing: list[tuple[str, str, str, str]] = []
+    if sample.decoder in (None, "none"):
+        nothing.append(("decoder", "no VAE decodes any", "decoder: FOLDER", "latents are kept"))
+    if sample.size in (None, GRID):
+        canvas = f"size: {_twice(loaded)}"
+        nothing.append(("size", "pictures have the grid's size", canvas, "pictures have the grid's size here"))
+    for key, why, add, there in nothing:
+        if loaded.is_broken("sample", key):
+            continue
+        at = loaded.span("sample", key) if loaded.tree.has(("sample", key)) else None
+        if at is not None and at.file is not span.file:
+            continue
+        message = f"`decode` says how canvases are decoded, and {why}"
+        here = [] if at is None else [Label(at, there)]
+        yield report("LG116", message, span, secondary=here, help=f"add `{add}`, or remove `decode`")
+        return
+
+
 def _twice(loaded: Loaded) -> str:
     """A canvas that the stack can make, for example."""
     height, width = grid_of(loaded) or (32, 32)
@@ -93,10 +118,30 @@ def _reported(loaded: Loaded, settings: SampleSettings, fault: Fault, grid: tupl
         case "unconditional":
             return report("LG110", fault.message, loaded.tree.head(place), secondary=of_classes, help="remove them")
         case "class":
-            return report("LG115", fault.message, span, secondary=of_classes, help=fault.help)
+            message = _called(loaded, settings, fault)
+            if message is None:
+                return None
+            return report("LG115", message, span, secondary=of_classes, help=fault.help)
         case "box":
             meant = f"write `box: {_box(fault.instead)}`: " if fault.instead else ""
-            return report("LG115", fault.message, span, secondary=of_size, help=meant + fault.help)
+            message = _called(loaded, settings, fault)
+            if message is None:
+                return None
+            return report("LG115", message, span, secondary=of_size, help=meant + fault.help)
+
+
+def _called(loaded: Loaded, settings: SampleSettings, fault: Fault) -> str | None:
+    """What is said of a region, by what is sound of it: what is broken stands as 0, which nobody wrote."""
+    assert fault.region is not None
+    assert loaded.written.sample is not None
+    region, written = settings.regions[fault.region], (loaded.written.sample.regions or [])[fault.region]
+    if fault.kind == "class" and written.box is None:
+        return f"a region has class {region.label}, which is none"
+    if fault.kind == "box" and written.box is None:
+        return None  # one of its numbers has a diagnostic
+    if fault.kind == "box" and written.label is None:
+        return f"the box {_box(region)} is empty or leaves the canvas of {settings.size}"
+    return fault.message
 
 
 def _place(fault: Fault) -> tuple[str | int, ...]:

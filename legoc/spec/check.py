@@ -114,7 +114,7 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> StackSpec:
 def _canvas(loaded: Loaded) -> Iterator[Diagnostic]:
     """What is wrong with a canvas; most specs say nothing of one."""
     if loaded.written.sample is not None and not loaded.written.sample.model_fields_set.isdisjoint(
-        ("size", *OF_CANVASES)
+        ("size", "decode", *OF_CANVASES)
     ):
         from legoc.spec.canvas import check_canvas
 

@@ -33,12 +33,13 @@ _OWN_KEYS = ("id", "pretrained", "skip")
 
 
 def check_pretrained(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic]:
-    """LG209 to LG212 for every pretrained brick."""
+    """LG209 to LG212 for every pretrained brick; LG108 for one that is to be shared out."""
     for draft in drafts:
         if draft.is_pretrained and not loaded.is_broken("bricks", draft.index, "pretrained"):
             yield from _place(loaded, draft, drafts)
             yield from _keys(loaded, draft)
             yield from _model(loaded, draft)
+            yield from _shared_out(loaded, draft)
 
 
 def _place(loaded: Loaded, draft: Draft, drafts: list[Draft]) -> Iterator[Diagnostic]:
@@ -51,6 +52,17 @@ def _place(loaded: Loaded, draft: Draft, drafts: list[Draft]) -> Iterator[Diagno
     elif len(drafts) == 1:
         message = f"{draft.name} is the only brick, and a pretrained model"
         yield report("LG209", message, span, help="add a brick above it: that is what legoc makes")
+
+
+def _shared_out(loaded: Loaded, draft: Draft) -> Iterator[Diagnostic]:
+    """Training refuses it as soon as there are several processes, and one alone shares nothing out."""
+    train = loaded.written.train
+    if train is None or train.sharding != "fsdp2":
+        return
+    message = f"{draft.name} is a pretrained model, which `sharding: fsdp2` cannot share out"
+    place = [Label(loaded.tree.head(("bricks", draft.index, "pretrained")), "it is pretrained")]
+    span = loaded.span("train", "sharding")
+    yield report("LG108", message, span, secondary=place, help="write `sharding: none`, or remove it")
 
 
 def _keys(loaded: Loaded, draft: Draft) -> Iterator[Diagnostic]:

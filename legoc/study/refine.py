@@ -39,15 +39,20 @@ def key_of(sigma: float) -> str:
     return f"{sigma:.6g}"
 
 
-def chosen_levels(text: str | None, levels: Sequence[Level]) -> tuple[float, ...]:
+TOLERANCE = 0.01
+"""How far, as a share, a noise level may lie outside the diffusion's: they are typed as they are printed, rounded."""
+
+
+def chosen_levels(text: str | None, levels: Sequence[Level], bounds: tuple[float, float]) -> tuple[float, ...]:
     """The noise levels of `0.1,1,10`, or some of a schedule, descending.
 
     Args:
         text: what `--sigmas` was given.
         levels: the schedule.
+        bounds: lowest and highest noise level of the diffusion.
 
     Raises:
-        UsageError: one is no number above 0, or given twice.
+        UsageError: one is no number above 0, none of the diffusion's, or given twice.
     """
     if text is None:
         count = min(LEVELS, len(levels))
@@ -60,6 +65,12 @@ def chosen_levels(text: str | None, levels: Sequence[Level]) -> tuple[float, ...
         raise UsageError(f"--sigmas {text}: a list of numbers above 0", help=example) from error
     if not all(0 < sigma < math.inf for sigma in found):
         raise UsageError(f"--sigmas {text}: a noise level is a number above 0", help=example)
+    low, high = bounds
+    if others := [each for each in found if not low * (1 - TOLERANCE) <= each <= high * (1 + TOLERANCE)]:
+        reach = f"{sigma_text(low)} to {sigma_text(high)}"
+        raise UsageError(
+            f"--sigmas {others[0]:g}: the noise levels of this stack's diffusion are {reach}", help=example
+        )
     if len({key_of(sigma) for sigma in found}) < len(found):
         raise UsageError(f"--sigmas {text}: a noise level is given twice", help=example)
     return tuple(sorted(found, reverse=True))

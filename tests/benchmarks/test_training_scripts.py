@@ -67,3 +67,9 @@ def test_the_stack_by_hand_has_the_losses_of_legoc(tmp_path: Path) -> None:
         torch.testing.assert_close(brick, expected, rtol=1e-4, atol=1e-5)
     for row in rows.values():
         row.run(1)
+
+
+def test_the_own_block_of_no_spec_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        script("own_block")["main"]([str(tmp_path / "nowhere.yaml")])
+    assert "error[LG001]" in str(ended.value.code)

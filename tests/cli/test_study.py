@@ -62,6 +62,18 @@ def without_times(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in point.items() if name not in ("seconds", "time")} for point in points]
 
 
+@pytest.mark.parametrize("words", [["study", "skip", "noisy", "--features", "none"], ["policy", "search", "noisy"]])
+def test_a_sampler_without_the_noise_of_the_spec_is_refused_with_flags_that_there_are(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+):
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "noisy", SPEC + "sample: {churn: 4}\n")
+    assert main([*words, "--sampler", "dpmpp_2m"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the sampler `dpmpp_2m` takes no churn, and the run's spec samples with churn 4" in said
+    assert "leave --sampler out: the spec's is heun" in said
+
+
 def test_skip_leaves_numbers_table_and_plot(place: Path, capsys: Captured):
     assert main([*SKIP, "--sets", "2", "--out", "out"]) == 0
     said = capsys.readouterr()

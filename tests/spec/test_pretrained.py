@@ -104,6 +104,15 @@ def test_a_diffusers_unet_is_held_against_the_spec(
         assert text[finding.primary.span.start : finding.primary.span.end] == f'"{tmp_path / "m"}"'
 
 
+def test_one_is_not_shared_out(tmp_path: Path) -> None:
+    text = spec_text(unet(tmp_path / "m")) + "\ntrain: {sharding: fsdp2}\n"
+    (finding,) = check_text(text, "t").diagnostics
+    assert (finding.code, finding.help) == ("LG108", "write `sharding: none`, or remove it")
+    assert finding.primary is not None
+    assert text[finding.primary.span.start : finding.primary.span.end] == "fsdp2"
+    assert codes(text.replace("fsdp2", "none")) == []
+
+
 def test_edm_may_not_go_below_what_ddpm_was_trained_for(tmp_path: Path) -> None:
     text = spec_text(unet(tmp_path / "m")).replace("diffusion: ddpm", "diffusion: edm")
     (finding,) = check_text(text, "t").diagnostics

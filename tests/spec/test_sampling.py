@@ -104,6 +104,39 @@ def test_a_size_of_grid_takes_back_the_canvas_of_a_base() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("{class: 99, box: [9]}", "a region has class 99, which is none"),
+        ("{class: 99, box: [0, x, 9, 9]}", "a region has class 99, which is none"),
+        ("{class: 99}", "a region has class 99, which is none"),
+        ("{class: x, box: [0, 0, 99, 99]}", "the box [0, 0, 99, 99] is empty or leaves the canvas of 64x64"),
+        ("{class: 99, box: [0, 0, 9, 9]}", "the region 99:0,0,9,9 has class 99, which is none"),
+    ],
+)
+def test_a_region_is_called_as_it_is_written_however_broken(written: str, words: str) -> None:
+    found = check_text(f"{BASE}sample: {{size: 64x64, regions: [{written}]}}\n", "t").diagnostics
+    assert [finding.message for finding in found if finding.code == "LG115"] == [words]
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("{decode: whole}", "no VAE decodes any"),
+        ("{decode: whole, decoder: vae}", "pictures have the grid's size"),
+        ("{decode: whole, size: 64x64, decoder: none}", "no VAE decodes any"),
+        ("{decode: whole, size: 64x64, decoder: vae}", None),
+        ("{decode: tiles}", None),
+        ("{decode: whole, size: 64x64, decoder: 3}", None),
+    ],
+)
+def test_a_way_of_decoding_that_decodes_nothing_is_warned_of(written: str, words: str | None) -> None:
+    found = [one for one in check_text(f"{BASE}sample: {written}\n", "t").diagnostics if one.code == "LG116"]
+    assert [one.message for one in found] == (
+        [] if words is None else [f"`decode` says how canvases are decoded, and {words}"]
+    )
+
+
+@pytest.mark.parametrize(
     ("written", "codes"),
     [
         ("{stride: 4, canvas: factorised}", ["LG113", "LG113"]),

@@ -77,14 +77,19 @@ def test_images_that_do_not_exist_are_refused(stacks: tuple[BrickStack, Training
 
 def test_levels_are_spread_over_the_schedule_or_those_asked_for():
     levels = noise_levels(18, EdmConstants())
-    found = chosen_levels(None, levels)
+    bounds = (0.002, 80.0)
+    found = chosen_levels(None, levels, bounds)
     assert len(found) == 6
     assert (found[0], found[-1]) == (levels[0].sigma, levels[-1].sigma)
-    assert chosen_levels(None, levels[:2]) == (levels[0].sigma, levels[1].sigma)
-    assert chosen_levels("0.1,10, 1", levels) == (10, 1, 0.1)
+    assert chosen_levels(None, levels[:2], bounds) == (levels[0].sigma, levels[1].sigma)
+    assert chosen_levels("0.1,10, 1", levels, bounds) == (10, 1, 0.1)
+    assert chosen_levels("80.1,0.00199", levels, bounds) == (80.1, 0.00199)
     for text in ("", "0", "-1", "inf", "nan", "1,1.0"):
         with pytest.raises(UsageError, match="--sigmas"):
-            chosen_levels(text, levels)
+            chosen_levels(text, levels, bounds)
+    for text in ("1e30", "1,0.001"):
+        with pytest.raises(UsageError, match=r"noise levels of this stack's diffusion are 0\.002 to 80"):
+            chosen_levels(text, levels, bounds)
 
 
 def test_the_picture_has_a_row_a_level_and_a_column_a_picture():

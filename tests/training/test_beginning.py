@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from legoc.__main__ import main
+from legoc.cli.train_from import weights_to_begin_with
 from legoc_runtime.checkpoint import checkpoints, find_weights, read_state
 from legoc_runtime.checkpoint.tensorfile import load, metadata
 from legoc_runtime.errors import UsageError
+from legoc_runtime.interop.folder import write_folder
 from tests.image_sets import labelled_zip
 from tests.interop.foreign_files import torch_file
-from tests.training.tiny import SPEC, train_tiny
+from tests.training.tiny import SPEC, tiny_build, train_tiny
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,27 @@ def test_another_architecture_is_refused_and_pointed_to_migrate(
     assert "is of another architecture than this spec (condition_width, bricks)" in err
     assert f"`legoc migrate {source} SPEC`" in err.replace("\n", " ")
     assert not Path("runs").exists()
+
+
+def test_what_was_exported_trains_on_and_what_others_wrote_is_imported_first(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(SPEC)
+    labelled_zip(Path("data.zip"))
+    manifest, text = tiny_build()
+    file = find_weights(source)
+    write_folder(manifest, file, load(file.path), Path("exported"))
+    found = weights_to_begin_with(Path("exported"), text)
+    assert (found.kind, found.images, found.path.parts[0]) == (file.kind, file.images, "exported")
+    save_file({"x": torch.zeros(1)}, "theirs.safetensors")
+    train = ["train", "tiny.yaml", "--data", "data.zip", "--device", "cpu", "--backend", "eager", "-q"]
+    assert main([*train, "--from", "theirs.safetensors"]) == 3
+    assert "`legoc import` makes one" in capsys.readouterr().err
+    assert not Path("runs").exists()
+    assert main([*train, "--from", "exported", "--out", "fine", "--images", "4", "--batch", "2"]) == 0
+    (end,) = checkpoints(Path("fine"))
+    assert read_state(end)["started_from"]["file"] == str(found.path)
 
 
 def test_imported_weights_train_on(

@@ -19,6 +19,7 @@ from legoc_runtime.sampling.pictures import grid, png_bytes, to_uint8
 from legoc_runtime.sampling.plan import make_plan
 from legoc_runtime.sampling.run import SamplingRun
 from legoc_runtime.training.previews import weights_of
+from legoc_runtime.training.progress import Quiet
 from tests.training.tiny import tiny_build, train_tiny
 
 CALLED = ("ema: [0.9, 0.5]}", "ema: [0.9, 0.5]}\nsample: {steps: 3, skip_policy: halfway, guidance: 1.5, batch: 4}")
@@ -71,6 +72,16 @@ def test_previews_move_nothing_of_the_run_and_a_run_that_stops_draws_the_same(
             assert all(tensor.equal(other[key]) for other in tensors[1:]), f"{file}: {key}"
 
 
+class Saying(Quiet):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
 def test_a_picture_that_is_not_finite_ends_no_run(
     tmp_path: Path, build: tuple[Manifest, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,7 +90,9 @@ def test_a_picture_that_is_not_finite_ends_no_run(
 
     monkeypatch.setattr("legoc_runtime.sampling.run._check_finite", fail)
     run = tmp_path / "run"
-    assert train_tiny(run, build, preview_images=32, preview_seeds="0").finished
+    said = Saying()
+    assert train_tiny(run, build, preview_images=32, preview_seeds="0", progress=said).finished
+    assert "32 images: no preview: the picture of seed 0 is not finite" in said.lines
     assert [line["file"] for line in lines(run)] == [None]
     assert not (run / "previews").exists()
 

@@ -95,7 +95,7 @@ def read_header(path: Path) -> WeightsFile:
     except (KeyError, ValueError) as error:
         raise RunError(
             f"{path} holds tensors, but not weights of legoc: its header has no spec",
-            help="give a file that `legoc train` wrote",
+            help="give a file that `legoc train` wrote; `legoc import` makes one of weights of others",
         ) from error
 
 

@@ -185,7 +185,7 @@ class Session:
         drawn = self._previews.draw(whole)
         if self._tracking and drawn.file is not None:
             self._tracking.picture("preview", self._run / drawn.file, drawn.images)
-        what = "no picture is finite, so that there is no preview" if drawn.file is None else f"preview {drawn.file}"
+        what = f"no preview: {self._previews.failure}" if drawn.file is None else f"preview {drawn.file}"
         self._progress.say(f"{drawn.images:,} images: {what}")
 
     def _keep_averages(self) -> None:

@@ -4,7 +4,7 @@
 |---|---|
 | `images` | images trained on so far |
 | `step` | optimizer steps so far |
-| `file` | the grid, from the run directory; null where the stack gave no finite picture |
+| `file` | the grid, from the run directory; null where sampling failed, as with a picture that is not finite |
 | `weights` | which weights made it: `ema-RATE`, `ema-profile-WIDTH` or `weights` |
 | `seeds` | the seeds that it shows, row by row |
 | `policy` | the skip policy |
@@ -130,6 +130,9 @@ class Previews:
         settings: training settings.
         backend: what computes them.
 
+    Attributes:
+        failure: why the last call of `draw` gave no grid, or None.
+
     Raises:
         RunError: the run directory cannot be written.
     """
@@ -143,6 +146,7 @@ class Previews:
         self._stack = BrickStack(manifest, state.store, backend=backend) if isinstance(state.held, Whole) else None
         self._kind = weights_of(manifest.sample.ema, settings)
         self._file = MetricsFile(run, keep_images=state.images, name=PREVIEWS_NAME)
+        self.failure: str | None = None
         self._drop_later()
 
     def draw(self, whole: Mapping[str, Tensor] | None = None) -> Preview:
@@ -178,7 +182,7 @@ class Previews:
         self._file.close()
 
     def _drawn(self, whole: Mapping[str, Tensor] | None) -> bytes | None:
-        """The grid; None where a picture is not finite, which early weights may give where the run is sound."""
+        """The grid; None where sampling fails: early weights may give no finite picture where the run is sound."""
         if self._stack is None:
             assert whole is not None, "shards are gathered before they are sampled from"
             store = open_store(self._manifest.shape, device=self._state.store.device)
@@ -188,11 +192,12 @@ class Previews:
             return self._grid(self._stack)
 
     def _grid(self, stack: BrickStack) -> bytes | None:
-        plan = self._plan
+        plan, self.failure = self._plan, None
         sampling = SamplingRun(stack, plan, device=stack.store.device)
         try:
             pictures = torch.cat([batch.pictures for batch in sampling.batches(plan.settings.batch)])
-        except RunError:
+        except RunError as error:
+            self.failure = error.message
             return None
         if plan.decoding is not None:
             plan.decoding.vae.to(stack.store.device)
