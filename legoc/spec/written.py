@@ -145,7 +145,9 @@ class Pretrained(Section):
     )
     frozen: bool | None = Field(None, description="whether training leaves its weights alone (true)", examples=[False])
     name: Text | None = Field(
-        None, description="for `kind: module`: its entry point in the group legoc.pretrained", examples=["my_unet"]
+        None,
+        description="for `kind: module`: its entry point in the group legoc.pretrained (none)",
+        examples=["my_unet"],
     )
 
 
