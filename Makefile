@@ -12,13 +12,16 @@ FOR_USE := $(VENV)/.for-use
 FOR_WORK := $(VENV)/.for-work
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports unit format wheel clean
+.PHONY: help demo train-demo test lint types imports unit format wheel clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(FOR_USE) ## train a small stack on 3,781 emoji for a few minutes, sample it with three skip policies, into demo/
+demo: $(FOR_USE) ## build the shipped stack and sample emoji from it with four skip policies, into demo/
 	$(BIN)/python examples/demo/run.py
+
+train-demo: $(FOR_USE) ## train a small stack on 3,781 emoji for a few minutes, sample it with three skip policies, into demo/trained/
+	$(BIN)/python examples/demo/train.py
 
 test: lint types imports unit ## everything that must pass: style, types, import contracts, tests
 

@@ -3,7 +3,7 @@
     python examples/train_tiny_and_skip.py [OUT]     # default: a temporary directory; a few seconds on two cores
 
 The same as `legoc train examples/tiny.yaml` and two calls of `legoc sample`, a step at a time. So few images teach the
-stack little more than colours; the demo (`make demo`) trains longer.
+stack little more than colours; `make train-demo` trains longer.
 """
 
 from __future__ import annotations

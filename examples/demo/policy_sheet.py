@@ -25,7 +25,7 @@ def policy_sheet(run: Path, sets: Mapping[str, Path]) -> Image.Image:
     """Draw the sets.
 
     Args:
-        run: the run that was sampled.
+        run: the run, or the build, that was sampled.
         sets: policy -> directory of its samples, all of the same seeds and settings.
 
     Returns:
@@ -40,7 +40,7 @@ def policy_sheet(run: Path, sets: Mapping[str, Path]) -> Image.Image:
     height = top + 34 + grids[0].height + 20 + len(manifest.shape.ids) * ROW + 100 + MARGIN
     sheet = Image.new("RGB", (2 * MARGIN + names + len(grids) * (width + GAP) - GAP, height), PAGE)
     draw = ImageDraw.Draw(sheet)
-    _head(draw, manifest, next(iter(records.values())))
+    _head(draw, manifest, next(iter(records.values())), len(sets))
     for i, (policy, record) in enumerate(records.items()):
         left = MARGIN + names + i * (width + GAP)
         draw.text((left, top), f"policy {policy}", INK, TITLE)
@@ -68,9 +68,9 @@ def _grid(directory: Path, record: Mapping[str, Any]) -> Image.Image:
     return grid
 
 
-def _head(draw: ImageDraw.ImageDraw, manifest: Manifest, record: Mapping[str, Any]) -> None:
+def _head(draw: ImageDraw.ImageDraw, manifest: Manifest, record: Mapping[str, Any], policies: int) -> None:
     source, settings = record["source"], record["request"]["settings"]
-    draw.text((MARGIN, MARGIN - 6), "The same seeds under three skip policies", INK, ImageFont.load_default(28))
+    draw.text((MARGIN, MARGIN - 6), f"The same seeds under {policies} skip policies", INK, ImageFont.load_default(28))
     words = (
         f"{manifest.name}, {source['kind']} after {source['images']:,} training images; "
         f"{settings['steps']} Heun steps, guidance {settings['guidance']:g}; noise falls from left to right"
