@@ -75,7 +75,7 @@ def test_it_builds_trains_and_samples(spec: Path, capsys: pytest.CaptureFixture[
     assert "belongs to edm" in capsys.readouterr().err
 
 
-def test_a_pretrained_brick_of_diffusers_is_priced_and_not_built(
+def test_a_pretrained_brick_of_diffusers_without_weights_is_priced_and_not_built(
     spec: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = spec.parent / "model"
@@ -91,4 +91,4 @@ def test_a_pretrained_brick_of_diffusers_is_priced_and_not_built(
         capsys.readouterr()
     for command in ("build", "train"):
         assert main([command, str(spec)]) == 2
-        assert "brick `base` is of kind `diffusers_unet`" in capsys.readouterr().err
+        assert "model holds no weights" in capsys.readouterr().err
