@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from legoc.cli.options import known_sampler, overridden, refuse_noise_of_another
+from legoc.cli.output import echo
 from legoc_runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,14 +68,30 @@ def refuse_idle_canvas(settings: SampleSettings, flags: Mapping[str, object], ro
         raise UsageError(f"{idle[0]} says something of a canvas", help="pass --size HxW too")
 
 
-def grid_instead(settings: SampleSettings) -> tuple[SampleSettings, str | None]:
-    """Settings without their canvas, and what to say of it; for commands that look at pictures of the grid's size."""
+def settings_on_grid(settings: SampleSettings, sampler: str | None, flags: Mapping[str, object]) -> SampleSettings:
+    """Settings of a run's spec under the flags of a command that looks at pictures of the grid's size.
+
+    What the flags change is said, and that there is no canvas where the spec has one.
+
+    Args:
+        settings: the spec's.
+        sampler: `--sampler`.
+        flags: the others, as `overridden` takes them.
+
+    Raises:
+        UsageError: there is no such sampler, or it does not take the spec's noise.
+    """
     from legoc_runtime.contract.canvas_request import on_grid
     from legoc_runtime.contract.settings import GRID
 
-    if settings.size == GRID:
-        return settings, None
-    return on_grid(settings), f"the spec samples canvases of {settings.size}; here pictures have the grid's own size"
+    refuse_noise_of_another(settings, known_sampler(sampler))
+    found, notices = overridden(settings, {"sampler": sampler, **flags})
+    for notice in notices:
+        echo(notice, err=True)
+    if found.size == GRID:
+        return found
+    echo(f"the spec samples canvases of {found.size}; here pictures have the grid's own size", err=True)
+    return on_grid(found)
 
 
 def _read(regions: str) -> tuple[Region, ...]:

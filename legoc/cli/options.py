@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
+from legoc.cli.output import echo
 from legoc.cli.parameters import Option
 from legoc_runtime.errors import UsageError
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from legoc_runtime.contract.settings import SampleSettings, TrainSettings
 
 _Settings = TypeVar("_Settings", "SampleSettings", "TrainSettings")
+
+FROM_SPEC = "[default: the spec's]"
+"""How the help of a flag ends that stands in for a key of the spec."""
 
 Overrides = Annotated[
     list[str] | None,
@@ -163,6 +167,21 @@ def refuse_stdin(path: Path | None, command: str) -> None:
             help="write the spec to a file first; `check`, `fmt`, `show`, `cost`, `estimate`, `timeline` and `graph` "
             "read - from standard input. A file of that name is ./-",
         )
+
+
+def given_or_newest(run: Path | None) -> Path:
+    """The run that was given, or the newest one, said.
+
+    Raises:
+        UsageError: none was given, and there is none.
+    """
+    if run is not None:
+        return run
+    from legoc.build_directory import newest_run
+
+    found = newest_run(Path())
+    echo(f"no run given: taking {found}, the newest", err=True)
+    return found
 
 
 def spec_paths(given: Sequence[Path]) -> list[Path]:

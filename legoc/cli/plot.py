@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from legoc.cli.options import given_or_newest
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 from legoc_runtime.errors import RunError, UsageError
@@ -38,7 +39,7 @@ def command(
         raise UsageError(f"{out} is not an SVG file", help="give -o a name that ends in .svg")
     if (out is not None) + ascii + json > 1:
         raise UsageError("-o, --ascii and --json are three forms of the same", help="give one of them")
-    place = _run(run)
+    place = given_or_newest(run)
     history = read_run(place)
     if out is not None:
         _write(out, f"{place.resolve().name}: training", history.plots)
@@ -74,16 +75,6 @@ def read_run(run: Path) -> History:
             f"{run} has no metrics to draw", help="give a run directory, which `legoc train` writes metrics.jsonl into"
         )
     return history
-
-
-def _run(given: Path | None) -> Path:
-    if given is not None:
-        return given
-    from legoc.build_directory import newest_run
-
-    found = newest_run(Path())
-    echo(f"no run given: taking {found}, the newest", err=True)
-    return found
 
 
 def _write(out: Path, title: str, plots: Sequence[Plot]) -> None:

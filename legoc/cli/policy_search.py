@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from legoc.cli.canvas import grid_instead
-from legoc.cli.options import known_sampler, overridden, refuse_noise_of_another, refuse_stdin
+from legoc.cli.canvas import settings_on_grid
+from legoc.cli.options import FROM_SPEC, given_or_newest, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 from legoc.draw.timeline import breaks_by_step, sigma_text
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from legoc.policies.search import Found, Point
     from legoc_runtime.contract.manifest import Manifest
 
-FROM_SPEC = "[default: the spec's]"
 PICTURE_NAME = "policy-front.svg"
 MOST_SWITCHES = 8
 """More make predicates longer than the language takes."""
@@ -71,7 +70,7 @@ def command(
         raise UsageError(
             f"--switches {switches}: at most {MOST_SWITCHES}", help="few switches make a policy that one can read"
         )
-    place = _run(run)
+    place = given_or_newest(run)
     from legoc.cli.policy_run import Request, search
     from legoc.cli.sample_source import find_stack
     from legoc.policies.record import RECORD_NAME, read_record, write_record
@@ -84,12 +83,8 @@ def command(
     if out is not None and out.suffix.lower() != ".svg":
         raise UsageError(f"{out} is not an SVG file", help="give -o a name that ends in .svg")
     text = None if write is None else _spec_text(write, source.manifest, name)
-    refuse_noise_of_another(source.manifest.sample, known_sampler(sampler))
-    flags = {"sampler": known_sampler(sampler), "steps": steps, "guidance": guidance, "batch": batch}
-    settings, notices = overridden(source.manifest.sample, flags)
-    settings, grid_notice = grid_instead(settings)
-    for notice in (*notices, *([grid_notice] if grid_notice else [])):
-        echo(notice, err=True)
+    flags = {"steps": steps, "guidance": guidance, "batch": batch}
+    settings = settings_on_grid(source.manifest.sample, sampler, flags)
     from legoc_runtime.backends.base import choose_backend
     from legoc_runtime.backends.device import choose_device
 
@@ -127,16 +122,6 @@ def _unit(text: str) -> Unit:
     if text != "time" and text != "macs":
         raise UsageError(f"--by {text}: costs are in `time` or `macs`", help="time is measured here; macs are counted")
     return text
-
-
-def _run(given: Path | None) -> Path:
-    if given is not None:
-        return given
-    from legoc.build_directory import newest_run
-
-    found = newest_run(Path())
-    echo(f"no run given: taking {found}, the newest", err=True)
-    return found
 
 
 def _check_name(name: str, manifest: Manifest) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from legoc.cli.canvas import canvas_flags, refuse_idle_canvas
 from legoc.cli.decoder import decoder_named, decoding_asked
-from legoc.cli.options import as_interval, known_sampler, overridden, refuse_idle_guidance, refuse_stdin
+from legoc.cli.options import FROM_SPEC, as_interval, known_sampler, overridden, refuse_idle_guidance, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 from legoc.cli.sample_run import Machine, Place, Talk, sample
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from legoc_runtime.sampling.decoding import Decoding
     from legoc_runtime.sampling.given import Given
     from legoc_runtime.sampling.plan import Plan
-
-FROM_SPEC = "[default: the spec's]"
 
 
 def command(

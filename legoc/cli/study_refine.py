@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from legoc.cli.decoder import decoder_named
-from legoc.cli.options import overridden, refuse_stdin
+from legoc.cli.options import FROM_SPEC, given_or_newest, overridden, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
-
-FROM_SPEC = "[default: the spec's]"
 
 
 def command(
@@ -60,7 +58,6 @@ def command(
     refuse_stdin(run, "study refine")
     from legoc.cli.sample_source import find_stack
     from legoc.cli.study_refine_run import Request, study_refine
-    from legoc.cli.study_talk import given_or_newest
     from legoc.spec.model_files import sigma_range
     from legoc.study.refine import chosen_levels
     from legoc_runtime.backends.base import choose_backend

@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from legoc.cli.canvas import grid_instead
+from legoc.cli.canvas import settings_on_grid
 from legoc.cli.decoder import decoder_named
-from legoc.cli.options import known_sampler, overridden, refuse_noise_of_another, refuse_stdin
-from legoc.cli.output import echo
+from legoc.cli.options import FROM_SPEC, given_or_newest, refuse_stdin
 from legoc.cli.parameters import Argument, Option
 from legoc_runtime.errors import UsageError
-
-FROM_SPEC = "[default: the spec's]"
 
 
 def command(
@@ -83,7 +80,6 @@ def command(
     refuse_stdin(run, "study skip")
     from legoc.cli.study_judge import Features
     from legoc.cli.study_skip_run import Request, study_skip
-    from legoc.cli.study_talk import given_or_newest
     from legoc.study.skip import ENDS, parse_shares
 
     wanted = parse_shares(shares)
@@ -95,13 +91,8 @@ def command(
     from legoc.cli.sample_source import find_stack
 
     source = find_stack(place, ema)
-    refuse_noise_of_another(source.manifest.sample, known_sampler(sampler))
-    flags = {"sampler": known_sampler(sampler), "steps": steps, "guidance": guidance, "batch": batch}
-    flags["decoder"] = decoder_named(source, decoder)
-    settings, notices = overridden(source.manifest.sample, flags)
-    settings, grid_notice = grid_instead(settings)
-    for notice in (*notices, *([grid_notice] if grid_notice else [])):
-        echo(notice, err=True)
+    flags = {"steps": steps, "guidance": guidance, "batch": batch, "decoder": decoder_named(source, decoder)}
+    settings = settings_on_grid(source.manifest.sample, sampler, flags)
     from legoc.study.skip import rests
     from legoc_runtime.backends.base import choose_backend
     from legoc_runtime.backends.device import choose_device

@@ -16,17 +16,6 @@ if TYPE_CHECKING:
     from legoc.study.table import Table
 
 
-def given_or_newest(run: Path | None) -> Path:
-    """The run that was given, or the newest one, said."""
-    if run is not None:
-        return run
-    from legoc.build_directory import newest_run
-
-    found = newest_run(Path())
-    echo(f"no run given: taking {found}, the newest", err=True)
-    return found
-
-
 def place_for(source: StackSource, kind: str, request: Mapping[str, Any], out: Path | None) -> Path:
     """Where a study of a run goes: what was given, or a folder in the run that is named after the request."""
     from legoc.study.directory import default_name

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
-from legoc.cli.options import Overrides, count, overridden, refuse_stdin
+from legoc.cli.options import FROM_SPEC, Overrides, count, overridden, refuse_stdin
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from legoc_runtime.training import Outcome, Progress
     from legoc_runtime.training.resume import Resume
 
-FROM_SPEC = "[default: the spec's]"
 EXIT_INTERRUPTED = 130
 
 PATH_HELP = "A spec, a build, or a run to continue. [default: the newest build in build/]"
