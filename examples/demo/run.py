@@ -9,24 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import shlex
-import subprocess
-import sys
 from pathlib import Path
+
+from shown_command import legoc
 
 HERE = Path(__file__).parent
 SPEC = HERE / "emoji_pr_32.yaml"
 WEIGHTS = HERE / "emoji_pr_32.safetensors"
 POLICIES = ("none", "early", "searched", "wrong")
-
-
-def legoc(*arguments: str | Path) -> None:
-    """Run one command of legoc; stops the demo when it fails, with the command's own words and exit code."""
-    words = [str(argument) for argument in arguments]
-    print(f"\n$ legoc {shlex.join(words)}", flush=True)
-    code = subprocess.run([sys.executable, "-m", "legoc", *words], check=False).returncode
-    if code:
-        sys.exit(code)
 
 
 def difference(pictures: Path, yardstick: Path) -> float:

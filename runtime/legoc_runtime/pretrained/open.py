@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import assert_never
 
 import torch
 
+from legoc_runtime.checkpoint.tensorfile import sha256
 from legoc_runtime.contract.stack import PretrainedShape, StackShape
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.layers.pretrained import PretrainedBrick, PretrainedNetwork
@@ -128,8 +128,7 @@ _WHERE = "the path is relative to the current directory, as in the spec"
 
 def _digest(folder: Path, name: str) -> str:
     try:
-        with (folder / name).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256(folder / name)
     except OSError as error:
         raise RunError(f"{folder / name} cannot be read: {error.strerror or error}", help=_WHERE) from error
 

@@ -104,10 +104,8 @@ class Shards:
         self._mesh = _shard(store, ranks.size, device, precision)
         held = {key: nn.Parameter(_local(weight.detach())) for key, weight in store.weights.items()}
         self.weights: Mapping[str, nn.Parameter] = held
-        assert all(
-            len(weight) == len(range(*self._own(len(store.weights[key])).indices(10**9)))
-            for key, weight in held.items()
-        )
+        own = {key: self._own(shape[0]) for key, shape in self._shapes.items()}
+        assert all(len(weight) == own[key].stop - own[key].start for key, weight in held.items())
 
     def run(self, call: Callable[[], T]) -> T:
         """What a forward or backward pass gives; the processes meet in it.
