@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from legoc.cli.options import count
 from legoc.cli.output import echo
 from legoc.cli.study_talk import keeping, leave
+from legoc.history import HELD_OUT_NAME, METRICS_NAME
 from legoc.study.directory import Study, default_name, open_study
 from legoc.study.sweep import Stack, StackPoint, Sweep, plots, stacks, tables
 from legoc_runtime.errors import RunError, UsageError
@@ -192,7 +193,7 @@ def _point(build: _Build, run: Path) -> StackPoint:
     from legoc.cost import macs, parameters, training_macs
 
     shape = build.manifest.shape
-    line, metrics = _last(run / "held_out.jsonl"), _last(run / "metrics.jsonl")
+    line, metrics = _last(run / HELD_OUT_NAME), _last(run / METRICS_NAME)
     return StackPoint(
         values=build.stack.values,
         parameters=parameters(shape),
