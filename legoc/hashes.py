@@ -80,6 +80,8 @@ def hashed_values(spec: StackSpec) -> dict[str, dict[str, Any]]:
     bricks: list[dict[str, Any]] = shape["bricks"]
     diffusion: dict[str, Any] = shape["diffusion"]
     train: dict[str, Any] = codec.encode_fields(spec.train)
+    if spec.train.start_from is None:
+        del train["start_from"]  # what hashes were of before there was the key
     sample: dict[str, Any] = codec.encode_fields(spec.sample)
     training = {
         "bricks": {brick["id"]: _taken(brick, TRAINING_OF_BRICK) for brick in bricks},

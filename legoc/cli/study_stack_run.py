@@ -101,6 +101,9 @@ def _base(request: Request) -> tuple[Manifest, SpecHashes]:
             raise UsageError(f"{request.spec} has no brick `{sweep.brick}`", help=help)
         if sweep.key == "id":
             raise UsageError("a sweep of ids would change no stack", help="sweep depth, width, size and the like")
+    if base.train.start_from is not None:
+        message = f"{request.spec} begins with weights (train.start_from), which fit one of the stacks at most"
+        raise UsageError(message, help="--set train.start_from=null")
     return replace(base, train=_settings(request, base.train)), spec_hashes(spec)
 
 

@@ -83,7 +83,7 @@ def command(
             "--from",
             help="Begin at image 0 with the weights of a run, a checkpoint, a file or an exported folder of the same "
             "architecture. "
-            "[default: drawn by the seed]",
+            "[default: the spec's]",
             show_default=False,
         ),
     ] = None,
@@ -106,7 +106,7 @@ def command(
     stopped. The last checkpoint is printed on stdout.
     """
     from legoc.build_directory import write_build
-    from legoc.cli.train_from import weights_to_begin_with
+    from legoc.cli.train_from import beginning
     from legoc.cli.train_talk import open_progress
     from legoc_runtime.data import open_dataset
     from legoc_runtime.training import is_first, train
@@ -119,7 +119,12 @@ def command(
     flags: dict[str, Any] = {
         name: count(text, f"--{name.replace('_', '-')}") for name, text in counts.items() if text is not None
     }
-    flags |= {"precision": precision, "accumulate": accumulate, "held_out": held_out}
+    flags |= {
+        "start_from": None if start_from is None else str(start_from),
+        "precision": precision,
+        "accumulate": accumulate,
+        "held_out": held_out,
+    }
     flags |= {"preview_seeds": preview_seeds, "learning_rate": lr, "seed": seed, "ema": tuple(ema) if ema else None}
     settings, notices = overridden(manifest.train, flags, overrides or ())
     refuse_idle_previews(settings, preview_seeds)
@@ -130,7 +135,7 @@ def command(
     progress.say(dataset.describe())
     if dataset.labelled and manifest.shape.classes is None:
         progress.say("the stack is unconditional: labels are not used")
-    begun = None if start_from is None else weights_to_begin_with(start_from, spec_text)
+    begun = beginning(start_from, settings.start_from, run, spec_text)
     _judge_speed(progress, manifest, settings, device)
     progress.say(f"training {manifest.name} into {run}")
     with Stop(progress) as stop:

@@ -9,6 +9,26 @@ if TYPE_CHECKING:
     from legoc_runtime.checkpoint import WeightsFile
 
 
+def beginning(flag: Path | None, asked: str | None, run: Path, spec_text: str) -> WeightsFile | None:
+    """The weights that a run begins with, or None: its seed draws them, or it has begun already.
+
+    Args:
+        flag: `--from`.
+        asked: `train: {start_from}` under it.
+        run: the run directory. One that has checkpoints goes on: the key is then held against what it began with.
+        spec_text: the resolved spec.
+
+    Raises:
+        UsageError: there are none there, or they are of another architecture.
+        RunError: the file is damaged, or its spec is of a language that this version does not read.
+    """
+    from legoc_runtime.checkpoint import checkpoints
+
+    if asked is None or (flag is None and checkpoints(run)):
+        return None
+    return weights_to_begin_with(Path(asked), spec_text)
+
+
 def weights_to_begin_with(path: Path, spec_text: str) -> WeightsFile:
     """The weights at a path, which are of the architecture of a spec.
 

@@ -99,6 +99,7 @@ RULES: Mapping[str, Rule] = {
     "train.stages": Rule("training", "which bricks train when"),
     "train.fill": Rule("training", "what training puts for windows that a brick did not run"),
     "train.gradient": Rule("training", "whether a brick's loss reaches the bricks below"),
+    "train.start_from": Rule("training", "which weights a run begins with"),
     "train.flip": _TRAINING,
     "train.seed": _TRAINING,
     "train.snapshot_images": _RECORD,

@@ -133,6 +133,8 @@ def _train(spec: StackSpec) -> Iterator[str]:
     yield from _entries(
         loss_weighting=train.loss_weighting, patches=train.patches, fill=train.fill, gradient=train.gradient
     )
+    if train.start_from is not None:
+        yield from _entries(start_from=train.start_from)
     yield from _entries(flip=train.flip, seed=train.seed)
     yield from _entries(snapshot_images=train.snapshot_images, keep=train.keep)
     yield from _entries(keep_every_images=train.keep_every_images, log_images=train.log_images, held_out=train.held_out)

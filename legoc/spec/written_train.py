@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from legoc.spec.section import Section
 from legoc.spec.values import (
@@ -60,7 +60,7 @@ class Dropping(Section):
 class Train(Section):
     """Training. Flags of `legoc train` override it."""
 
-    nullable = frozenset({"clip_norm", "decay_images", "keep_every_images", "preview_images"})
+    nullable = frozenset({"clip_norm", "decay_images", "keep_every_images", "preview_images", "start_from"})
     batch: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         None, description="images a step (128)", examples=[256]
     )
@@ -136,6 +136,12 @@ class Train(Section):
     )
     gradient: Literal["through", "detached"] | None = Field(
         None, description="whether a brick's loss reaches the bricks below (through)", examples=["detached"]
+    )
+    start_from: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = Field(
+        None,
+        description="weights to begin with: a run, checkpoint, file or exported folder of the same architecture, from "
+        "the current directory (`--from`); null draws them by the seed (null)",
+        examples=["runs/emoji_32"],
     )
     flip: bool | None = Field(None, description="flip training images at random (false)", examples=[True])
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(

@@ -255,6 +255,7 @@ def test_a_sweep_trains_every_stack_and_goes_on_where_it_stopped(
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
+        (["--set", "train.start_from=runs/other"], "which fit one of the stacks"),
         (["--sweep", "nose.depth=1"], "no brick `nose`"),
         (["--sweep", "whole.depth=0"], "depth"),
         (["--sweep", "whole.tallness=1"], "tallness"),

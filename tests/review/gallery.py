@@ -196,7 +196,7 @@ GALLERY = (
     put("training noise", "training", "diffusion.p_mean=-1", "diffusion.p_std=1"),
     put("patches trained", "training", "bricks.windows.train_patches=0.5"),
     put("loss weight", "training", "bricks.single.loss_weight=0.5"),
-    put("data", "training", "data.path=elsewhere"),
+    put("data", "training", "data.path=elsewhere", "train.start_from=runs/other"),
     put("resize", "training", "data.resize=adm"),
     put("fill", "training", "train.fill=model", "bricks.windows.train_patches=0.5"),
     edit(

@@ -274,7 +274,7 @@ OF_THE_MACHINE = {
     "decode_batch",
 }
 OF_A_CALL_TO_SAMPLE = {"npz", "images_from", "strength", "mask"}
-OF_THE_CALL = {"out", "resume", "start_from", "change", "overwrite", "overrides", *OF_A_CALL_TO_SAMPLE}
+OF_THE_CALL = {"out", "resume", "change", "overwrite", "overrides", *OF_A_CALL_TO_SAMPLE}
 """What ARCHITECTURE leaves to flags alone."""
 
 

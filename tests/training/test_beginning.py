@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,35 @@ def test_imported_weights_train_on(
         f"its run began with {find_weights(Path('imported')).path} (SHA-256 {state['started_from']['sha256'][:12]}...)"
     )
     assert words in capsys.readouterr().out
+
+
+def test_what_a_run_begins_with_is_a_key_of_its_spec(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The flag overrides it and says so; a run that goes on does not look it up again, and refuses another."""
+    monkeypatch.chdir(tmp_path)
+    labelled_zip(Path("data.zip"))
+    Path("tiny.yaml").write_text(SPEC)
+    source = Path(shutil.copytree(source, "source"))
+    key = "train.start_from=source"
+    train = ["train", "tiny.yaml", "--data", "data.zip", "--batch", "2", "--backend", "eager"]
+    assert main([*train, "--set", key, "--images", "4", "--out", "by-key"]) == 0
+    assert main([*train, "--from", str(source), "--images", "4", "--out", "by-flag"]) == 0
+    assert f"start_from: {source}" in capsys.readouterr().err
+    one, other = (load(checkpoints(Path(run))[-1] / "weights.safetensors") for run in ("by-key", "by-flag"))
+    assert all(tensor.equal(other[name]) for name, tensor in one.items())
+    source.rename("gone")
+    assert main([*train, "--set", key, "--images", "8", "--out", "by-key"]) == 0
+    capsys.readouterr()
+    assert main([*train, "--set", "train.start_from=elsewhere", "--images", "12", "--out", "by-key"]) == 2
+    assert "train.start_from names elsewhere" in capsys.readouterr().err
+    assert main([*train, "--set", key, "--images", "4", "--out", "new"]) == 2
+    assert not Path("new").exists()
+
+
+def test_settings_that_begin_with_weights_want_them(tmp_path: Path) -> None:
+    """Whoever calls the runtime looks them up: nothing begins otherwise than its settings say."""
+    manifest, text = tiny_build()
+    asking = replace(manifest, train=replace(manifest.train, start_from="elsewhere"))
+    with pytest.raises(UsageError, match=r"train\.start_from\), which were not given"):
+        train_tiny(tmp_path / "run", (asking, text))

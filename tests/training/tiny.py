@@ -45,9 +45,9 @@ def tiny_data(folder: Path) -> ImageDataset:
 
 
 def train_tiny(run: Path, build: tuple[Manifest, str] | None = None, **options: Any) -> Outcome:
-    """Train on the CPU, eagerly. Options that are training settings change those."""
+    """Train on the CPU, eagerly. Options that are training settings change those; `start_from` is the weights."""
     manifest, spec_text = build or tiny_build()
-    own = {name: options.pop(name) for name in list(options) if hasattr(manifest.train, name)}
+    own = {name: options.pop(name) for name in list(options) if hasattr(manifest.train, name) and name != "start_from"}
     given = {"progress": Quiet(), "device": "cpu", "backend": "eager", "dataset": None} | options
     dataset = given.pop("dataset") or tiny_data(run.parent)
     return train(manifest, spec_text, dataset, run, settings=replace(manifest.train, **own), **given)

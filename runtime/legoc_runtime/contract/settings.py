@@ -94,6 +94,7 @@ class TrainSettings:
         ema_snapshot_images: those are kept every so many images.
         fill: what stands, while training, for windows that a brick did not run (ARCHITECTURE, "The missing estimate").
         gradient: whether a brick's loss reaches the bricks below (`through`) or not (`detached`).
+        start_from: path of the weights that a run begins with; None draws them by `seed`.
         flip: whether training images are flipped horizontally at random.
         seed: seed of initialisation, order, noise, label drop, flips and windows.
         snapshot_images: a checkpoint every so many images.
@@ -128,6 +129,7 @@ class TrainSettings:
     ema_snapshot_images: int = 1_000_000
     fill: Fill = "noisy"
     gradient: Literal["through", "detached"] = "through"
+    start_from: str | None = None
     flip: bool = False
     seed: int = 0
     snapshot_images: int = 100_000

@@ -24,9 +24,10 @@ Resume = Literal["auto", "never"] | Path
 
 MAY_CHANGE = frozenset(
     {"images", "snapshot_images", "keep", "keep_every_images", "log_images", "ema_snapshot_images"}
-    | {"preview_images", "preview_seeds", "on_explosion"}
+    | {"preview_images", "preview_seeds", "on_explosion", "start_from"}
 )
-"""Settings that do not act on any step; `images` does where the learning rate falls to its end."""
+"""Settings that do not act on any step; `images` does where the learning rate falls to its end, and what a run begins
+with is held against what it began with by itself (`beginning.py`)."""
 
 KEYS = {"learning_rate": "optimizer.lr", "betas": "optimizer.betas", "weight_decay": "optimizer.weight_decay"}
 """Settings whose key under `train:` is not their name."""

@@ -88,7 +88,7 @@ def train(
     dataset.check_fits(manifest.shape, flip=settings.flip)
     trained, held_out = split(dataset, settings.held_out)
     now = record(manifest, settings, dataset)
-    now[STARTED_FROM] = given = started_from(start_from)
+    now[STARTED_FROM] = given = started_from(start_from, settings.start_from)
     check_given(resume)
     check_change(change)
     with open_ranks(device) as ranks:
@@ -101,7 +101,7 @@ def train(
             start = _agreed(ranks, find_start(run, resume) if ranks.first else None, now)
             for note in check_continues(start, now, change) if start else ():
                 progress.say(note)
-            now[STARTED_FROM] = begun = agreed_beginning(start, given)
+            now[STARTED_FROM] = begun = agreed_beginning(start, given, settings.start_from)
             put_build = partial(_put_build, write_build, manifest, spec_text, run)
             same_spec = start is None or start.state["spec_hash"] == manifest.spec_hash
             if start and start.images >= settings.images:
