@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import struct
 import threading
 import zipfile
@@ -149,6 +150,21 @@ def test_damaged_zip_is_refused(tmp_path: Path, damage: str) -> None:
     path.write_bytes({"half": whole[: len(whole) // 2], "empty": b"", "zeros": bytes(len(whole))}[damage])
     with pytest.raises(RunError, match="cannot be read as a zip"):
         open_dataset(path)
+
+
+def test_a_zip_in_a_cycle_is_closed_before_the_collector_meets_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order in which a cycle is finalised is any; here the zip's own finaliser comes too late."""
+    monkeypatch.delattr(zipfile.ZipFile, "__del__")
+    write_zip(tmp_path / "x.zip", {"a.png": encoded(picture(1))})
+    cycle: list[Any] = [open_dataset(tmp_path / "x.zip")]
+    cycle.append(cycle)
+    unraised: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", unraised.append)
+    del cycle
+    gc.collect()
+    assert not unraised
 
 
 def test_flipped_bit_in_a_member_is_found(tmp_path: Path) -> None:

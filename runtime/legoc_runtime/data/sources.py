@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import weakref
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection
@@ -56,6 +57,8 @@ class ZipSource(ImageSource):
             raise RunError(
                 f"{path} cannot be read as a zip: {error}", help="it may be cut short: copy it again"
             ) from error
+        # a source in a cycle (with an error's traceback, say) is collected in any order: its file would go unclosed
+        weakref.finalize(self, self._zip.close)
         members = [info for info in self._zip.infolist() if not info.is_dir() and _is_visible(info.filename)]
         repeated = [name for name, count in Counter(info.filename for info in members).items() if count > 1]
         if repeated:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -59,6 +60,8 @@ class Npz:
             raise UsageError(f"there is no file {path}", help="give an .npz of pictures or of statistics")
         try:
             self._zip = zipfile.ZipFile(path)
+            # closed before the collector takes a cycle apart, which may come upon the bare file first
+            weakref.finalize(self, self._zip.close)
             names = [info.filename for info in self._zip.infolist()]
             if len(names) > MAX_MEMBERS:
                 raise ValueError(f"it holds {len(names)} arrays")
