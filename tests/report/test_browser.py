@@ -79,6 +79,24 @@ def test_nothing_sticks_out(browser: Browser, folder: Path, name: str, width: in
     assert browser.value(outside) == []
 
 
+@pytest.mark.parametrize("name", ["spec", "run"])
+def test_a_narrow_page_scrolls_words_in_tables_before_it_squeezes_them(
+    browser: Browser, folder: Path, name: str
+) -> None:
+    browser.open(folder / f"{name}.html", width=390, theme="light")
+    widths = browser.value("[...document.querySelectorAll('td .wrapped')].map(e => e.clientWidth)")
+    assert widths
+    assert min(widths) >= 200
+
+
+def test_every_column_of_a_comparison_fits_a_telephone(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "diff.html", width=390, theme="light")
+    tables = """[...document.querySelectorAll('table')].filter(t => t.tHead.innerText.includes('change'))
+        .map(t => t.getBoundingClientRect().right <= t.closest('.scroll').getBoundingClientRect().right + 1)"""
+    assert (fits := browser.value(tables))
+    assert all(fits)
+
+
 def colour(browser: Browser, selector: str, key: str) -> str:
     return browser.value(f"getComputedStyle(document.querySelector('{selector}'))['{key}']")
 
