@@ -15,7 +15,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from training_steps import Ours, compiled, frame, in_turns, milliseconds, peak_bytes, say, table, times, trainer_of
+from training_steps import (
+    Ours,
+    as_typed,
+    compiled,
+    frame,
+    in_turns,
+    milliseconds,
+    peak_bytes,
+    say,
+    table,
+    times,
+    trainer_of,
+)
 
 from legoc.bench.rounds import ratio
 from legoc.cost import training_macs
@@ -33,6 +45,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("spec", type=Path)
     parser.add_argument("--data", type=Path, default=Path("examples/data/noto-emoji-32.zip"))
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="of the spec; may be repeated")
     parser.add_argument("--steps", type=int, default=4, help="of a sample, which makes one batch more")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
@@ -46,7 +59,7 @@ def main(words: Sequence[str] | None = None) -> None:
     subjects: dict[float, Ours] = {}
     macs: dict[float, int] = {}
     for share in SHARES:
-        manifest = compiled(given.spec, share, given.batch, precision=given.precision)
+        manifest = compiled(given, share)
         macs[share] = training_macs(manifest.shape, manifest.train)
         subjects[share] = Ours(trainer_of(manifest, data, choice.backend, device), given.batch)
     named = in_turns({f"{share:g}": one for share, one in subjects.items()}, rounds=given.rounds, steps=given.steps)
@@ -60,18 +73,16 @@ def main(words: Sequence[str] | None = None) -> None:
         f"How much of step time and memory does `{given.spec.stem}` save when its patch-bricks train on a share of "
         "their windows, beside the MACs that it saves?"
     )
-    command = (
-        f"python benchmarks/patch_sampling.py {given.spec} --batch {given.batch} --steps {given.steps} "
-        f"--rounds {given.rounds} --precision {given.precision} --device {given.device} --backend {given.backend} "
-        f"-o {given.out}"
-    )
     method = (
         f"{given.precision} on {device}, backend {choice.backend.name}, batch {given.batch}, every step whole: batch, "
         f"forward, backward, optimizer, averages. Samples of {given.steps} steps take turns in {given.rounds} rounds "
         "after two steps that are not counted; median and quartiles, ratios are medians of the rounds' own. Peak "
         "memory is the most that two steps hold beside weights, moments and averages."
     )
-    text = [f"# Training `{given.spec.stem}` on a share of its windows", frame(question, command, device, method)]
+    text = [
+        f"# Training `{given.spec.stem}` on a share of its windows",
+        frame(question, as_typed("patch_sampling", given), device, method),
+    ]
     text.append(numbers(seconds, macs, peaks))
     text.append("7. **What they mean.** (to be written by whoever ran it, against the numbers above)")
     given.out.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from training_steps import Ours, Steps, compiled, frame, in_turns, milliseconds, table, times, trainer_of
+from training_steps import Ours, Steps, as_typed, compiled, frame, in_turns, milliseconds, table, times, trainer_of
 
 from legoc.bench.plain import PlainStack
 from legoc.bench.rounds import spread
@@ -62,6 +62,7 @@ class ByHand:
 
     def __init__(self, manifest: Manifest, data: ImageDataset, device: torch.device) -> None:
         shape, settings = manifest.shape, manifest.train
+        data.check_fits(shape)
         self._store = WeightStore(shape, device=device)
         self._store.initialise(settings.seed)
         self._weights = list(self._store.weights.values())
@@ -115,10 +116,9 @@ def without_fused(trainer: Trainer) -> Trainer:
 def subjects(given: argparse.Namespace, data: ImageDataset, device: torch.device) -> dict[str, Steps]:
     """What takes turns: by hand, legoc, and legoc without each of its choices."""
     backend, eager = choose_backend(given.backend).backend, choose_backend("eager").backend
-    settings = {"precision": given.precision}
 
     def manifest(share: float | None = given.share, disable: Sequence[str] = ()) -> Manifest:
-        return compiled(given.spec, share, given.batch, disable, **settings)
+        return compiled(given, share, disable)
 
     def ours(of: Manifest, run: Any = backend) -> Trainer:
         return trainer_of(of, data, run, device)
@@ -141,6 +141,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("spec", type=Path)
     parser.add_argument("--data", type=Path, default=Path("examples/data/noto-emoji-32.zip"))
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="of the spec; may be repeated")
     parser.add_argument("--share", type=float, help="of the windows of patch-bricks [default: the spec's]")
     parser.add_argument("--steps", type=int, default=4, help="of a sample, which makes one batch more")
     parser.add_argument("--rounds", type=int, default=7)
@@ -156,13 +157,7 @@ def main(words: Sequence[str] | None = None) -> None:
         [name, milliseconds(own), f"{given.batch / spread(own).median:.4g}", times(own, seconds[OURS])]
         for name, own in seconds.items()
     ]
-    share = "" if given.share is None else f" --share {given.share:g}"
-    command = (
-        f"python benchmarks/training_peer.py {given.spec} --batch {given.batch}{share} --steps {given.steps} "
-        f"--rounds {given.rounds} --precision {given.precision} --device {given.device} --backend {given.backend} "
-        f"-o {given.out}"
-    )
-    bricks = compiled(given.spec, given.share, 1).shape.bricks
+    bricks = compiled(given, given.share).shape.bricks
     trained = ", ".join(f"{brick.id} {brick.windows_trained} of {brick.windows}" for brick in bricks)
     backend = choose_backend(given.backend).backend.name
     method = (
@@ -172,7 +167,10 @@ def main(words: Sequence[str] | None = None) -> None:
         "of the rounds' own. The first row has every brick's loss and all windows."
     )
     question = f"How fast does `{given.spec.stem}` train beside the same stack by hand, and what does each choice give?"
-    text = [f"# Training `{given.spec.stem}` beside the same stack by hand", frame(question, command, device, method)]
+    text = [
+        f"# Training `{given.spec.stem}` beside the same stack by hand",
+        frame(question, as_typed("training_peer", given), device, method),
+    ]
     text.append(table(head, rows))
     text.append("7. **What they mean.** (to be written by whoever ran it, against the numbers above)")
     given.out.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")

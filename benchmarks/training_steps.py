@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -63,19 +64,31 @@ class Ours:
         self.trainer.check_finite()  # waits for the device
 
 
-def compiled(path: Path, share: float | None, batch: int, disable: Sequence[str] = (), **train: Any) -> Manifest:
-    """A spec, compiled, whose patch-bricks train on a share of their windows; None leaves that to the spec."""
-    spec = load_spec(path)
+def compiled(given: Namespace, share: float | None, disable: Sequence[str] = (), **train: Any) -> Manifest:
+    """The spec with its `--set`, compiled, whose patch-bricks train on a share of their windows; None leaves that to it."""
+    spec = load_spec(given.spec, given.set)
     bricks = tuple(
         brick if share is None or brick.covers_grid else replace(brick, train_patches=share)
         for brick in spec.shape.bricks
     )
-    settings = replace(spec.train, batch=batch, **train)
+    settings = replace(spec.train, batch=given.batch, precision=given.precision, **train)
     return compile_spec(replace(spec, shape=replace(spec.shape, bricks=bricks), train=settings), disable=disable)[0]
+
+
+def as_typed(script: str, given: Namespace) -> str:
+    """The command, as the record tells it."""
+    changes = "".join(f" --set {shlex.quote(change)}" for change in given.set)
+    share = "" if getattr(given, "share", None) is None else f" --share {given.share:g}"
+    return (
+        f"python benchmarks/{script}.py {given.spec}{changes} --batch {given.batch}{share} --steps {given.steps} "
+        f"--rounds {given.rounds} --precision {given.precision} --device {given.device} --backend {given.backend} "
+        f"-o {given.out}"
+    )
 
 
 def trainer_of(manifest: Manifest, data: ImageDataset, backend: Backend, device: torch.device) -> Trainer:
     """A trainer over weights of its own, drawn by the spec's seed."""
+    data.check_fits(manifest.shape)
     store = WeightStore(manifest.shape, device=device)
     store.initialise(manifest.train.seed)
     stack = TrainingStack(manifest, store, backend=backend)

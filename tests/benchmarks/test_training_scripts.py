@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
+from legoc_runtime.errors import UsageError
+
 ROOT = Path(__file__).parents[2]
 COMMON = ["--data", str(ROOT / "examples/data/noto-emoji-32.zip"), "--backend", "eager", "--batch", "2"]
 QUICK = ["--steps", "1", "--rounds", "1"]
@@ -38,6 +40,13 @@ def test_patch_sampling_writes_a_record_and_its_curves(tmp_path: Path) -> None:
     assert ElementTree.fromstring(out.with_suffix(".svg").read_text()).tag.endswith("svg")
 
 
+@pytest.mark.parametrize("name", ["patch_sampling", "training_peer"])
+def test_images_that_do_not_fit_the_stack_are_refused_before_anything_runs(name: str, tmp_path: Path) -> None:
+    words = [str(ROOT / "examples/tiny.yaml"), "--set", "grid.channels=4", *COMMON, *QUICK, "-o", str(tmp_path / "x")]
+    with pytest.raises(UsageError, match="images of 3 channels, the stack has 4"):
+        script(name)["main"](words)
+
+
 def test_the_memory_of_a_step_is_that_of_its_largest_moment() -> None:
     class Step:
         def run(self, steps: int) -> None:
@@ -51,7 +60,14 @@ def test_the_memory_of_a_step_is_that_of_its_largest_moment() -> None:
 def test_the_stack_by_hand_has_the_losses_of_legoc(tmp_path: Path) -> None:
     """On all windows, from the same weights and batches: the peer trains what legoc trains."""
     found = script("training_peer")
-    args = {"spec": ROOT / "examples/tiny.yaml", "batch": 2, "share": 1.0, "backend": "eager", "precision": "float32"}
+    args = {
+        "spec": ROOT / "examples/tiny.yaml",
+        "set": [],
+        "batch": 2,
+        "share": 1.0,
+        "backend": "eager",
+        "precision": "float32",
+    }
     namespace = type("Given", (), args)()
     data = found["open_dataset"](Path(COMMON[1]))
     rows = found["subjects"](namespace, data, torch.device("cpu"))
