@@ -65,7 +65,7 @@ class Ours:
 
 
 def compiled(given: Namespace, share: float | None, disable: Sequence[str] = (), **train: Any) -> Manifest:
-    """The spec with its `--set`, compiled, whose patch-bricks train on a share of their windows; None leaves that to it."""
+    """The spec with its `--set`, compiled; patch-bricks train on a share of their windows, None leaves that to it."""
     spec = load_spec(given.spec, given.set)
     bricks = tuple(
         brick if share is None or brick.covers_grid else replace(brick, train_patches=share)
