@@ -1,7 +1,8 @@
-"""What training on a share of the windows saves: step time and peak memory beside the predicted MACs.
+r"""What training on a share of the windows saves: step time and peak memory beside the predicted MACs.
 
-    python benchmarks/patch_sampling.py specs/lego_pg_s.yaml -o benchmarks/patch_sampling
-    python benchmarks/patch_sampling.py specs/lego_pg_xl.yaml --batch 64 --device cuda --precision bf16 -o out
+    python benchmarks/patch_sampling.py specs/emoji_32.yaml -o benchmarks/patch_sampling
+    python benchmarks/patch_sampling.py specs/lego_pg_xl.yaml --data LATENTS --batch 64 --device cuda \
+        --precision bf16 -o out
 
 The same stack with all windows of its patch-bricks, three quarters, a half and a quarter; each takes its turn in every
 round. The record goes to OUT.md and the curves to OUT.svg. Image-bricks run in full whatever the share, and so do

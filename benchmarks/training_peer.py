@@ -1,7 +1,8 @@
-"""The same stack trained as people write it by hand, and by legoc: images a second, and what each choice gave.
+r"""The same stack trained as people write it by hand, and by legoc: images a second, and what each choice gave.
 
-    python benchmarks/training_peer.py specs/lego_pg_s.yaml -o benchmarks/training_peer
-    python benchmarks/training_peer.py specs/lego_pg_xl.yaml --batch 64 --device cuda --precision bf16 -o out
+    python benchmarks/training_peer.py specs/emoji_32.yaml -o benchmarks/training_peer
+    python benchmarks/training_peer.py specs/lego_pg_xl.yaml --data LATENTS --batch 64 --device cuda \
+        --precision bf16 -o out
 
 By hand is `legoc.bench.plain`, run operation by operation on all windows, with AdamW and averages tensor by tensor,
 batches made between steps, and a look at the loss after each. legoc is what `legoc train` runs. Each further row is
