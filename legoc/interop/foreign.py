@@ -6,21 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from legoc.interop.containers import read_pickled
-from legoc.interop.state import tensors_in
 from legoc_runtime.checkpoint import tensorfile
 from legoc_runtime.checkpoint.layout import is_checkpoint
 from legoc_runtime.contract.manifest import MANIFEST_NAME
 from legoc_runtime.errors import RunError, UsageError
+from legoc_runtime.foreign.origins import Kind, Stored
+from legoc_runtime.foreign.stored import SAFETENSORS, in_pickle, in_safetensors
 from legoc_runtime.interop.folder import INDEX_NAME, STACK_FOLDER, WEIGHTS_NAME
-from legoc_runtime.interop.origins import Kind, Stored
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-SAFETENSORS = "safetensors"
 _MAX_CONFIG_BYTES = 4 * 2**20
 _DIFFUSERS_WEIGHTS = "diffusion_pytorch_model"
 _DIFFUSERS_CLASSES = ("DiTTransformer2DModel", "Transformer2DModel")
@@ -32,19 +27,6 @@ _MARKS: tuple[tuple[str, Kind], ...] = (
     ("pos_embed.proj.weight", "diffusers_dit"),
     ("conditioning.time.fc1.weight", "legoc"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SafeTensor:
-    """A tensor in a safetensors file."""
-
-    path: Path
-    name: str
-    shape: tuple[int, ...]
-
-    def read(self) -> Tensor:
-        """Its numbers, on the CPU. Raises RunError where the file is damaged."""
-        return tensorfile.load_some(self.path, [self.name])[self.name]
 
 
 @dataclass(frozen=True)
@@ -90,24 +72,9 @@ def open_foreign(path: Path, part: str | None = None) -> Foreign:
     if tensorfile.is_safetensors(path):
         if part is not None:
             raise UsageError(f"{path} is a safetensors file, which has no parts", help="leave out --part")
-        return _told(path, (path,), SAFETENSORS, None, _safe(path), {})
-    tensors, chosen, container = _pickled(path, part)
+        return _told(path, (path,), SAFETENSORS, None, in_safetensors(path), {})
+    tensors, chosen, container = in_pickle(path, part)
     return _told(path, (path,), container, chosen, tensors, {})
-
-
-def stored_in(path: Path) -> Mapping[str, Stored]:
-    """The tensors of one file by the names that it gives them, whatever they are of; only names and shapes are read.
-
-    Args:
-        path: a safetensors file, or one that torch or pickle wrote, which is read as data.
-
-    Raises:
-        UsageError: there is no such file, or it is none of weights.
-        RunError: it is damaged, or a pickle with what no file of weights has; nothing of it was run.
-    """
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}", help="give a .pth or .safetensors file")
-    return _safe(path) if tensorfile.is_safetensors(path) else _pickled(path, None)[0]
 
 
 def _told(
@@ -132,19 +99,6 @@ def _told(
     )
 
 
-def _pickled(path: Path, part: str | None) -> tuple[Mapping[str, Stored], str | None, str]:
-    found, container = read_pickled(path)
-    try:
-        return *tensors_in(found, part), container
-    except RunError as error:
-        help = "give the checkpoint that its authors published"
-        raise RunError(f"{path}: {error.message}", help=error.help or help) from error
-
-
-def _safe(path: Path) -> dict[str, Stored]:
-    return {name: SafeTensor(path, name, header.shape) for name, header in tensorfile.headers(path).items()}
-
-
 # folders ----------------------------------------------------------------------------------------------------------
 
 
@@ -153,7 +107,7 @@ def _folder(path: Path) -> Foreign:
     for stack in (path / STACK_FOLDER, path):
         if (stack / WEIGHTS_NAME).is_file() and (stack / MANIFEST_NAME).is_file():
             weights = stack / WEIGHTS_NAME
-            return _told(stack, (weights,), "a folder of legoc export", None, _safe(weights), {})
+            return _told(stack, (weights,), "a folder of legoc export", None, in_safetensors(weights), {})
     if is_checkpoint(path) or (path / MANIFEST_NAME).is_file():
         raise UsageError(f"{path} is legoc's own already", help="`legoc sample` and `legoc train` take it as it is")
     model = path / "transformer" if (path / "transformer").is_dir() else path
@@ -167,7 +121,7 @@ def _folder(path: Path) -> Foreign:
     files = _diffusers_files(model)
     tensors: dict[str, Stored] = {}
     for file in files:
-        tensors |= _safe(file) if tensorfile.is_safetensors(file) else _pickled(file, None)[0]
+        tensors |= in_safetensors(file) if tensorfile.is_safetensors(file) else in_pickle(file)[0]
     return _told(path, files, "a folder of diffusers", None, tensors, config)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from legoc.interop.foreign import stored_in
 from legoc_runtime.errors import UsageError
+from legoc_runtime.foreign.stored import stored_in
 
 if TYPE_CHECKING:
     import torch

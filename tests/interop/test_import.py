@@ -15,7 +15,6 @@ from legoc.__main__ import main
 from legoc.driver import lower_configuration
 from legoc.interop.bring import plan_import
 from legoc.interop.foreign import open_foreign
-from legoc.interop.machine import Machine
 from legoc_runtime import BrickStack
 from legoc_runtime.checkpoint import read_state, tensorfile
 from legoc_runtime.checkpoint.layout import checkpoints
@@ -24,6 +23,7 @@ from legoc_runtime.contract.manifest import read_manifest
 from legoc_runtime.contract.schedule import chain_levels
 from legoc_runtime.contract.stack import DdpmConstants
 from legoc_runtime.errors import LegocError, RunError, UsageError
+from legoc_runtime.foreign.machine import Machine
 from tests.interop.foreign_files import diffusers_folder, pickled_network, reference, torch_file
 
 LEGO_SPEC = """\

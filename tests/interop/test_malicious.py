@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from legoc.__main__ import main
-from legoc.interop import opcodes
 from legoc.interop.foreign import open_foreign
 from legoc_runtime.errors import LegocError, RunError
+from legoc_runtime.foreign import opcodes
 from tests.interop.malicious import armed, corpus
 
 CANARY = Path("canary")

@@ -13,10 +13,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
-from legoc.interop.machine import Machine
-from legoc.interop.records import DTYPE_BYTES, Name, Storage
-from legoc.interop.vocabulary import storage_dtype
 from legoc_runtime.errors import RunError, UsageError
+from legoc_runtime.foreign.machine import Machine
+from legoc_runtime.foreign.records import DTYPE_BYTES, Name, Storage
+from legoc_runtime.foreign.vocabulary import storage_dtype
 
 ZIP = "a zip of torch.save"
 OLD = "the older format of torch.save"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from legoc.interop.records import Instance, PickledTensor
 from legoc_runtime.errors import RunError, UsageError
+from legoc_runtime.foreign.records import Instance, PickledTensor
 
 PARTS = ("ema", "model_ema", "model", "state_dict", "net")
 """Names under which checkpoints keep weights, averages first: they are what is sampled from."""

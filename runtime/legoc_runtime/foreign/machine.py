@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from legoc.interop.opcodes import Instruction, instructions
-from legoc.interop.records import Instance, Name
-from legoc.interop.vocabulary import call, check_class, check_name
 from legoc_runtime.errors import RunError
+from legoc_runtime.foreign.opcodes import Instruction, instructions
+from legoc_runtime.foreign.records import Instance, Name
+from legoc_runtime.foreign.vocabulary import call, check_class, check_name
 
 Persistent = Callable[[object], object]
 """What stands behind a reference out of the pickle, such as torch's to storages."""

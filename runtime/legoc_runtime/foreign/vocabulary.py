@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from legoc.interop.records import Instance, Name, PickledTensor, Storage
 from legoc_runtime.errors import RunError
+from legoc_runtime.foreign.records import Instance, Name, PickledTensor, Storage
 
 STORAGES = {
     "DoubleStorage": "float64",

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from legoc_runtime.errors import RunError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class PickledTensor:
-    """A tensor over a storage; nothing of it is read before `read`.
+    """A tensor over a storage; nothing of it is read before `span`.
 
     Attributes:
         storage: its numbers.
@@ -88,29 +85,17 @@ class PickledTensor:
         if not empty and (self.offset + last >= self.storage.count or prod(self.shape) > self.storage.count):
             raise RunError("a tensor reaches beyond the numbers that it is made of")
 
-    def read(self) -> Tensor:
-        """Its numbers, a copy of their own on the CPU.
+    def span(self) -> memoryview:
+        """The bytes that it uses, from its first number to its last; none for a tensor without numbers.
 
         Raises:
             RunError: the file does not hold them.
         """
-        import torch
-
-        dtype: torch.dtype = getattr(torch, self.storage.dtype)
         if prod(self.shape) == 0:
-            return torch.empty(self.shape, dtype=dtype)
-        flat = torch.frombuffer(_writable(self._span()), dtype=dtype)
-        return flat.as_strided(self.shape, self.stride).clone(memory_format=torch.contiguous_format)
-
-    def _span(self) -> memoryview:
-        """The bytes that it uses, from its first number to its last."""
+            return memoryview(b"")
         size = DTYPE_BYTES[self.storage.dtype]
         last = sum((side - 1) * step for side, step in zip(self.shape, self.stride, strict=True))
         return self.storage.read()[self.offset * size : (self.offset + last + 1) * size]
-
-
-def _writable(data: memoryview) -> bytearray:
-    return bytearray(data)  # torch warns about a buffer that it must not write to
 
 
 DTYPE_BYTES = {
