@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated
 
 from legoc.cli.output import echo
 from legoc.cli.parameters import Argument, Option
-from legoc_runtime.errors import UsageError
+from legoc_runtime.errors import RunError, UsageError
 
 
 class Action(StrEnum):
@@ -63,15 +64,17 @@ def command(
 
 
 def _settle(action: Action, *, everywhere: bool, specs: list[str], dry_run: bool) -> None:
+    from legoc.git.attributes import pattern_of
     from legoc.git.install import find_patterns, find_target, install, uninstall
 
+    given = [pattern_of(text) for text in specs]
     target = find_target(everywhere=everywhere)
     if action is Action.uninstall:
         if specs:
             raise UsageError("`legoc git uninstall` takes every line out that it put there", help="leave out --specs")
         done = list(uninstall(target, dry_run=dry_run))
     else:
-        done = list(install(target, specs or find_patterns(everywhere=everywhere), dry_run=dry_run))
+        done = list(install(target, given or find_patterns(everywhere=everywhere), dry_run=dry_run))
     for line in done or ["nothing of it is there"]:
         echo(line)
     if dry_run:
@@ -80,16 +83,32 @@ def _settle(action: Action, *, everywhere: bool, specs: list[str], dry_run: bool
 
 def _show(action: Action, files: list[str]) -> None:
     """What git asked for. Whatever fails here is told, and the exit code lets git show the file without us."""
+    try:
+        text = _shown(action, files)
+    except OSError as error:
+        name = error.filename or " ".join(files)
+        raise RunError(f"{name} cannot be shown: {error.strerror}", help="git shows it without legoc") from error
+    try:
+        sys.stdout.buffer.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # a pager that was left wants no more: this is no failure, after which git would show the file in another way
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _shown(action: Action, files: list[str]) -> bytes:
+    """The text that git is to show.
+
+    Raises:
+        OSError: a file cannot be read.
+        UsageError: this is not how git calls it.
+    """
     from legoc.git.patch import changed_text, read_request
     from legoc.git.textconv import text_of
 
     if action is Action.textconv:
         if len(files) != 1:
             raise UsageError("`legoc git textconv` is called by git, with one file", help="compare with `legoc diff`")
-        sys.stdout.buffer.write(text_of(Path(files[0])))
-        return
+        return text_of(Path(files[0]))
     changed = read_request(files)
-    if changed is None:
-        echo(f"* Unmerged path {files[0]}")
-    else:
-        sys.stdout.buffer.write(changed_text(changed))
+    return f"* Unmerged path {files[0]}\n".encode() if changed is None else changed_text(changed)

@@ -89,4 +89,4 @@ def _breaks(timeline: Timeline) -> list[str]:
     lines = [f"  step {step}, sigma {sigma_text(sigma)}: {text}" for step, sigma, text in found[:SHOWN_BREAKS]]
     if len(found) > SHOWN_BREAKS:
         lines.append(f"  and {len(found) - SHOWN_BREAKS} more")
-    return ["", "breaks", *lines] if lines else []
+    return ["", "where bricks go on or off", *lines] if lines else []

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
+from legoc.render.lines import visible
 from legoc.spec.find import SUFFIXES
+from legoc_runtime.errors import UsageError
 
 SPEC_DRIVER, WEIGHTS_DRIVER = "legoc-spec", "legoc-weights"
 ANY_SPECS = ("specs/**/*.yaml", "specs/**/*.yml")
@@ -24,6 +26,18 @@ def patterns_of(specs: Iterable[str]) -> list[str]:
     """A pattern for every folder that holds specs, given by their paths from the top of the repository."""
     found = {(PurePosixPath(path).parent.as_posix(), PurePosixPath(path).suffix) for path in specs}
     return [_pattern(folder, suffix) for folder, suffix in sorted(found) if suffix in SUFFIXES]
+
+
+def pattern_of(text: str) -> str:
+    """A pattern as somebody says it, as a line of attributes has it.
+
+    Raises:
+        UsageError: no line can begin with it.
+    """
+    if not text.strip() or not text.isprintable() or text.startswith(("!", "[attr]")):
+        raise UsageError(f"--specs: `{visible(text)}` is no pattern of .gitattributes", help="write 'specs/**/*.yaml'")
+    is_quoted = len(text) > 2 and text.startswith('"') and text.endswith('"')
+    return text if is_quoted else _quoted(text)
 
 
 def added(text: bytes, lines: Sequence[str]) -> bytes:
@@ -58,7 +72,11 @@ def _stripped(text: bytes) -> set[bytes]:
 def _pattern(folder: str, suffix: str) -> str:
     """`/specs/*.yaml`: the files of one folder, none of those below it."""
     escaped = re.sub(r"([\\*?\[\]])", r"\\\1", folder)
-    path = f"/*{suffix}" if folder == "." else f"/{escaped}/*{suffix}"
-    if re.search(r'[\s"]', path):
-        return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return path
+    return _quoted(f"/*{suffix}" if folder == "." else f"/{escaped}/*{suffix}")
+
+
+def _quoted(pattern: str) -> str:
+    """A pattern, in quotes where a line would end it sooner, or be a comment."""
+    if re.search(r'[\s"]|^#', pattern):
+        return '"' + pattern.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return pattern

@@ -20,6 +20,7 @@ from legoc.git.textconv import EXTENDS, checked
 from legoc.review.changes import Change
 from legoc.review.classify import Verdict
 from legoc.review.compare import review
+from legoc.review.git import LINK_MODE
 from legoc.review.render.words import described, headline, symbol
 from legoc.review.sides import Side
 from legoc.spec.files import DISK
@@ -157,6 +158,10 @@ def _put(folder: Path, side: str, name: str, file: Path, mode: str) -> str:
     if ".." in Path(name).parts or Path(name).is_absolute():
         raise OSError(0, f"{name} is no path in a repository")
     place.parent.mkdir(parents=True, exist_ok=True)
+    if mode == LINK_MODE:
+        # git hands over where the link leads as a file's text
+        place.symlink_to(os.fsdecode(file.read_bytes()))
+        return f"{side}/{name}"
     shutil.copyfile(file, place)
     place.chmod(0o755 if mode == "100755" else 0o644)
     return f"{side}/{name}"

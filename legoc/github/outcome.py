@@ -51,7 +51,8 @@ class Outcome:
         commit: the new state.
         report: what changed; None where there was nothing to compare with.
         refused: why the job fails, beside errors of specs: a sentence a limit that is not kept.
-        inconclusive: a limit was asked for, and a side that cannot be read leaves it open.
+        inconclusive: a side that cannot be read leaves it open whether the job passes.
+        has_limits: whether a class or a budget is to be refused.
     """
 
     checked: tuple[str, ...]
@@ -60,6 +61,13 @@ class Outcome:
     report: Report | None
     refused: tuple[str, ...]
     inconclusive: bool
+    has_limits: bool
+
+    @property
+    def unread_here(self) -> frozenset[str]:
+        """Labels of sides that cannot be compared, whose errors are among `diagnostics`."""
+        unread = self.report.unreadable if self.report else ()
+        return frozenset(side.label for side in unread if side.label.removeprefix(f"{HEAD}:") in self.checked)
 
     @property
     def has_errors(self) -> bool:
@@ -105,7 +113,7 @@ def find_outcome(workflow: Workflow, asked: Asked) -> Outcome:
     # what was cannot be mended any more, so that it fails the job only where it leaves a limit open
     has_limits = asked.fail_on is not None or bool(asked.budget)
     unread = [side for side in report.unreadable if has_limits or _is_new(side.label)] if report else []
-    return Outcome(tuple(paths), tuple(dict.fromkeys(diagnostics)), head, report, refused, bool(unread))
+    return Outcome(tuple(paths), tuple(dict.fromkeys(diagnostics)), head, report, refused, bool(unread), has_limits)
 
 
 def annotated(outcome: Outcome) -> str:

@@ -53,7 +53,9 @@ def render_page(outcome: Outcome, workflow: Workflow, name: str, *, migrate: boo
     if outcome.report is None:
         words = f"There is nothing to compare with: {code(workflow.event)} has no base."
     else:
-        words = render_markdown(outcome.report, migrate=migrate, most=room).removeprefix(MARKER).strip()
+        # errors of specs as they are now stand once, at the end
+        words = render_markdown(outcome.report, migrate=migrate, most=room, told=outcome.unread_here)
+        words = words.removeprefix(MARKER).strip()
     return f"{first}{words}\n{last}"
 
 
@@ -62,7 +64,7 @@ def _refusals(outcome: Outcome, most: int) -> Iterator[str]:
         yield "🔴 **Refused:**"
         lines = [f"- {code(sentence[:_LINE_CHARACTERS])}" for sentence in outcome.refused]
         yield "\n".join(_first(lines, SHOWN_REFUSALS, most))
-    elif outcome.inconclusive:
+    elif outcome.inconclusive and outcome.has_limits:
         yield "🔴 **What was asked to be refused cannot be told, since a side cannot be compared.**"
 
 
@@ -86,7 +88,8 @@ def _first(lines: list[str], number: int, most: int) -> list[str]:
 
 def _line(diagnostic: Diagnostic) -> str:
     place = f" {code(str(diagnostic.primary.span)[:_LINE_CHARACTERS])}" if diagnostic.primary else ""
-    return f"- {diagnostic.severity} {diagnostic.code}{place} {code(diagnostic.message[:_LINE_CHARACTERS])}"
+    help = f"; help: {code(diagnostic.help[:_LINE_CHARACTERS])}" if diagnostic.help else ""
+    return f"- {diagnostic.severity} {diagnostic.code}{place} {code(diagnostic.message[:_LINE_CHARACTERS])}{help}"
 
 
 def _footer(outcome: Outcome, workflow: Workflow) -> str:

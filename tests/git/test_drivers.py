@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -202,6 +203,51 @@ def test_folders_of_any_name_get_a_pattern_that_git_reads(made: Made) -> None:
     assert main(["git", "install"]) == 0
     found = made.git("check-attr", "-z", "diff", *names, "a b/deeper/x.yaml").split("\0")
     assert found[2::3] == ["legoc-spec"] * 4 + ["unspecified"]
+
+
+def test_patterns_that_are_named_are_read_by_git_and_taken_out_again(made: Made) -> None:
+    names = ["my specs/x.yaml", "'q/y.yaml", "#z/z.yaml"]
+    patterns = ["my specs/*.yaml", "'q/*.yaml", '"#z/*.yaml"', "# z/*.yaml"]
+    assert main(["git", "install", *(f"--specs={pattern}" for pattern in patterns)]) == 0
+    found = made.git("check-attr", "-z", "diff", *names, "# z/z.yaml").split("\0")
+    assert found[2::3] == ["legoc-spec"] * 4
+    assert main(["git", "uninstall"]) == 0
+    assert not (made.root / ".gitattributes").exists()
+
+
+def test_what_is_no_pattern_is_refused_before_anything_is_done(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (made.root / ".gitattributes").read_bytes()
+    for pattern in ("", " ", "a\nb", "!x", "[attr]x"):
+        assert main(["git", "install", "--specs", pattern]) == 2
+        assert "is no pattern of .gitattributes" in capsys.readouterr().err
+    assert (made.root / ".gitattributes").read_bytes() == before
+
+
+def test_a_link_is_shown_as_one(made: Made) -> None:
+    link = made.root / "specs" / "link.yaml"
+    link.symlink_to("a.yaml")
+    made.commit()
+    link.unlink()
+    link.symlink_to("b.yaml")
+    assert made.git("diff") == made.git("diff", "--no-ext-diff")
+    assert " 120000\n" in made.git("diff")
+
+
+def test_leaving_the_pager_is_no_failure(made: Made) -> None:
+    """Else the command in git's settings would say that legoc cannot be run."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as gone:
+        call = [sys.executable, "-m", "legoc", "git", "textconv", "specs/a.yaml"]
+        done = subprocess.run(call, stdout=gone, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = str(tmp_path / "gone.yaml")
+    for arguments in (["textconv", gone], ["patch", "a.yaml", gone, "0", "100644", gone, "0", "100644"]):
+        assert main(["git", *arguments]) == 3
+        assert capsys.readouterr().err.startswith(f"error: {gone} cannot be shown: No such file or directory\n")
 
 
 def test_for_all_repositories_of_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,11 @@ def test_a_spec_that_does_not_check_is_annotated_and_fails(world: World) -> None
     assert "- error LG203 `specs/b.yaml:" in text
     assert "no changes" not in text
     assert "nothing can be concluded" in text
+    # nothing was asked to be refused; what is wrong now stands once, with what to do, under what checks it
+    assert "asked to be refused" not in text
+    assert "`HEAD:specs/c.yaml` does not check: see below." in text
+    assert text.count("specs/c.yaml:") == 1
+    assert "5 heads do not divide the width 64`; help: `use" in text
 
 
 def test_a_broken_base_fails_only_where_it_leaves_a_limit_open(world: World) -> None:

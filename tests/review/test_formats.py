@@ -105,6 +105,8 @@ def test_markdown_has_marker_overview_reasons_costs_and_pictures() -> None:
     assert "legoc migrate CHECKPOINT specs/a.yaml" in text
     assert text.count("<details>") == text.count("</details>")
     assert "legoc migrate" not in render_markdown(report(changed(BASE, deeper)))
+    shifted = render_markdown(report(changed(BASE, BASE.replace("sigma < 0.3", "sigma < 3"))))
+    assert re.search(r"before and after</summary>\n\nBefore\n\n```text\n[^`]*```\n\nAfter\n\n```text\n", shifted)
 
 
 def test_nothing_in_a_spec_ends_its_code_span_or_its_cell() -> None:

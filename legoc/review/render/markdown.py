@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from legoc.render.lines import visible
 from legoc.review.classify import Verdict, rank
@@ -25,7 +25,9 @@ _SIGNS = {"cosmetic": "⚪", "sampling": "🔵", "training": "🔵", "resumable"
 _TICKS = re.compile("`+")
 
 
-def render_markdown(report: Report, *, migrate: bool = False, most: int = MAX_CHARACTERS) -> str:
+def render_markdown(
+    report: Report, *, migrate: bool = False, most: int = MAX_CHARACTERS, told: Collection[str] = ()
+) -> str:
     """The report as a comment of at most so many characters.
 
     Where all does not fit, pictures are left out first, then the details of specs, from the least important on; of
@@ -35,8 +37,9 @@ def render_markdown(report: Report, *, migrate: bool = False, most: int = MAX_CH
         report: what was found.
         migrate: whether to say the command that carries checkpoints over.
         most: characters that there is room for.
+        told: labels of sides that cannot be compared and whose errors stand elsewhere, under "legoc check".
     """
-    head = "\n\n".join(_head(report)) + "\n"
+    head = "\n\n".join(_head(report, told)) + "\n"
     reviews = sorted(report.reviews, key=lambda review: -rank(review.impact))
     if not reviews:
         return _cut(head, most)
@@ -78,12 +81,15 @@ def _cut(text: str, most: int) -> str:
     return text[: most - len(words)].rsplit("\n", 1)[0] + words
 
 
-def _head(report: Report) -> Iterator[str]:
+def _head(report: Report, told: Collection[str]) -> Iterator[str]:
     yield MARKER
     yield f"### legoc diff: {code(report.before)} → {code(report.after)}"
     if report.unreadable:
         yield "🔴 **Something cannot be compared, so nothing can be concluded.**"
         for side in report.unreadable[:SHOWN_DIAGNOSTICS]:
+            if side.label in told:
+                yield f"{code(side.label)} does not check: see below."
+                continue
             yield f"{code(side.label)} cannot be read:"
             found = side.diagnostics[:SHOWN_DIAGNOSTICS]
             yield "\n".join(

@@ -50,7 +50,7 @@ def timelines(review: Review) -> Iterator[str]:
     if texts[0] != texts[1]:
         yield (
             "<details><summary>Which bricks run at which step, before and after</summary>\n\n"
-            f"```text\n{texts[0]}```\n\n```text\n{texts[1]}```\n\n</details>"
+            f"Before\n\n```text\n{texts[0]}```\n\nAfter\n\n```text\n{texts[1]}```\n\n</details>"
         )
 
 
