@@ -201,7 +201,8 @@ def _draw(path: Path, stack: str, found: Found, record: Record) -> None:
         f"error: {UNIT}; {record.weights}, {record.images:,} images, {record.steps} steps, seeds {record.check_seeds}"
     )
     title = f"{stack}: what a skip policy costs and changes"
-    across = f"{record.by} over that of no skipping"
+    what = {"time": "time", "macs": "MACs"}[record.by]
+    across = f"{what} over that of no skipping"
     try:
         path.write_text(curves_svg(title, curves, across=across, below=below), encoding="utf-8")
     except OSError as error:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "pictures.md").read_text(encoding="utf-8")
 COMMANDS = [line.split()[1:] for line in PAGE.splitlines() if line.startswith("    legoc ")]
 
-MEASURED = {"pictures/emoji_demo-policy-front.svg": "2026-11-23_policy-search_2-core-cpu.md"}
+MEASURED = {"pictures/emoji_pr_32-policy-front.svg": "2026-11-23_policy-search-on-the-demo_2-core-cpu.md"}
 """Drawings of measurements, which nothing makes again to the byte, and the records that hold their numbers."""
 
 
