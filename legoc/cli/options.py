@@ -222,8 +222,8 @@ def resolved_spec(path: Path, overrides: Sequence[str]) -> StackSpec:
 def described(path: Path, overrides: Sequence[str]) -> Manifest:
     """What `driver.describe_path` says of a spec, a build or a run; of the spec on standard input for `-`.
 
-    A run has the policies that searches found for it, too. A file of weights is described by the spec in its header, an
-    exported folder by the build in it.
+    A file of weights is described by the spec in its header, an exported folder by the build in it. They and a run have
+    the policies that searches found for them, too.
 
     Raises:
         SpecError: the spec does not check.
@@ -234,14 +234,13 @@ def described(path: Path, overrides: Sequence[str]) -> Manifest:
 
     if path == STDIN:
         return describe_spec(resolved_spec(path, overrides))[0]
-    if path.suffix == ".safetensors" and path.is_file():
-        return _of_header(path, overrides)
-    manifest = describe_path(_build_in(path), overrides)
-    if not path.is_dir():
-        return manifest
-    from legoc.policies.record import with_found
+    of_weights = path.suffix == ".safetensors" and path.is_file()
+    if not of_weights and not path.is_dir():
+        return describe_path(path, overrides)
+    from legoc.policies.record import keeper_of, with_found
 
-    return with_found(manifest, path)
+    manifest = _of_header(path, overrides) if of_weights else describe_path(_build_in(path), overrides)
+    return with_found(manifest, keeper_of(path))
 
 
 def _of_header(path: Path, overrides: Sequence[str]) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,11 @@ MOST_SWITCHES = 8
 
 def command(
     run: Annotated[
-        Path | None, Argument(help="A run directory. [default: the newest run in runs/]", show_default=False)
+        Path | None,
+        Argument(
+            help="A run, a file of weights, or an exported folder. [default: the newest run in runs/]",
+            show_default=False,
+        ),
     ] = None,
     budget: Annotated[str, Option(help="Share of the cost of sampling without skipping: 0.5x, or 0.5.")] = "0.5x",
     by: Annotated[str, Option(help="What costs are in: time, measured here, or macs.")] = "time",
@@ -50,7 +55,12 @@ def command(
     ] = None,
     out: Annotated[
         Path | None,
-        Option("-o", "--out", help=f"Where the picture goes. [default: RUN/{PICTURE_NAME}]", show_default=False),
+        Option(
+            "-o",
+            "--out",
+            help=f"Where the picture goes. [default: RUN/{PICTURE_NAME}, or beside the file]",
+            show_default=False,
+        ),
     ] = None,
     json: Annotated[bool, Option("--json", help="Print the record as versioned JSON instead of text.")] = False,
     device: Annotated[str, Option(help="auto, cpu, or cuda.")] = "auto",
@@ -61,8 +71,9 @@ def command(
     Every configuration is rolled out in every band of noise levels by itself, from the same seeds, and its final
     pictures are held against those without skipping. The best schedule is solved for, exactly, rolled out on other
     seeds and set beside `halfway` at the same budget. Printed as predicates over sigma, it holds at another number of
-    steps; the run keeps it: `legoc sample RUN --skip-policy searched`. Errors are root mean squares against no
-    skipping; they say what changes, not whether it is worse.
+    steps; the run keeps it: `legoc sample RUN --skip-policy searched`. A file of weights has it beside it, and is
+    sampled the same way. Errors are root mean squares against no skipping; they say what changes, not whether it is
+    worse.
     """
     refuse_stdin(run, "policy search")
     share, unit = _budget(budget), _unit(by)
@@ -73,12 +84,11 @@ def command(
     place = given_or_newest(run)
     from legoc.cli.policy_run import Request, search
     from legoc.cli.sample_source import find_stack
-    from legoc.policies.record import RECORD_NAME, read_record, write_record
+    from legoc.policies.record import kept_at, read_record, write_record
 
-    earlier = read_record(place)
     source = find_stack(place, ema)
-    if source.build is None:
-        raise UsageError(f"{place} is no run", help="give a run directory: the policy is kept there")
+    earlier = read_record(source.keeper)
+    _check_place(source.keeper)
     _check_name(name, source.manifest)
     if out is not None and out.suffix.lower() != ".svg":
         raise UsageError(f"{out} is not an SVG file", help="give -o a name that ends in .svg")
@@ -92,11 +102,11 @@ def command(
     request = Request(source, settings, bands, seeds, check_seeds, share, unit, switches, name, choice, where)
     record, found = search(request)
     record = record.keeping(earlier, name)
-    picture = out if out is not None else source.build / PICTURE_NAME
+    picture = out if out is not None else kept_at(source.keeper, PICTURE_NAME)
     _draw(picture, source.manifest.name, found, record)
-    write_record(source.build, record)
+    kept = write_record(source.keeper, record)
     echo(record.to_json() if json else _text(record, found, name), nl=False)
-    echo(f"{picture} and {source.build / RECORD_NAME} are written", err=True)
+    echo(f"{picture} and {kept} are written", err=True)
     if write is not None and text is not None and found.is_worth_keeping:
         _write(write, text, name, found)
 
@@ -124,6 +134,16 @@ def _unit(text: str) -> Unit:
     return text
 
 
+def _check_place(keeper: Path) -> None:
+    """Refuse what nothing can be kept in or beside, before anything is computed."""
+    folder = keeper.parent if keeper.is_file() else keeper
+    if not os.access(folder, os.W_OK):
+        raise UsageError(
+            f"{folder} cannot be written to, and what is found is kept there",
+            help="copy it to a folder of yours, and search there",
+        )
+
+
 def _check_name(name: str, manifest: Manifest) -> None:
     """Refuse a name that a policy cannot have, or that the run's spec gave away, before anything is computed."""
     from legoc_runtime.contract.policy import BUILTIN_POLICIES
@@ -131,7 +151,7 @@ def _check_name(name: str, manifest: Manifest) -> None:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", name) or name in BUILTIN_POLICIES:
         raise UsageError(f"a policy cannot be called `{name}`", help="a letter, then letters, digits, `_` and `-`")
     if any(policy.name == name for policy in manifest.policies):
-        raise UsageError(f"the run's spec has a policy `{name}` already", help="choose another --name")
+        raise UsageError(f"the stack's spec has a policy `{name}` already", help="choose another --name")
 
 
 def _spec_text(path: Path, manifest: Manifest, name: str) -> str:

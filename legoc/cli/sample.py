@@ -254,13 +254,11 @@ def _find(path: Path | None, ema: str | None, say: Talk) -> StackSource:
     source = find_stack(chosen, ema)
     which = f"{chosen}, the newest run" if path is None else f"{chosen}"
     say(f"{which}: {source.weights.kind} after {source.weights.images:,} images")
-    if source.build is None:
-        return source
     from dataclasses import replace
 
     from legoc.policies.record import with_found
 
-    return replace(source, manifest=with_found(source.manifest, source.build))
+    return replace(source, manifest=with_found(source.manifest, source.keeper))
 
 
 def _given(

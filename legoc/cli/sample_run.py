@@ -178,9 +178,9 @@ def _measured(source: StackSource, plan: Plan) -> list[str]:
     """What the policy does to pictures, where a search measured it."""
     from legoc.policies.record import error_line, read_record
 
-    if source.build is None or plan.given is not None or plan.canvas is not None:
+    if plan.given is not None or plan.canvas is not None:
         return []
-    record = read_record(source.build)
+    record = read_record(source.keeper)
     line = None if record is None else error_line(record, plan.table, plan.settings)
     return [] if line is None else [line]
 

@@ -31,6 +31,7 @@ class StackSource:
         manifest: the build: the run's own, or compiled from the spec in the weights' header.
         weights: the file of weights.
         home: directory under which sets of samples go by default.
+        keeper: what keeps the policies that searches found: the run, the exported folder, or the file of weights.
         build: the run, whose native code may be run; None for a file of weights and for an exported folder.
         vae: the folder of the VAE that an exported folder holds, or None.
     """
@@ -38,6 +39,7 @@ class StackSource:
     manifest: Manifest
     weights: WeightsFile
     home: Path
+    keeper: Path
     build: Path | None = None
     vae: Path | None = None
 
@@ -117,11 +119,13 @@ def find_stack(path: Path, ema: str | None) -> StackSource:
         UsageError: there is nothing to sample from.
         RunError: what is there is damaged, or the weights belong to another spec.
     """
+    from legoc.policies.record import keeper_of
     from legoc_runtime.checkpoint import find_weights
 
+    keeper = keeper_of(path)
     if path.is_file():
         weights = find_weights(path, ema=ema)
-        return StackSource(_compiled(weights), weights, Path("samples") / path.stem)
+        return StackSource(_compiled(weights), weights, Path("samples") / path.stem, keeper)
     from legoc_runtime.contract.manifest import manifest_folder, read_manifest
     from legoc_runtime.interop.folder import exported_vae, exported_weights, read_folder
 
@@ -130,7 +134,7 @@ def find_stack(path: Path, ema: str | None) -> StackSource:
     if exports := exported_weights(path):
         manifest, weights = read_folder(path)
         find_weights(exports, ema=ema)  # one file: there is no EMA to choose
-        return StackSource(manifest, weights, Path("samples") / path.resolve().name, vae=exported_vae(path))
+        return StackSource(manifest, weights, Path("samples") / path.resolve().name, keeper, vae=exported_vae(path))
     directory = manifest_folder(path)
     manifest = read_manifest(directory)
     chosen = manifest.sample.ema if ema is None else ema
@@ -140,7 +144,7 @@ def find_stack(path: Path, ema: str | None) -> StackSource:
             f"{weights.path} was trained under another spec than that of {directory}",
             help="sample the file itself (its spec is inside), or the run that it came from",
         )
-    return StackSource(manifest, weights, directory / "samples", directory)
+    return StackSource(manifest, weights, directory / "samples", keeper, directory)
 
 
 def _compiled(weights: WeightsFile) -> Manifest:

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from legoc.cli.sample_source import StackSource
     from legoc.cli.study_judge import Judge
     from legoc_runtime.backends.base import Choice
-    from legoc_runtime.contract.policy import Configuration
+    from legoc_runtime.contract.policy import Configuration, Policy
     from legoc_runtime.contract.request import ClassRule
     from legoc_runtime.contract.settings import SampleSettings
+    from legoc_runtime.stack import BrickStack
     from legoc_runtime.study.roll_out import RollOut, RollOuts
 
 PICTURES = "pictures"
@@ -136,7 +137,6 @@ def _measure(
 
     from legoc.cli.picture_bar import PictureBar
     from legoc_runtime.contract.schedule import evaluations
-    from legoc_runtime.study.interleaved import interleaved_times
 
     shape = request.source.manifest.shape
     configurations = [shape.ids, *(tuple(id for id in shape.ids if id != rest.brick) for rest in missing)]
@@ -152,7 +152,7 @@ def _measure(
         judge.look_at_reference()
     # before anything else: what is compiled or allocated once is no part of what the first point takes
     always = {rest.brick: replace(rest, share=1.0).policy() for rest in missing}
-    times = interleaved_times(stack, shape, request.settings, seeds, tuple(always.values()), device=request.device)
+    times = _times(request, stack, seeds, tuple(always.values()))
     with PictureBar("sampling", (len(missing) + 1) * len(seeds), rounds=calls, quiet=request.quiet) as bar:
         rolls = _rolls(request, stack, seeds, bar)
         if WHOLE not in study.points:
@@ -164,7 +164,22 @@ def _measure(
             study.add(_point(request, rolls, rest, found, times, judge))
 
 
-def _rolls(request: Request, stack: Any, seeds: tuple[int, ...], bar: PictureBar) -> RollOuts:
+def _times(
+    request: Request, stack: BrickStack, seeds: tuple[int, ...], policies: tuple[Policy, ...]
+) -> dict[Configuration, float]:
+    """What each policy's configuration takes over the whole stack, with a bar: it samples a few hundred pictures."""
+    from legoc.cli.picture_bar import PictureBar
+    from legoc_runtime.contract.schedule import evaluations
+    from legoc_runtime.study.interleaved import ROUNDS, STEPS, interleaved_times
+
+    shape, settings = request.source.manifest.shape, request.settings
+    pictures = (ROUNDS + 1) * (len(policies) + 1) * len(seeds[: settings.batch])
+    calls = len(evaluations(settings.sampler, STEPS))
+    with PictureBar("timing", pictures, rounds=calls, quiet=request.quiet) as bar:
+        return interleaved_times(stack, shape, settings, seeds, policies, device=request.device, on_call=bar.advance)
+
+
+def _rolls(request: Request, stack: BrickStack, seeds: tuple[int, ...], bar: PictureBar) -> RollOuts:
     from legoc_runtime.study.roll_out import RollOuts
 
     shape = request.source.manifest.shape

@@ -82,10 +82,11 @@ def _timeline(
     levels = sampling_levels(settings, manifest.shape.diffusion)
     table = tabulate(manifest.policy(skip_policy), manifest.shape.ids, levels)
     canvas = canvas_of(manifest.shape, settings)
-    if path.is_dir() and canvas is None:  # errors were measured in pictures of the grid's size
-        from legoc.policies.record import error_line, read_record
+    # a spec has no weights that anything could be measured of; errors were, in pictures of the grid's size
+    if canvas is None and (path.is_dir() or path.suffix == ".safetensors"):
+        from legoc.policies.record import error_line, keeper_of, read_record
 
-        record = read_record(path)
+        record = read_record(keeper_of(path))
         if record is not None and (line := error_line(record, table, settings)):
             echo(line, err=True)
     calls = evaluations(settings.sampler, settings.steps)

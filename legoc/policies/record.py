@@ -1,4 +1,7 @@
-"""What a run keeps of a search: policy-errors.json, and what it says of the error of any policy."""
+"""What is kept of a search: policy-errors.json, and what it says of the error of any policy.
+
+A run and an exported folder have it inside, a file of weights beside it, under its own name.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from legoc.policies.predicates import policy_of
 from legoc_runtime.contract import codec
+from legoc_runtime.contract.manifest import manifest_folder
 from legoc_runtime.contract.policy import Configuration, TruthTable, configuration_name
 from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.errors import RunError
@@ -71,7 +75,7 @@ class Rolled:
 
 @dataclass(frozen=True)
 class Record:
-    """A search, as a run keeps it.
+    """A search, as it is kept.
 
     Attributes:
         weights: which weights were sampled, `ema-0.99` for one.
@@ -127,13 +131,25 @@ def stretches(table: TruthTable) -> tuple[Stretch, ...]:
     return tuple(Stretch(configuration_name(c), len(list(rows))) for c, rows in groupby(table.configurations))
 
 
-def read_record(run: Path) -> Record | None:
-    """The record of a run; None where no search was made.
+def keeper_of(path: Path) -> Path:
+    """What keeps the searches of a stack: the run around a checkpoint or a file in one, else what was given."""
+    folder = path.parent if path.is_file() else path
+    run = manifest_folder(folder)
+    return path if run == folder else run
+
+
+def kept_at(keeper: Path, name: str) -> Path:
+    """Where a search leaves a file of this name: in a folder, or beside a file of weights, told apart by its stem."""
+    return keeper.with_name(f"{keeper.stem}.{name}") if keeper.is_file() else keeper / name
+
+
+def read_record(keeper: Path) -> Record | None:
+    """The record that a run, an exported folder or a file of weights has; None where no search was made.
 
     Raises:
         RunError: it cannot be read.
     """
-    path = run / RECORD_NAME
+    path = kept_at(keeper, RECORD_NAME)
     try:
         data: object = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -150,38 +166,38 @@ def read_record(run: Path) -> Record | None:
         raise RunError(str(error), help=SEARCH_AGAIN) from error
 
 
-def write_record(run: Path, record: Record) -> Path:
-    """Keep a record in a run, whole or not at all.
+def write_record(keeper: Path, record: Record) -> Path:
+    """Keep a record in a run or an exported folder, or beside a file of weights, whole or not at all.
 
     Raises:
         RunError: it cannot be written.
     """
-    path = run / RECORD_NAME
-    partial = path.with_name(f".{RECORD_NAME}.partial")
+    path = kept_at(keeper, RECORD_NAME)
+    partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_text(record.to_json(), encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
         raise RunError(
-            f"{path} cannot be written: {error.strerror}", help="choose a run that you can write to"
+            f"{path} cannot be written: {error.strerror}", help="choose a run or file in a folder that you can write to"
         ) from error
     return path
 
 
-def with_found(manifest: Manifest, run: Path) -> Manifest:
-    """A run's manifest with the policies that searches found for it; the spec's own keep their names.
+def with_found(manifest: Manifest, keeper: Path) -> Manifest:
+    """A stack's manifest with the policies that searches found for it; the spec's own keep their names.
 
     Raises:
         RunError: the record cannot be read.
     """
-    record = read_record(run)
+    record = read_record(keeper)
     if record is None:
         return manifest
     own = {policy.name for policy in manifest.policies}
     try:
         added = tuple(policy_of(name, skips) for name, skips in record.found.items() if name not in own)
     except ValueError as error:
-        raise RunError(f"{run / RECORD_NAME}: {error}", help=SEARCH_AGAIN) from error
+        raise RunError(f"{kept_at(keeper, RECORD_NAME)}: {error}", help=SEARCH_AGAIN) from error
     return replace(manifest, policies=(*manifest.policies, *added))
 
 

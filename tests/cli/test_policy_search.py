@@ -107,11 +107,45 @@ def test_what_makes_no_sense_is_said(
     assert not (run / RECORD_NAME).exists()
 
 
-def test_a_file_of_weights_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_file_of_weights_has_its_policies_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     run = write_run(tmp_path / "run")
-    weights = next(run.glob("checkpoints/*/ema-0.999.safetensors"))
-    assert main(["policy", "search", str(weights), *QUICK]) == 2
-    assert "is no run" in capsys.readouterr().err
+    weights = tmp_path / "small.safetensors"
+    weights.write_bytes(next(run.glob("checkpoints/*/ema-0.999.safetensors")).read_bytes())
+    assert main(["policy", "search", str(weights), *QUICK, "--budget", "0.8x"]) == 0
+    assert (tmp_path / "small.policy-errors.json").is_file()
+    assert (tmp_path / "small.policy-front.svg").is_file()
+    where = ["--seeds", "1", "--out", str(tmp_path / "pictures"), "--backend", "eager"]
+    capsys.readouterr()
+    assert main(["sample", str(weights), "--skip-policy", "searched", "--steps", "4", *where]) == 0
+    assert "measured error" in capsys.readouterr().err
+    assert main(["timeline", str(weights), "--skip-policy", "searched", "--steps", "4"]) == 0
+    assert "measured error" in capsys.readouterr().err
+    assert main(["cost", str(weights), "--skip-policy", "searched"]) == 0
+    # another file in the folder knows nothing of it
+    (tmp_path / "other.safetensors").write_bytes(weights.read_bytes())
+    assert main(["timeline", str(tmp_path / "other.safetensors"), "--skip-policy", "searched"]) == 2
+
+
+def test_a_checkpoint_and_its_files_are_kept_by_their_run(searched: Path):
+    before = read_record(searched)
+    assert before is not None
+    checkpoint = next(searched.glob("checkpoints/*"))
+    for i, place in enumerate((checkpoint, checkpoint / "ema-0.999.safetensors")):
+        assert main(["policy", "search", str(place), *QUICK, "--budget", "0.8x", "--name", f"again{i}"]) == 0
+    record = read_record(searched)
+    assert record is not None
+    assert set(record.found) == {*before.found, "again0", "again1"}
+    assert {path.suffix for path in checkpoint.iterdir()} == {".json", ".safetensors"}
+    assert main(["timeline", str(searched), "--skip-policy", "again1"]) == 0
+
+
+def test_an_exported_folder_keeps_its_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run, folder = write_run(tmp_path / "run"), tmp_path / "exported"
+    assert main(["export", str(run), "-o", str(folder)]) == 0
+    assert main(["policy", "search", str(folder), *QUICK, "--budget", "0.8x"]) == 0
+    assert (folder / RECORD_NAME).is_file()
+    assert main(["timeline", str(folder), "--skip-policy", "searched", "--steps", "4"]) == 0
+    assert "measured error" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"policy_errors_version": 1}', '{"policy_errors_version": 9}'])

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from legoc_runtime.contract.policy import Configuration, Policy
 from legoc_runtime.contract.predicate import Compare, Name, Number
+from legoc_runtime.contract.schedule import evaluations
 from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.errors import UsageError
-from legoc_runtime.study.interleaved import interleaved_times
+from legoc_runtime.study.interleaved import STEPS, interleaved_times
 from legoc_runtime.study.roll_out import RollOuts
 from tests.sampling.fakes import IDS, shape
 
@@ -54,8 +55,11 @@ def test_configurations_have_times_once_they_ran():
 
 def test_configurations_are_timed_against_the_whole_stack_in_turns():
     never, always = without_top(0), without_top(1000)
-    found = interleaved_times(Biased(), shape(), SETTINGS, range(3), [always], rounds=2)
+    seen: list[int] = []
+    found = interleaved_times(Biased(), shape(), SETTINGS, range(3), [always], rounds=2, on_call=seen.append)
     assert found.keys() == {IDS, IDS[:2]}
+    passes, calls = (2 + 1) * 2, len(evaluations(SETTINGS.sampler, STEPS))
+    assert sum(seen) == passes * calls * SETTINGS.batch
     assert found[IDS] == 1
     assert found[IDS[:2]] > 0
     assert interleaved_times(Biased(), shape(), SETTINGS, range(3), [never], rounds=1) == {IDS: 1}

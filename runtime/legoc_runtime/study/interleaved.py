@@ -14,10 +14,12 @@ from legoc_runtime.contract.settings import SampleSettings
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import UsageError
 from legoc_runtime.sampling.plan import make_plan
-from legoc_runtime.sampling.run import SamplingRun
+from legoc_runtime.sampling.run import OnCall, SamplingRun
 from legoc_runtime.sampling.sampler import Stack
 
 ROUNDS = 5
+STEPS = 2
+"""Of a schedule that is sampled for its time alone."""
 
 
 def interleaved_times(
@@ -29,6 +31,7 @@ def interleaved_times(
     *,
     device: str | torch.device = "cpu",
     rounds: int = ROUNDS,
+    on_call: OnCall | None = None,
 ) -> dict[Configuration, float]:
     """What a call of each policy's configuration takes over one of the whole stack, for as many rows.
 
@@ -43,6 +46,7 @@ def interleaved_times(
         policies: each runs one configuration at all noise levels.
         device: where the stack's weights live.
         rounds: how many count.
+        on_call: observer of the evaluations, for progress: of `rounds + 1` passes of every policy and of none.
 
     Returns:
         configuration -> the median over rounds of its time over the whole stack's in the same round; 1 for that.
@@ -50,7 +54,7 @@ def interleaved_times(
     Raises:
         UsageError: a policy runs several configurations.
     """
-    brief = replace(on_grid(settings), steps=2, guidance_interval="all")
+    brief = replace(on_grid(settings), steps=STEPS, guidance_interval="all")
     found: dict[Configuration, list[float]] = {}
     for turn in range(rounds + 1):
         paces: dict[Configuration, float] = {}
@@ -60,7 +64,7 @@ def interleaved_times(
             if others:
                 raise UsageError(f"policy `{policy.name}` runs several configurations", help="time one at a time")
             run = SamplingRun(stack, plan, device=device)
-            for _ in run.batches(settings.batch):
+            for _ in run.batches(settings.batch, on_call=on_call):
                 pass
             paces[configuration] = run.timings[configuration].seconds_per_image
         if turn:
