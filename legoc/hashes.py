@@ -98,6 +98,9 @@ def hashed_values(spec: StackSpec) -> dict[str, dict[str, Any]]:
         "settings": {key: value for key, value in sample.items() if key not in ROUNDING},
     }
     others = {field.name: codec.encode(getattr(spec, field.name)) for field in fields(spec) if field.name not in _SPLIT}
+    for model in others["pretrained"].values():
+        if model["heads"] is None:
+            del model["heads"]  # what hashes were of before there was the key
     return {"architecture": {**shape, **others}, "training": training, "sampling": sampling}
 
 

@@ -65,7 +65,7 @@ def command(
         raise UsageError("--check-only writes nothing, so there is no -o", help="leave one of them out")
     from legoc.interop.bring import plan_import, write_import
     from legoc.interop.foreign import open_foreign
-    from legoc_runtime.foreign.origins import TITLES
+    from legoc_runtime.foreign.names import TITLES
 
     foreign = open_foreign(file, part)
     if as_ is not None and foreign.kind != as_.value:
@@ -82,7 +82,7 @@ def command(
 
 def _say(planned: Import) -> None:
     from legoc_runtime.contract.stack import weight_shapes
-    from legoc_runtime.foreign.origins import TITLES
+    from legoc_runtime.foreign.names import TITLES
 
     foreign, shape = planned.foreign, planned.spec.shape
     part = f", part `{foreign.part}`" if foreign.part else ""

@@ -22,7 +22,8 @@ from legoc_runtime.checkpoint.tensorfile import metadata, sha256
 from legoc_runtime.contract.manifest import SPEC_NAME
 from legoc_runtime.contract.stack import DdpmConstants, EdmConstants, StackShape
 from legoc_runtime.errors import RunError, UsageError
-from legoc_runtime.foreign.origins import TITLES, check_fits, read_weights
+from legoc_runtime.foreign.names import TITLES
+from legoc_runtime.foreign.origins import check_fits, read_weights
 from legoc_runtime.training.resume import stack_record
 
 

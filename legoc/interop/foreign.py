@@ -12,21 +12,14 @@ from legoc_runtime.checkpoint import tensorfile
 from legoc_runtime.checkpoint.layout import is_checkpoint
 from legoc_runtime.contract.manifest import MANIFEST_NAME
 from legoc_runtime.errors import RunError, UsageError
-from legoc_runtime.foreign.origins import Kind, Stored
+from legoc_runtime.foreign.names import Kind, told_by_names
+from legoc_runtime.foreign.origins import Stored
 from legoc_runtime.foreign.stored import SAFETENSORS, in_pickle, in_safetensors
 from legoc_runtime.interop.folder import INDEX_NAME, STACK_FOLDER, WEIGHTS_NAME
 
 _MAX_CONFIG_BYTES = 4 * 2**20
 _DIFFUSERS_WEIGHTS = "diffusion_pytorch_model"
 _DIFFUSERS_CLASSES = ("DiTTransformer2DModel", "Transformer2DModel")
-
-# the tensor by which each kind is told; what stands before it is a prefix of all
-_MARKS: tuple[tuple[str, Kind], ...] = (
-    ("model.0.x_embedder.proj.weight", "lego"),
-    ("x_embedder.proj.weight", "dit"),
-    ("pos_embed.proj.weight", "diffusers_dit"),
-    ("conditioning.time.fc1.weight", "legoc"),
-)
 
 
 @dataclass(frozen=True)
@@ -86,12 +79,9 @@ def _told(
     config: Mapping[str, Any],
 ) -> Foreign:
     """By the names of its tensors."""
-    for mark, kind in _MARKS:
-        for name in tensors:
-            if name == mark or name.endswith(f".{mark}"):
-                prefix = name.removesuffix(mark)
-                own = {key.removeprefix(prefix): held for key, held in tensors.items() if key.startswith(prefix)}
-                return Foreign(path, files, container, kind, part, own, config)
+    if told := told_by_names(tensors):
+        kind, own = told
+        return Foreign(path, files, container, kind, part, own, config)
     some = ", ".join(list(tensors)[:3])
     raise UsageError(
         f"{path} holds the weights of no model that legoc knows ({some} ...)",

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from legoc.interop.foreign import Foreign
+from legoc.spec.dit import HEADS
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.foreign.origins import Stored
-
-HEADS = {384: 6, 768: 12, 1024: 16, 1152: 16}
-"""Heads of the published models by their width (DiT, Table 1; LEGO, Table 5)."""
 
 _BLOCK = re.compile(r"(?:transformer_)?blocks\.(\d+)\.")
 

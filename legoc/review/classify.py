@@ -202,7 +202,15 @@ def _special(change: ValueChanged, case: Case) -> Verdict | None:
             return None
         case "bricks.*.pretrained.frozen", (mine, _) if (given := case.trained(mine)) is not None:
             return Verdict(change, "breaks", "what training made of the model's weights has no place any more", given)
-        case (("bricks.*.pretrained.kind" | "bricks.*.pretrained.path" | "bricks.*.pretrained.name"), (mine, _)):
+        case (
+            (
+                "bricks.*.pretrained.kind"
+                | "bricks.*.pretrained.path"
+                | "bricks.*.pretrained.name"
+                | "bricks.*.pretrained.heads"
+            ),
+            (mine, _),
+        ):
             return _other_model(change, case, mine)
         case "bricks.*.pretrained.frozen", (_, id):
             new = case.touched(f"pretrained\\.{re.escape(id)}\\..*")

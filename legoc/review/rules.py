@@ -145,6 +145,7 @@ RULES: Mapping[str, Rule] = {
     "bricks.*.pretrained.kind": Rule("meaning", "another model stands for the bottom brick"),
     "bricks.*.pretrained.path": Rule("meaning", "another model stands for the bottom brick"),
     "bricks.*.pretrained.name": Rule("meaning", "another model stands for the bottom brick"),
+    "bricks.*.pretrained.heads": Rule("meaning", "the model's features are shared out among heads differently"),
     "bricks.*.pretrained.frozen": Rule(
         "resumable", "checkpoints hold the model's weights from now on, which begin as its files say"
     ),

@@ -48,6 +48,8 @@ def _lines(spec: StackSpec) -> Iterator[str]:
         yield from (f"    {line}" for line in _entries(kind=settings.kind, path=settings.path, frozen=settings.frozen))
         if settings.name is not None:
             yield f"      name: {_scalar(settings.name)}"
+        if settings.heads is not None:
+            yield f"      heads: {settings.heads}"
     for brick in shape.bricks:
         yield from _brick(brick)
         yield from _skip(spec, brick.id)

@@ -1,6 +1,7 @@
 """What the files of a pretrained model say about it, read without torch and without running anything.
 
-Only JSON is read: a manifest of legoc, the configurations of a diffusers folder, the header of a safetensors file.
+A manifest of legoc, the configurations of a diffusers folder, the header of a safetensors file; and what the pickle of
+a `.pt` describes, which is data here. Nothing is run.
 Files are opened only if they are regular, and read up to a bound, so that a path in a spec cannot hang or fill a check.
 """
 
@@ -14,11 +15,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, assert_never, cast
 
+from legoc.spec.dit import NoDitError, dit_stack
 from legoc_runtime.contract.manifest import MANIFEST_NAME, manifest_folder, read_manifest
 from legoc_runtime.contract.schedule import alphas_cumprod
-from legoc_runtime.contract.settings import PretrainedSettings
+from legoc_runtime.contract.settings import WEIGHT_FILES, PretrainedSettings
 from legoc_runtime.contract.stack import DdpmConstants, Diffusion, EdmConstants, StackShape
 from legoc_runtime.errors import LegocError
+from legoc_runtime.foreign.containers import read_pickled
+from legoc_runtime.foreign.names import TITLES, told_by_names
+from legoc_runtime.foreign.state import tensors_in
 
 MAX_JSON_BYTES = 4 * 2**20
 MAX_TIMESTEPS = 100_000
@@ -69,14 +74,14 @@ def read_model(settings: PretrainedSettings) -> ModelFacts | None:
     """
     folder = Path(settings.path)
     try:
-        if not folder.is_dir():
+        if not folder.is_dir() and not (settings.kind == "dit" and folder.is_file()):
             what = "is a file, not a folder" if folder.exists() else "does not exist"
             raise UnreadableModelError(f"`{folder}` {what}", "the path is relative to the current directory")
         match settings.kind:
             case "stack":
                 return _stack(folder)
             case "dit":
-                return _dit(folder)
+                return _dit(folder, settings.heads)
             case "module":
                 return None
             case "diffusers_unet":
@@ -216,22 +221,46 @@ def _betas(schedule: str, steps: int, start: float, end: float, path: Path) -> l
 # DiT --------------------------------------------------------------------------------------------------------------
 
 
-def _dit(folder: Path) -> ModelFacts:
-    """DiT's weights by the names of its public code; shapes tell channels, size and classes. Its chain is DDPM's."""
-    files = sorted(path for path in folder.glob("*.safetensors") if path.is_file())
-    if len(files) != 1:
-        help = "legoc reads no pickles: convert the weights to one safetensors file"
-        raise UnreadableModelError(f"`{folder}` has {len(files)} safetensors files; it must have one", help)
-    header = _safetensors_header(files[0])
-    _, channels, patch, _ = _shape(header, "x_embedder.proj.weight", 4, files[0])
-    _, tokens, _ = _shape(header, "pos_embed", 3, files[0])
-    rows, _ = _shape(header, "y_embedder.embedding_table.weight", 2, files[0])
-    out, _ = _shape(header, "final_layer.linear.weight", 2, files[0])
-    if out not in (channels * patch**2, 2 * channels * patch**2) or math.isqrt(tokens) ** 2 != tokens:
-        raise UnreadableModelError(f"{files[0]}: the shapes of its weights are not those of a DiT")
-    side = math.isqrt(tokens) * patch
+def _dit(path: Path, heads: int | None) -> ModelFacts:
+    """DiT's weights by the names of its public code; shapes tell all but the heads. Its chain is DDPM's."""
+    file = _dit_file(path)
+    try:
+        stack = dit_stack(_dit_shapes(file), heads)
+    except NoDitError as error:
+        raise UnreadableModelError(f"{file}: {error}", error.help) from error
     levels = tuple(map(_sigma, alphas_cumprod(DdpmConstants())))
-    return ModelFacts(files[0], channels, (side, side), rows - 1, "epsilon", sigma_range(DdpmConstants()), levels)
+    return ModelFacts(
+        file, stack.channels, stack.grid, stack.classes, "epsilon", sigma_range(stack.diffusion), levels, stack
+    )
+
+
+def _dit_file(path: Path) -> Path:
+    """The file itself, or the one in a folder."""
+    if path.is_file():
+        return path
+    files = [file for ending in WEIGHT_FILES for file in path.glob(f"*{ending}") if file.is_file()]
+    if len(files) != 1:
+        some = f"{len(files)} files" if files else "no file"
+        raise UnreadableModelError(
+            f"`{path}` has {some} of weights ({', '.join(WEIGHT_FILES)})", "name the file of the weights itself"
+        )
+    return files[0]
+
+
+def _dit_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of its tensors, without a common prefix; a pickle is read as data."""
+    if file.suffix == ".safetensors":
+        shapes = {name: shape for name, entry in _safetensors_header(file).items() if (shape := _shape(entry))}
+    else:
+        try:
+            shapes = {name: tensor.shape for name, tensor in tensors_in(read_pickled(file)[0])[0].items()}
+        except LegocError as error:
+            raise UnreadableModelError(error.message, error.help) from error
+    told = told_by_names(shapes)
+    if told is None or told[0] != "dit":
+        whose = "" if told is None else f", but those of {TITLES[told[0]]}"
+        raise UnreadableModelError(f"{file} does not have the names of {TITLES['dit']}{whose}", "check its `kind`")
+    return told[1]
 
 
 def _safetensors_header(path: Path) -> dict[str, Any]:
@@ -243,13 +272,11 @@ def _safetensors_header(path: Path) -> dict[str, Any]:
         return _parse(stream.read(length), path)
 
 
-def _shape(header: dict[str, Any], key: str, dimensions: int, path: Path) -> list[int]:
-    entry = header.get(key)
-    shape = cast("dict[str, object]", entry).get("shape") if isinstance(entry, dict) else None
-    sides = cast("list[object]", shape) if isinstance(shape, list) else []
-    if len(sides) != dimensions or not all(type(side) is int and side > 0 for side in sides):
-        raise UnreadableModelError(f"{path} has no weight `{key}` of {dimensions} dimensions", "check its `kind`")
-    return cast("list[int]", sides)
+def _shape(entry: object) -> tuple[int, ...]:
+    """The shape that a header gives a tensor; empty for what is none."""
+    found = cast("dict[str, object]", entry).get("shape") if isinstance(entry, dict) else None
+    sides = cast("list[object]", found) if isinstance(found, list) else []
+    return tuple(side for side in sides if type(side) is int) if all(type(side) is int for side in sides) else ()
 
 
 # JSON -------------------------------------------------------------------------------------------------------------

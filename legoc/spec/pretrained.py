@@ -89,8 +89,12 @@ def _model(loaded: Loaded, draft: Draft) -> Iterator[Diagnostic]:
     if written is None or written.kind is None or written.path is None:
         return
     yield from _entry_point(loaded, draft, written)
+    if written.heads is not None and written.kind != "dit":
+        message = f"the model of {draft.name} is no DiT by its public code's names: `heads` says nothing"
+        place = loaded.span("bricks", draft.index, "pretrained", "heads")
+        yield report("LG210", message, place, help="remove it: the model's own files say what it is")
     try:
-        facts = read_model(PretrainedSettings(written.kind, written.path, frozen(brick)))
+        facts = read_model(PretrainedSettings(written.kind, written.path, frozen(brick), heads=written.heads))
     except UnreadableModelError as error:
         yield report("LG211", f"the model of {draft.name}: {error}", loaded.span(*at), help=error.help)
         return

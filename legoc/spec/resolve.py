@@ -115,10 +115,22 @@ def resolve(loaded: Loaded, drafts: list[Draft], predicates: Predicates) -> Stac
 
 def _pretrained(loaded: Loaded) -> dict[str, PretrainedSettings]:
     return {
-        str(brick.id): PretrainedSettings(**_chosen(brick.pretrained))
+        str(brick.id): _with_heads(PretrainedSettings(**_chosen(brick.pretrained)))
         for brick in loaded.written.bricks or []
         if brick.pretrained is not None
     }
+
+
+def _with_heads(settings: PretrainedSettings) -> PretrainedSettings:
+    """A DiT's heads, also where those of the published model are meant."""
+    if settings.kind != "dit" or settings.heads is not None:
+        return settings
+    from legoc.spec.model_files import read_model
+
+    facts = read_model(settings)
+    assert facts is not None
+    assert facts.stack is not None
+    return replace(settings, heads=facts.stack.bricks[0].heads)
 
 
 def _pretrained_shape(loaded: Loaded, drafts: list[Draft]) -> PretrainedShape | None:

@@ -141,13 +141,20 @@ class Pretrained(Section):
         examples=["diffusers_unet"],
     )
     path: FilePath | None = Field(
-        None, description="its folder, from the current directory", examples=["models/ddpm-cifar10-32"]
+        None,
+        description="its folder, from the current directory; for `kind: dit` also its file",
+        examples=["models/ddpm-cifar10-32"],
     )
     frozen: bool | None = Field(None, description="whether training leaves its weights alone (true)", examples=[False])
     name: Text | None = Field(
         None,
         description="for `kind: module`: its entry point in the group legoc.pretrained (none)",
         examples=["my_unet"],
+    )
+    heads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        None,
+        description="for `kind: dit`: its attention heads (those of the published model of its width)",
+        examples=[16],
     )
 
 

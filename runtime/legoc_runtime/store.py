@@ -143,6 +143,10 @@ class WeightStore(Holder):
         """The embedding of a brick."""
         return cast("BrickWeights", self.get_submodule(BRICK_PREFIX + id)).embed
 
+    def decode(self, id: str) -> Decode:
+        """The last layer of a brick."""
+        return cast("BrickWeights", self.get_submodule(BRICK_PREFIX + id)).final.linear
+
     def adaln_layers(self, id: str) -> tuple[Modulate, ...]:
         """The modulation layers of a brick: of its blocks, then of its last layer.
 

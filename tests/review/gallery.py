@@ -60,6 +60,9 @@ STACK_TRAINS, MODULE_TRAINS = (line.replace("}}", ", frozen: false}}") for line 
 ON_STACK, ON_MODULE, ON_STACK_TRAINS, ON_MODULE_TRAINS = (
     ON_MODEL.replace("MODEL", line) for line in (STACK, MODULE, STACK_TRAINS, MODULE_TRAINS)
 )
+DIT = f'  - {{id: base, pretrained: {{kind: dit, path: "{models.DIT}", heads: 4}}}}'
+ON_DIT = ON_MODEL.replace("bricks:", "diffusion: ddpm\nbricks:").replace("MODEL", DIT)
+ON_DIT_TRAINS = ON_DIT.replace("heads: 4}}", "heads: 4, frozen: false}}")
 
 
 @dataclass(frozen=True)
@@ -294,6 +297,8 @@ GALLERY = (
         f"bricks.base.pretrained.path={models.OTHER}",
         base=ON_MODULE_TRAINS,
     ),
+    put("heads of a frozen DiT", "meaning", "bricks.base.pretrained.heads=2", base=ON_DIT),
+    put("heads of a DiT that trains", "meaning", "bricks.base.pretrained.heads=2", base=ON_DIT_TRAINS),
     put("another module that trains", "breaks", "bricks.base.pretrained.name=gallery_wide", base=ON_MODULE_TRAINS),
     put("loss weight of a model that trains", "training", "bricks.base.loss_weight=0.5", base=ON_STACK_TRAINS),
     edit("a frozen model renamed", "cosmetic", ("id: base", "id: given"), base=ON_STACK),

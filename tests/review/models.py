@@ -18,6 +18,19 @@ FIRST, SECOND, HEADS, DEEP = (_ROOT / name for name in ("first", "second", "head
 OWN, OTHER = (_ROOT / name for name in ("own", "other"))
 """Folders of a user's own model, of weights of other shapes; `gallery_clean` and so on open them."""
 
+DIT = _ROOT / "dit.safetensors"
+"""A DiT's weights, of 4 heads or of 2."""
+
+_DIT = """\
+legoc: 1
+name: dit
+grid: {height: 16, width: 16, channels: 4}
+conditioning: {classes: 4}
+diffusion: ddpm
+compat: {coordinates: none}
+bricks: [{id: dit, size: image, receptive_field: 4, depth: 1, width: 32, heads: 4}]
+"""
+
 _STACK = """\
 legoc: 1
 name: below
@@ -51,6 +64,7 @@ def made() -> None:
         )
     ):
         _write(run, text, seed)
+    _write_dit()
     for folder, factor in ((OWN, torch.tensor(0.5)), (OTHER, torch.full((4, 1, 1), 0.25))):
         folder.mkdir()
         save_file({"factor": factor}, folder / "model.safetensors")
@@ -67,3 +81,14 @@ def _write(run: Path, text: str, seed: int) -> None:
     assert spec is not None
     write_trained(run, text, ema=(), seed=seed)
     (run / MANIFEST_NAME).write_text(compile_spec(spec)[0].to_json(), encoding="utf-8")
+
+
+def _write_dit() -> None:
+    from legoc.spec import check_text
+    from tests.pretrained.dit_files import by_dits_names, save_dit
+    from tests.stacks import random_store
+
+    spec = check_text(_DIT, "dit.yaml").spec
+    assert spec is not None
+    store = random_store(spec.shape, seed=3)
+    save_dit(DIT, by_dits_names(spec.shape, {key: weight.detach() for key, weight in store.weights.items()}))

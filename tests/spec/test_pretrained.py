@@ -157,12 +157,16 @@ def test_dit_tells_its_shape_by_the_header_of_its_weights(tmp_path: Path) -> Non
         "pos_embed": [1, 256, 384],
         "y_embedder.embedding_table.weight": [1001, 384],
         "final_layer.linear.weight": [32, 384],
+        "blocks.11.mlp.fc1.weight": [1536, 384],
+        "blocks.0.mlp.fc1.weight": [1536, 384],
     }
     safetensors(tmp_path / "dit.safetensors", shapes)
     facts = read_model(PretrainedSettings("dit", str(tmp_path)))
     assert facts is not None
     assert (facts.channels, facts.size, facts.classes, facts.predicts) == (4, (32, 32), 1000, "epsilon")
     assert facts.sigmas == pytest.approx((0.01, 157.4), rel=1e-3)
+    assert facts.stack is not None
+    assert (facts.stack.bricks[0].heads, facts.stack.bricks[0].depth, facts.stack.variance_channels) == (6, 12, 4)
     assert codes(spec_text(tmp_path, "dit", channels=4).replace("classes: 9", "classes: 1000")) == []
     assert codes(spec_text(tmp_path, "dit")) == ["LG212", "LG212"]  # channels and classes
     del shapes["pos_embed"]
@@ -230,4 +234,5 @@ def test_a_module_has_the_name_of_an_entry_point(tmp_path: Path) -> None:
     (finding,) = check_text(named, "t").diagnostics
     assert finding.code == "LG211"
     assert "no installed package has an entry point `nobody_has_this`" in finding.message
-    assert codes(spec_text(unet(tmp_path / "m")).replace("kind:", "name: x, kind:")) == ["LG210"]
+    for key in ("name: x", "heads: 4"):
+        assert codes(spec_text(unet(tmp_path / key[0])).replace("kind:", f"{key}, kind:")) == ["LG210"]

@@ -24,6 +24,8 @@ OF_CANVASES = ("stride", "canvas", "wrap", "regions")
 Way = Literal["windows", "factorised"]
 WAYS: tuple[Way, ...] = get_args(Way)
 PretrainedKind = Literal["stack", "module", "dit", "diffusers_unet", "diffusers_dit"]
+WEIGHT_FILES = (".safetensors", ".pt", ".pth")
+"""Endings of the files that hold a DiT's weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,14 +223,16 @@ class PretrainedSettings:
     """A model that is trained already, as the bottom brick of a stack (paper, section 3.3).
 
     Attributes:
-        kind: `stack`: a run or checkpoint of legoc; `module`: what an installed package opens; `dit`: DiT weights as
-            safetensors; `diffusers_unet`, `diffusers_dit`: a pipeline or model folder of diffusers.
-        path: its folder, from the current directory.
+        kind: `stack`: a run or checkpoint of legoc; `module`: what an installed package opens; `dit`: DiT's weights;
+            `diffusers_unet`, `diffusers_dit`: a pipeline or model folder of diffusers.
+        path: its folder, from the current directory; for `dit` also its file.
         frozen: whether training leaves its weights alone.
         name: for `module`, the name of its entry point in the group `legoc.pretrained`; None for the others.
+        heads: for `dit`, its attention heads, which shapes do not tell; None for the others.
     """
 
     kind: PretrainedKind
     path: str
     frozen: bool = True
     name: str | None = None
+    heads: int | None = None

@@ -12,19 +12,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, assert_never
 
 from legoc_runtime.contract.stack import BrickShape, StackShape, weight_shapes
 from legoc_runtime.errors import RunError
+from legoc_runtime.foreign.names import TITLES, Kind
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Kind = Literal["lego", "dit", "diffusers_dit", "legoc"]
-"""Whose names they are; `legoc` are our own."""
-
-TITLES: Mapping[Kind, str] = {
-    "lego": "the released LEGO code",
-    "dit": "DiT's public code",
-    "diffusers_dit": "diffusers' DiTTransformer2DModel",
-    "legoc": "legoc",
-}
 
 How = Literal["same", "flat", "transposed", "joined", "copies"]
 

@@ -13,7 +13,7 @@ from legoc_runtime.checkpoint.tensorfile import sha256
 from legoc_runtime.contract.stack import PretrainedShape, StackShape
 from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.layers.pretrained import PretrainedBrick, PretrainedNetwork
-from legoc_runtime.pretrained import entry_point, from_diffusers, own_stack
+from legoc_runtime.pretrained import dit, entry_point, from_diffusers, own_stack
 from legoc_runtime.store import WeightStore
 
 
@@ -65,7 +65,7 @@ def sealed(shape: StackShape) -> StackShape:
     if shape.pretrained is None:
         return shape
     given = replace(shape.pretrained, files=())
-    given = replace(given, files=tuple((name, _digest(Path(given.path), name)) for name in _files(given)))
+    given = replace(given, files=tuple((name, _digest(_folder(given), name)) for name in _files(given)))
     network, given = _opened(given, torch.float32)
     brick = PretrainedBrick(given, network)
     if given.classes not in (None, shape.classes):
@@ -88,10 +88,7 @@ def _files(shape: PretrainedShape) -> list[str]:
         case "diffusers_unet" | "diffusers_dit":
             return from_diffusers.files(shape)
         case "dit":
-            raise UsageError(
-                f"brick `{shape.id}` is of kind `dit`: this version checks such stacks, but does not build or run them",
-                help="import the weights with `legoc import`, and take the run as `kind: stack`",
-            )
+            return dit.files(shape)
         case _:
             assert_never(shape.kind)
 
@@ -106,13 +103,13 @@ def _opened(shape: PretrainedShape, dtype: torch.dtype) -> tuple[PretrainedNetwo
         case "diffusers_unet" | "diffusers_dit":
             return from_diffusers.opened(shape), shape
         case "dit":
-            raise AssertionError("`_files` refuses them first")
+            return dit.opened(shape, dtype), shape
         case _:
             assert_never(shape.kind)
 
 
 def _verify(shape: PretrainedShape) -> None:
-    folder = Path(shape.path)
+    folder = _folder(shape)
     if not shape.files and not folder.is_dir():
         raise RunError(f"the model of brick `{shape.id}` is not at {folder}", help=_WHERE)
     for name, digest in shape.files:
@@ -124,6 +121,12 @@ def _verify(shape: PretrainedShape) -> None:
 
 
 _WHERE = "the path is relative to the current directory, as in the spec"
+
+
+def _folder(shape: PretrainedShape) -> Path:
+    """The folder that a model's files are named in: its own, or that of its one file."""
+    path = Path(shape.path)
+    return path if shape.kind != "dit" or path.is_dir() else path.parent
 
 
 def _digest(folder: Path, name: str) -> str:

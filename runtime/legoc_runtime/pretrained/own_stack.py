@@ -49,19 +49,16 @@ def opened(shape: PretrainedShape, dtype: torch.dtype) -> PretrainedNetwork:
     return _Stack(manifest, store)
 
 
-class _Stack(PretrainedNetwork):
-    """All bricks of a stack; its estimate."""
+class StoredNetwork(PretrainedNetwork):
+    """What computes with the weights of a store.
 
-    def __init__(self, manifest: Manifest, store: WeightStore) -> None:
+    Args:
+        store: the weights, which it owns.
+    """
+
+    def __init__(self, store: WeightStore) -> None:
         super().__init__()
         self.store = store
-        program = manifest.program(manifest.shape.ids)
-        if program is None:
-            raise RunError(f"the build of `{manifest.name}` does not hold its whole stack", help="build it again")
-        # over the store's modules, and no module of this one: else every weight would have a second name
-        self._linked: tuple[fx.GraphModule, ...] = (link(program, store),)
-        self._channels = manifest.shape.channels
-        self._null = manifest.shape.classes
 
     def named_weights(self) -> dict[str, nn.Parameter]:
         """The weights by the stack's own keys."""
@@ -71,6 +68,20 @@ class _Stack(PretrainedNetwork):
         """What the stack derives from its weights is remade."""
         with self.store.updating():
             pass
+
+
+class _Stack(StoredNetwork):
+    """All bricks of a stack; its estimate."""
+
+    def __init__(self, manifest: Manifest, store: WeightStore) -> None:
+        super().__init__(store)
+        program = manifest.program(manifest.shape.ids)
+        if program is None:
+            raise RunError(f"the build of `{manifest.name}` does not hold its whole stack", help="build it again")
+        # over the store's modules, and no module of this one: else every weight would have a second name
+        self._linked: tuple[fx.GraphModule, ...] = (link(program, store),)
+        self._channels = manifest.shape.channels
+        self._null = manifest.shape.classes
 
     def forward(self, x: Tensor, level: Tensor, labels: Tensor | None) -> Tensor:
         """The estimate [N, C, H, W]; a learned variance is left out."""
