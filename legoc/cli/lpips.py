@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 LPIPS_VERSION = 1
 CROPS = 8
+PROTOCOL = (
+    "every pair of crops of one picture counts; deviations are of all pairs, and of the pictures' own means. How many "
+    "crops and pairs, and which trunk, the paper's Table 7 has was not at hand"
+)
 
 
 def command(
@@ -37,7 +41,8 @@ def command(
         str | None,
         Option(
             metavar="HxW",
-            help="Compare crops of this size within each picture: on a grid, and at random places.",
+            help="Compare crops of this size within each picture: on a grid, and at random places. "
+            "[default: of canvases that `legoc sample` made, their window]",
             show_default=False,
         ),
     ] = None,
@@ -59,7 +64,7 @@ def command(
     Among the crops of a picture, low is one that repeats itself, high one whose parts do not belong together. Weights
     come from files: nothing is fetched, and no code in them is run.
     """
-    size = _asked(weights, crop, crops, seed, against)
+    size = _asked(samples, weights, crop, crops, seed, against)
     from legoc.interop.lpips import read_lpips
     from legoc_runtime.backends.device import choose_device
     from legoc_runtime.evaluation.picture_set import open_pictures
@@ -83,25 +88,45 @@ def command(
         echo(dumps(_report(pictures, network, spreads), indent=1, ensure_ascii=False))
     else:
         echo(_table(pictures, network, spreads), nl=False)
+    if size is not None and not quiet:
+        echo(f"note: {PROTOCOL}", err=True)
 
 
 def _asked(
-    weights: Sequence[Path] | None, crop: str | None, crops: int | None, seed: int | None, against: Path | None
+    samples: Path,
+    weights: Sequence[Path] | None,
+    crop: str | None,
+    crops: int | None,
+    seed: int | None,
+    against: Path | None,
 ) -> tuple[int, int] | None:
-    """The size of a crop, where crops are asked for."""
+    """The size of a crop, where crops are asked for.
+
+    Raises:
+        UsageError: what is asked for means nothing.
+        RunError: the record of the samples cannot be read.
+    """
     if not weights:
         raise UsageError(
             "LPIPS needs the weights that it was trained with",
             help="pass --weights alexnet-owt-7be5be79.pth --weights lpips/weights/v0.1/alex.pth, files that you have",
         )
-    if (crop is None) == (against is None):
-        said = "--crop compares within pictures, and --against with others" if crop else "there is nothing to compare"
-        raise UsageError(said, help="pass --crop HxW, the size that the stack was trained on, or --against OTHER")
-    if crop is None:
+    other = "pass --crop HxW, the size that the stack was trained on, or --against OTHER"
+    if crop is not None and against is not None:
+        raise UsageError("--crop compares within pictures, and --against with others", help=other)
+    if against is not None:
         idle = [flag for flag, given in (("--crops", crops), ("--seed", seed)) if given is not None]
         if idle:
             raise UsageError(f"{idle[0]} says something of crops", help="pass --crop instead of --against")
         return None
+    if crop is None:
+        from legoc_runtime.evaluation.crops import window_of
+
+        window = window_of(samples)
+        if window is None:
+            raise UsageError("there is nothing to compare: these are no canvases of `legoc sample`", help=other)
+        echo(f"--crop {window[0]}x{window[1]}: the window that these canvases were made of", err=True)
+        return window
     sides = crop.lower().split("x")
     if len(sides) > 2 or not all(side.isascii() and side.isdigit() and len(side) < 7 for side in sides):
         raise UsageError(f"`{crop[:40]}` is no size", help="--crop 256, or 256x512: rows and columns")
@@ -134,14 +159,16 @@ def _report(pictures: PictureSet, network: Lpips, spreads: Sequence[Spread]) -> 
 
 
 def _table(pictures: PictureSet, network: Lpips, spreads: Sequence[Spread]) -> str:
-    lines = [
-        f"features   {network.trunk}, weights {network.fingerprint[:8]}",
-        f"samples    {pictures.title}, {len(pictures):,} pictures",
-        "",
-    ]
-    width = max(len(spread.what) for spread in spreads)
-    lines += [
-        f"LPIPS, {spread.what:<{width}}  {spread.mean:.4f} ± {spread.deviation:.4f}  ({spread.pairs:,} pairs)"
-        for spread in spreads
-    ]
-    return "\n".join(lines) + "\n"
+    from legoc.study.table import Table
+
+    rows, columns = pictures.size
+    head = f"features  {network.trunk}, weights {network.fingerprint[:8]}\n"
+    head += f"samples   {pictures.title}, {len(pictures):,} pictures of {rows}x{columns}\n\n"
+    names = ("LPIPS of", "crops each", "pairs", "mean", "deviation", "over pictures")
+    return head + Table(names, tuple(map(_row, spreads))).text()
+
+
+def _row(spread: Spread) -> tuple[str, ...]:
+    crops = "-" if spread.crops is None else f"{spread.crops:,}"
+    over = "-" if spread.crops is None or spread.over_pictures is None else f"{spread.over_pictures:.4f}"
+    return spread.what, crops, f"{spread.pairs:,}", f"{spread.mean:.4f}", f"{spread.deviation:.4f}", over

@@ -127,17 +127,46 @@ def test_the_command_says_mean_and_deviation(
     ask = ["lpips", wide, *files, "--crop", "32", "--crops", "4", "--device", "cpu"]
     assert main(ask) == 0
     table = capsys.readouterr().out.splitlines()
-    assert table[0].startswith("features   alex, weights ")
-    assert table[3].startswith("LPIPS, grid crops of 32x32    0.")
-    assert table[3].endswith("(2 pairs)")
-    assert table[4].endswith("(12 pairs)")
+    assert table[0].startswith("features  alex, weights ")
+    assert " ".join(table[3].split()) == "LPIPS of crops each pairs mean deviation over pictures"
+    by_grid, at_random = (line.split()[-5:] for line in table[4:])
+    assert table[4].startswith("grid crops of 32x32 ")
+    assert (by_grid[:2], at_random[:2]) == (["2", "2"], ["4", "12"])
     assert main([*ask, "--json", "--seed", "1"]) == 0
-    report = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    report = json.loads(said.out)
+    assert "the paper's Table 7" in said.err
     assert (report["lpips_version"], report["trunk"], report["pictures"]) == (1, "alex", 2)
     grid, random = report["distances"]
-    assert table[3].split("  ")[-2].strip() == f"{grid['mean']:.4f} ± {grid['deviation']:.4f}"
+    assert by_grid[2:] == [f"{grid[name]:.4f}" for name in ("mean", "deviation", "deviation_over_pictures")]
+    assert grid["deviation_over_pictures"] == pytest.approx(pstdev(grid["by_picture"]))
     assert len(random["by_picture"]) == 2
-    assert f"{random['mean']:.4f}" not in table[4]
+    assert f"{random['mean']:.4f}" not in table[5]
+
+
+@pytest.mark.parametrize(
+    ("decoder", "crop"), [({}, "32x16"), ({"decoder": {"picture": [3, 128, 320]}}, "128x64")], ids=["pixels", "latents"]
+)
+def test_crops_of_canvases_have_the_size_of_their_window(
+    decoder: dict[str, object],
+    crop: str,
+    files: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    size = (32, 80) if not decoder else (128, 320)
+    wide = write_samples(tmp_path / "wide", pixels(1, size=size))
+    record = json.loads((wide / "samples.json").read_text())
+    canvas = {"canvas": {"size": [32, 80], "window": [32, 16]}}
+    (wide / "samples.json").write_text(json.dumps({**record, "request": {**canvas, **decoder}}))
+    code = main(["lpips", str(wide), *files, "--crops", "2", "--device", "cpu"])
+    said = capsys.readouterr()
+    assert f"--crop {crop}: the window that these canvases were made of" in said.err
+    if decoder:
+        assert code == 0
+        assert said.out.splitlines()[4].split()[-1] == "-", "one picture has no deviation over pictures"
+    else:
+        assert (code, "LPIPS needs 32x32 pixels" in said.err) == (2, True)
 
 
 def test_sets_are_compared_picture_by_picture(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from legoc_runtime.evaluation.arrays import as_tensor
 from legoc_runtime.evaluation.lpips import SMALLEST, Lpips
 from legoc_runtime.evaluation.picture_set import PictureSet
 from legoc_runtime.randomness import Purpose, stream
+from legoc_runtime.sampling.record import read_record
 
 Where = Literal["grid", "random"]
 Corner = tuple[int, int]
@@ -36,6 +38,7 @@ class Spread:
         mean: of their distances.
         deviation: standard deviation of them, over all pairs.
         by_picture: mean of each picture's pairs, in order.
+        crops: how many of a picture are compared; None where whole pictures are.
     """
 
     what: str
@@ -43,17 +46,43 @@ class Spread:
     mean: float
     deviation: float
     by_picture: tuple[float, ...]
+    crops: int | None = None
 
     @classmethod
-    def of(cls, what: str, distances: Sequence[Sequence[float]]) -> Spread:
+    def of(cls, what: str, distances: Sequence[Sequence[float]], crops: int | None = None) -> Spread:
         """From the distances of each picture's pairs."""
         every = [distance for own in distances for distance in own]
-        return cls(what, len(every), fmean(every), pstdev(every), tuple(map(fmean, distances)))
+        return cls(what, len(every), fmean(every), pstdev(every), tuple(map(fmean, distances)), crops)
+
+    @property
+    def over_pictures(self) -> float | None:
+        """Standard deviation of the pictures' own means; None of one picture."""
+        return pstdev(self.by_picture) if len(self.by_picture) > 1 else None
 
     def to_json(self) -> dict[str, Any]:
         """A part of the report."""
         own = {"pairs": self.pairs, "mean": self.mean, "deviation": self.deviation}
-        return {"of": self.what, **own, "by_picture": list(self.by_picture)}
+        crops = {} if self.crops is None else {"crops": self.crops, "deviation_over_pictures": self.over_pictures}
+        return {"of": self.what, **own, **crops, "by_picture": list(self.by_picture)}
+
+
+def window_of(samples: Path) -> tuple[int, int] | None:
+    """The window that canvases in a folder of samples were made of, in pixels; None where they are no canvases.
+
+    Raises:
+        RunError: the folder's record cannot be read.
+    """
+    record = read_record(samples) if samples.is_dir() else None
+    match (record or {}).get("request"):
+        case {
+            "canvas": {"window": [int(rows), int(columns)], "size": [int(height), int(width)]},
+            "decoder": {"picture": [_, int(high), int(wide)]},
+        } if height and width:
+            return rows * high // height, columns * wide // width
+        case {"canvas": {"window": [int(rows), int(columns)]}}:
+            return rows, columns
+        case _:
+            return None
 
 
 def grid_corners(size: tuple[int, int], crop: tuple[int, int]) -> list[Corner]:
@@ -103,7 +132,8 @@ def between_crops(
         crops = torch.stack([picture[:, row : row + crop[0], column : column + crop[1]] for row, column in places])
         found.append(list(_pairs(network, crops)))
         on_pictures(1)
-    return Spread.of(f"{where} crops of {crop[0]}x{crop[1]}", found)
+    crops = len(corners) if where == "grid" else count
+    return Spread.of(f"{where} crops of {crop[0]}x{crop[1]}", found, crops)
 
 
 def between_sets(
