@@ -39,6 +39,14 @@ def sampled() -> dict[int, torch.Tensor]:
     return {batch: pictures(loaded, plan, batch) for batch, plan in plans.items()}
 
 
+def test_the_same_batch_has_the_same_bits(sampled: dict[int, torch.Tensor]):
+    build = manifest()
+    plan = make_plan(SHAPE, build.policy("halfway"), SETTINGS, range(7))
+    programs = [lower_configuration(build, configuration) for configuration in plan.table.distinct()]
+    again = pictures(BrickStack(build, random_store(SHAPE), extra_programs=programs), plan, 7)
+    assert torch.equal(again, sampled[7][:7])
+
+
 @pytest.mark.parametrize("batch", [1, 7])
 def test_a_picture_differs_between_batches_by_no_more_than_the_stated_bound(
     sampled: dict[int, torch.Tensor], batch: int

@@ -161,7 +161,8 @@ def _guarded(path: Path, read: Callable[[], T]) -> T:
                 help="`legoc import` reads weights of other code out of pickles without running them",
             ) from error
         raise RunError(
-            f"{path} is damaged, or not a {SUFFIX} file: {error}", help="take another checkpoint of the run"
+            f"{path} is damaged, or not a {SUFFIX} file: {error}",
+            help="copy it afresh from where it came, or take another checkpoint of the run",
         ) from error
 
 
