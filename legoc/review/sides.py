@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -67,11 +67,20 @@ class Unreadable:
 
     Attributes:
         label: how people call it.
-        diagnostics: why; one error at least.
+        diagnostics: why; one error at least. Their files are called by their revision too, as by `Side.shown`.
+        revision: the state of the repository that it is read from; None for what is there now.
     """
 
     label: str
     diagnostics: tuple[Diagnostic, ...]
+    revision: str | None = None
+
+    @property
+    def in_files(self) -> tuple[Diagnostic, ...]:
+        """The diagnostics, with files by their paths alone, as who has this state checked out knows them."""
+        if self.revision is None:
+            return self.diagnostics
+        return tuple(_renamed(found, lambda name: name.removeprefix(f"{self.revision}:")) for found in self.diagnostics)
 
 
 def read_side(text: str) -> Side | Unreadable:
@@ -107,10 +116,10 @@ def side_of(
         overrides: as of `--set`.
     """
     if not isinstance(source, SourceFile):
-        return Unreadable(label, (_located(source, revision),))
+        return Unreadable(label, (_located(source, revision),), revision)
     found = check_text(source.text, source.name, overrides, files=files)
     if found.spec is None:
-        return Unreadable(label, tuple(_located(diagnostic, revision) for diagnostic in found.diagnostics))
+        return Unreadable(label, tuple(_located(diagnostic, revision) for diagnostic in found.diagnostics), revision)
     return Side(label, kind, source.name, source.text, found.spec, found.diagnostics, revision)
 
 
@@ -121,20 +130,24 @@ def refused(label: str, message: str, help: str | None) -> Unreadable:
 
 def in_revision(span: Span, revision: str) -> Span:
     """The span in a file that is called by its revision too, as git does: `main:specs/a.yaml`."""
-    return Span(_file_in_revision(span.file, revision), span.start, span.end)
+    return Span(_called(span.file, f"{revision}:{span.file.name}"), span.start, span.end)
 
 
 @lru_cache(maxsize=32)
-def _file_in_revision(file: SourceFile, revision: str) -> SourceFile:
-    return SourceFile(f"{revision}:{file.name}", file.text)
+def _called(file: SourceFile, name: str) -> SourceFile:
+    return SourceFile(name, file.text)
 
 
 def _located(diagnostic: Diagnostic, revision: str | None) -> Diagnostic:
-    if revision is None:
-        return diagnostic
+    return diagnostic if revision is None else _renamed(diagnostic, lambda name: f"{revision}:{name}")
+
+
+def _renamed(diagnostic: Diagnostic, rename: Callable[[str], str]) -> Diagnostic:
+    """The diagnostic with other names of its files, and without an edit, which is of a file that is there."""
 
     def moved(label: Label) -> Label:
-        return Label(in_revision(label.span, revision), label.text)
+        file = label.span.file
+        return Label(Span(_called(file, rename(file.name)), label.span.start, label.span.end), label.text)
 
     primary = None if diagnostic.primary is None else moved(diagnostic.primary)
     return replace(diagnostic, primary=primary, secondary=tuple(map(moved, diagnostic.secondary)), fix=None)

@@ -8,6 +8,8 @@ import pytest
 
 from legoc.review.changes import name_of, values_of
 from legoc.review.compare import Report
+from legoc.review.render.github import render_github
+from legoc.review.render.sarif import render_sarif
 from legoc.review.request import compare_request
 from legoc_runtime.errors import UsageError
 from tests.review.gallery import BASE, ONE
@@ -131,6 +133,18 @@ def test_a_spec_that_no_longer_checks_is_never_no_change(made: Made) -> None:
     assert compare_request(["HEAD~2..HEAD"]).unreadable[0].diagnostics[0].code == "LG102"
     made.write(one="{legoc: 1, name: [")
     assert compare_request(["HEAD~2"]).unreadable[0].diagnostics[0].code == "LG004"
+
+
+def test_errors_of_the_new_state_are_annotated_on_its_files(made: Made) -> None:
+    made.commit(child=CHILD, base__size=SMALL)
+    made.commit(child=CHILD, base__size=SMALL.replace("heads: 4", "heads: 5"))
+
+    def place(*what: str) -> str:
+        return render_github(compare_request(list(what))).partition(",")[0]
+
+    assert place("HEAD~1", "HEAD") == place("HEAD~1:child.yaml", "HEAD:child.yaml") == "::error file=base/size.yaml"
+    assert "HEAD" not in render_sarif(compare_request(["HEAD~1..HEAD"]))
+    assert place("HEAD", "HEAD~1") == "::error file=HEAD%3Abase/size.yaml"  # no line of the new state
 
 
 def test_a_base_outside_of_the_repository_is_not_read(made: Made) -> None:

@@ -48,7 +48,9 @@ class Finding:
 def findings(report: Report) -> Iterator[Finding]:
     """What cannot be read first, then every change, spec by spec, the worst first."""
     for side in report.unreadable:
-        for diagnostic in side.diagnostics:
+        # lines of the new state are annotated in its files; what was has none that annotations could be on
+        is_new = side.revision is not None and report.after.partition(":")[0] == side.revision
+        for diagnostic in side.in_files if is_new else side.diagnostics:
             yield Finding(diagnostic, diagnostic.severity, f"legoc {diagnostic.code}")
     for review in report.reviews:
         yield from (_finding(review, verdict) for verdict in review.verdicts)
