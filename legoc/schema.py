@@ -130,6 +130,15 @@ def _choices(node: JsonSchema) -> Iterator[Any]:
         yield from _choices(variant)
 
 
+def is_closed(entry: JsonSchema) -> bool:
+    """Whether the choices of an entry are all the values that it has, null and `{$delete: true}` left out."""
+    if variants := entry.get("anyOf"):
+        return all(is_closed(variant) for variant in variants)
+    return (
+        "enum" in entry or entry.get("type") in ("boolean", "null") or list(entry.get("properties", ())) == ["$delete"]
+    )
+
+
 def _at(path: Path) -> JsonSchema | None:
     node: JsonSchema | None = schema()["then"]
     for part in pattern(path):

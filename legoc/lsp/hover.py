@@ -11,7 +11,7 @@ from legoc.cost import counts
 from legoc.cost.table import parameter_count, quantity
 from legoc.lsp.cursor import Place, is_predicate, place_at
 from legoc.lsp.documents import Document
-from legoc.schema import JsonSchema, choices_at, key_at
+from legoc.schema import JsonSchema, choices_at, is_closed, key_at
 from legoc.spec.resolved import StackSpec
 from legoc_runtime.contract.canvas_request import canvas_of
 from legoc_runtime.contract.policy import Break, Policy, TruthTable, tabulate
@@ -57,7 +57,8 @@ def key_card(key: str, entry: JsonSchema, choices: list[object]) -> str:
     """What the schema says of a key."""
     parts = [f"**`{key}`**", str(entry.get("description", ""))]
     if choices:
-        parts.append("One of " + ", ".join(f"`{yaml_text(choice)}`" for choice in choices) + ".")
+        words = ", ".join(f"`{yaml_text(choice)}`" for choice in choices)
+        parts.append(f"One of {words}." if is_closed(entry) else f"{words}, or another value, as in the examples.")
     if examples := entry.get("examples"):
         lines = "\n".join(f"{key}: {yaml_text(example)}" for example in examples)
         parts.append(f"```yaml\n{lines}\n```")

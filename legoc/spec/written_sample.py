@@ -37,7 +37,7 @@ class Region(Section):
     )
     box: Annotated[list[Place], Field(min_length=4, max_length=4)] | None = Field(
         None,
-        description="x0, y0, x1, y1: x across, y down, the last two the first places outside",
+        description="corners x0, y0, x1, y1: x across, y down, the last two the first places outside",
         examples=[[0, 0, 64, 32]],
     )
 

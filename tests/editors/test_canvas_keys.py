@@ -31,3 +31,11 @@ def test_the_size_of_a_canvas_is_explained_with_its_windows() -> None:
     card = str(found.contents)
     assert "Default: grid." in card
     assert "canvas 64x128: 90 windows of 32x32, stride 7 for image-bricks, 8 side by side for patch-bricks" in card
+
+
+def test_words_beside_other_values_are_not_told_as_all_that_there_is() -> None:
+    text = EMOJI.replace("sample: {", "sample: {ema: none, wrap: true, ")
+    for key, said in (("ema: n", "`first`, `none`, or another value, as in the examples."), ("wrap", "One of `true`,")):
+        found = hover(Document(URI, text), text.index(key) + 1)
+        assert found is not None
+        assert said in str(found.contents)

@@ -104,6 +104,7 @@ def test_markdown_has_marker_overview_reasons_costs_and_pictures() -> None:
     assert "░" in text
     assert "legoc migrate CHECKPOINT specs/a.yaml" in text
     assert text.count("<details>") == text.count("</details>")
+    assert "; in `" not in text
     assert "legoc migrate" not in render_markdown(report(changed(BASE, deeper)))
     shifted = render_markdown(report(changed(BASE, BASE.replace("sigma < 0.3", "sigma < 3"))))
     assert re.search(r"before and after</summary>\n\nBefore\n\n```text\n[^`]*```\n\nAfter\n\n```text\n", shifted)

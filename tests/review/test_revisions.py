@@ -9,6 +9,7 @@ import pytest
 from legoc.review.changes import name_of, values_of
 from legoc.review.compare import Report
 from legoc.review.render.github import render_github
+from legoc.review.render.markdown import render_markdown
 from legoc.review.render.sarif import render_sarif
 from legoc.review.request import compare_request
 from legoc_runtime.errors import UsageError
@@ -46,6 +47,9 @@ def test_a_base_is_read_from_its_own_revision(made: Made) -> None:
     span = written["bricks.windows.width"].span  # type: ignore[union-attr]
     assert span is not None
     assert (span.file.name, span.line) == ("specs/base/size.yaml", 1)
+    # a reviewer of the spec alone would not find it
+    (row,) = [line for line in render_markdown(report).splitlines() if "`bricks.windows.width 32 -> 64`" in line]
+    assert row.endswith("; in `specs/base/size.yaml:1` |")
     assert compare_request(["HEAD", "specs"]).unreadable[0].label == "specs/child.yaml"
 
 

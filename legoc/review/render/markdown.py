@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from legoc.render.lines import visible
+from legoc.review.changes import values_of
 from legoc.review.classify import Verdict, rank
 from legoc.review.compare import Report, Review
 from legoc.review.render.figures import HEAD, cells
@@ -147,13 +148,23 @@ def _changes(review: Review) -> Iterator[str]:
     yield "|---|---|---|---|"
     for verdict in review.verdicts[:SHOWN_ROWS]:
         change = code(described(verdict.change)[:500])
-        yield f"| {symbol(verdict.change)} | {change} | {TITLES[verdict.impact]} | {_why(verdict)} |"
+        why = f"{_why(verdict)}{_elsewhere(review, verdict)}"
+        yield f"| {symbol(verdict.change)} | {change} | {TITLES[verdict.impact]} | {why} |"
     if len(review.verdicts) > SHOWN_ROWS:
         yield f"| | and {len(review.verdicts) - SHOWN_ROWS} more | | |"
 
 
 def _why(verdict: Verdict) -> str:
     return verdict.reason.replace("|", "\\|")
+
+
+def _elsewhere(review: Review, verdict: Verdict) -> str:
+    """Where a change was made that is not in the spec itself: who reads the spec alone would not find it."""
+    for value, side in zip(reversed(values_of(verdict.change)), (review.after, review.before), strict=True):
+        if value is not None and value.span is not None:
+            is_own = value.span.file.name == side.path
+            return "" if is_own else f"; in {code(f'{value.span.file.name}:{value.span.line}')}"
+    return ""
 
 
 def _tensors(review: Review) -> Iterator[str]:
