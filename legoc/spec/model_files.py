@@ -49,7 +49,7 @@ class ModelFacts:
         source: the file that says so.
         channels: channels of its images.
         size: height and width of its images; None where any will do.
-        classes: its classes, or None for an unconditional model.
+        classes: its classes beside the null label, or None for an unconditional model.
         predicts: what its output is: `x0`, or a prediction type of diffusers.
         sigmas: the lowest and the highest noise level that it was trained for, as sigma over the clean image.
         levels: the noise level of each of its timesteps, ascending; empty where it takes sigma itself.
@@ -149,8 +149,24 @@ def _diffusers(folder: Path, part: str, class_names: tuple[str, ...], classes_ke
     if out is not None and out not in (channels, 2 * channels):
         raise UnreadableModelError(f"{path}: {channels} channels in and {out} out: this is no denoiser of images")
     classes = None if config.get(classes_key) is None else _whole(config, classes_key, path)
+    if part == "unet":
+        classes = _unet_classes(config, classes, path)
     predicts, sigmas, levels = _scheduler(folder, path.parent)
     return ModelFacts(path, channels, _sample_size(config, path), classes, predicts, sigmas, levels)
+
+
+def _unet_classes(config: dict[str, Any], embedded: int | None, path: Path) -> int | None:
+    """Its classes beside the null label, for which the last of its embeddings stands."""
+    kind = config.get("class_embed_type")
+    if kind is not None:
+        takes = {"timestep": "a number", "identity": "a vector"}.get(str(kind), "something")
+        raise UnreadableModelError(
+            f"{path}: its `class_embed_type` is `{kind!s:.40}`: it takes {takes} in place of a label",
+            "open it by an entry point of your own that makes that of labels (`kind: module`)",
+        )
+    if embedded == 1:
+        raise UnreadableModelError(f"{path}: it embeds one label, which cannot be a class and the null label")
+    return None if embedded is None else embedded - 1
 
 
 def _sample_size(config: dict[str, Any], path: Path) -> tuple[int, int] | None:

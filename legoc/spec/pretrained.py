@@ -101,7 +101,7 @@ def _model(loaded: Loaded, draft: Draft) -> Iterator[Diagnostic]:
     if facts is None:
         return  # a module says what it is once it is opened: when it is built
     yield from _image(loaded, draft, facts, at)
-    yield from _classes(loaded, draft, facts, at)
+    yield from _classes(loaded, draft, facts, at, has_table=written.kind == "diffusers_unet")
     if facts.predicts not in _CONVERTIBLE:
         message = f"the model of {draft.name} predicts `{facts.predicts}`, which gives no estimate of the clean image"
         yield report("LG212", message, loaded.span(*at), help=f"it must predict {', '.join(_CONVERTIBLE[1:])}")
@@ -145,11 +145,20 @@ def _image(loaded: Loaded, draft: Draft, facts: ModelFacts, at: Path) -> Iterato
         yield report("LG212", message, loaded.span(*at), secondary=place, help=help)
 
 
-def _classes(loaded: Loaded, draft: Draft, facts: ModelFacts, at: Path) -> Iterator[Diagnostic]:
+def _classes(loaded: Loaded, draft: Draft, facts: ModelFacts, at: Path, *, has_table: bool) -> Iterator[Diagnostic]:
+    """`has_table`: whether its null label is a row like any other, which a model may have been trained without."""
     conditioning = loaded.written.conditioning
     if facts.classes is None or conditioning is None or loaded.is_broken("conditioning", "classes"):
         return  # a model without classes fits every stack
-    if conditioning.classes != facts.classes:
+    if has_table and conditioning.classes == facts.classes + 1:
+        message = (
+            f"the model of {draft.name} embeds {conditioning.classes:,} labels, one a class: none is left for the "
+            "null label, which training and guidance need"
+        )
+        place = [Label(loaded.span("conditioning", "classes"), "and a null label beside them")]
+        help = "take one whose last label is the null label, or open it by an entry point of your own (`kind: module`)"
+        yield report("LG212", message, loaded.span(*at), secondary=place, help=help)
+    elif conditioning.classes != facts.classes:
         have = "none" if conditioning.classes is None else f"{conditioning.classes:,}"
         message = f"the model of {draft.name} has {facts.classes:,} classes, the stack has {have}"
         place = [Label(loaded.span("conditioning", "classes"), "the classes of the stack")]

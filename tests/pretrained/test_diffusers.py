@@ -30,7 +30,7 @@ sample: {steps: 3, guidance: GUIDANCE}
 pytestmark = pytest.mark.peers
 
 
-def saved(kind: str, prediction: str) -> Any:
+def saved(kind: str, prediction: str, classes: int | None) -> Any:
     """A model with random weights and its scheduler, saved by diffusers as in a pipeline's folder."""
     import diffusers
 
@@ -43,6 +43,7 @@ def saved(kind: str, prediction: str) -> Any:
             up_block_types=("AttnUpBlock2D", "UpBlock2D"),
             layers_per_block=1,
             norm_num_groups=4,
+            num_class_embeds=None if classes is None else classes + 1,
         )
         made.save_pretrained("model/unet")
     else:
@@ -54,7 +55,7 @@ def saved(kind: str, prediction: str) -> Any:
             num_layers=1,
             sample_size=32,
             patch_size=8,
-            num_embeds_ada_norm=9,
+            num_embeds_ada_norm=classes,
         )
         made.save_pretrained("model/transformer")
     diffusers.DDPMScheduler(prediction_type=prediction).save_pretrained("model/scheduler")
@@ -66,19 +67,20 @@ def run(*arguments: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "prediction", "frozen"),
+    ("kind", "prediction", "classes", "frozen"),
     [
-        ("diffusers_unet", "epsilon", True),
-        ("diffusers_unet", "v_prediction", False),
-        ("diffusers_dit", "epsilon", False),
-        ("diffusers_dit", "sample", True),
+        ("diffusers_unet", "epsilon", None, True),
+        ("diffusers_unet", "v_prediction", None, False),
+        ("diffusers_unet", "epsilon", 9, True),
+        ("diffusers_dit", "epsilon", 9, False),
+        ("diffusers_dit", "sample", 9, True),
     ],
 )
 def test_a_model_of_diffusers_is_a_brick(
-    kind: str, prediction: str, frozen: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, prediction: str, classes: int | None, frozen: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    model, classes = saved(kind, prediction), None if kind == "diffusers_unet" else 9
+    model = saved(kind, prediction, classes)
     text = TEXT.replace("KIND", kind).replace("FROZEN", str(frozen).lower())
     text = text.replace("CLASSES", "null" if classes is None else "9").replace(
         "GUIDANCE", "1" if classes is None else "2"

@@ -29,15 +29,9 @@ def files(shape: PretrainedShape) -> list[str]:
     """The model's configuration and its safetensors files, from the spec's folder.
 
     Raises:
-        UsageError: it has no such weights, or knows no null label.
+        UsageError: it has no such weights.
     """
     folder, model = Path(shape.path), _folder(shape)
-    if shape.kind == "diffusers_unet" and shape.classes is not None:
-        raise UsageError(
-            f"the UNet2DModel of brick `{shape.id}` has {shape.classes:,} classes and no null label, which training "
-            "and guidance need",
-            help="take a model without classes, or open this one by an entry point of your own (`kind: module`)",
-        )
     weights = sorted(model.glob("*.safetensors"))
     if not weights:
         raise UsageError(
@@ -94,7 +88,7 @@ def _folder(shape: PretrainedShape) -> Path:
 
 
 class _Model(PretrainedNetwork):
-    """The model, called as diffusers' pipelines call it."""
+    """The model, called as diffusers' pipelines call it. The last label of a UNet with classes is the null label."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
