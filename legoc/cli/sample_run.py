@@ -91,7 +91,7 @@ def sample(source: StackSource, plan: Plan, place: Place, machine: Machine, say:
         else:
             say(f"{directory.path}: all {len(plan.seeds):,} pictures are there")
             if place.npz and ranks.leads:
-                directory.write_npz()
+                directory.add_npz()
         if directory.suffix == ".npy":
             kept = f"{plan.shape.channels} channels are latents, not colours: float32 .npy files and no grid"
             say(f"{kept}; `legoc decode {directory.path} --decoder VAE` makes pictures of them")

@@ -89,7 +89,7 @@ def study_refine(request: Request, out: Path | None, *, json: bool) -> None:
         _measure(request, study, images, stack)
         points = [study.points[key] for key in keys]
         below = _below(request, images)
-        notes = [f"errors are root mean squares against the clean image, data in [-1, 1]; {below}"]
+        notes = [f"errors are root mean squares against the clean image, in the units of the data; {below}"]
         notes += _picture(request, study, images, stack, decoding)
         title = f"{manifest.name}: what each brick makes of a noised image"
         leave(study, keys, title, [table(points)], [plot(points, below)], notes, json=json)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 RECORD_NAME = "policy-errors.json"
 RECORD_VERSION = 1
-UNIT = "root mean square against no skipping, data in [-1, 1]"
+UNIT = "root mean square against no skipping, in the units of the data"
 SEARCH_AGAIN = "remove it, or search again with `legoc policy search RUN`"
 
 
@@ -213,7 +213,7 @@ def error_line(record: Record, table: TruthTable, sample: SampleSettings) -> str
         return None
     if not _same_sampling(record, sample):
         return None
-    of = f"rms against no skipping, data in [-1, 1]; {record.weights} after {record.images:,} images"
+    of = f"rms against no skipping, in the units of the data; {record.weights} after {record.images:,} images"
     if len(table.levels) == record.steps:
         for rolled in record.rolled:
             if rolled.stretches == stretches(table):

@@ -37,15 +37,23 @@ def files(path: str) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted(Path(path).iterdir()) if file.name != "samples.json"}
 
 
-def test_two_ranks_make_the_bits_of_one():
+def test_two_ranks_go_on_with_a_set_and_make_the_bits_of_one():
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     arguments = ["-m", "legoc", "sample", *COMMON, "--seeds", "0-7", "--classes", "balanced", "--npz"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    two = subprocess.run([*torchrun, *arguments, "--out", "two"], env=environment, capture_output=True, text=True)
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    # a whole batch of its own, so that the batches of the rest are those of a set in one go
+    part = run(sys.executable, *arguments, "--out", "two", "--seeds", "0-2")
+    assert part.returncode == 0, part.stderr
+    assert Path("two/samples_3x16x8x3.npz").exists()
+    two = run(*torchrun, *arguments, "--out", "two", "--resume")
     assert two.returncode == 0, two.stderr
     assert two.stdout.split() == ["two"]
-    assert "8 seeds by 3 on cpu, backend eager, 2 processes" in two.stderr
-    one = subprocess.run([sys.executable, *arguments, "--out", "one"], env=environment, capture_output=True, text=True)
+    assert "5 seeds, 3 kept by 3 on cpu, backend eager, 2 processes" in two.stderr
+    one = run(sys.executable, *arguments, "--out", "one")
     assert one.returncode == 0, one.stderr
     assert files("two") == files("one")
     assert {"samples_8x16x8x3.npz", "grid.png", "000007.png"} <= files("two").keys()
@@ -62,6 +70,7 @@ def test_a_set_is_gone_on_with(capsys: pytest.CaptureFixture[str]):
     assert sample("--out", "set", "--seeds", "0-6", "--resume", "--npz") == 0
     assert "all 7 pictures are there" in capsys.readouterr().err
     assert Path("set/samples_7x16x8x3.npz").exists()
+    assert json.loads(Path("set/samples.json").read_text())["npz"] == "samples_7x16x8x3.npz"
     assert sample("--out", "whole", "--seeds", "0-6", "--npz") == 0
     assert files("set") == files("whole")
 

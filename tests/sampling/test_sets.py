@@ -154,7 +154,7 @@ def test_a_picture_that_is_gone_stops_adms_file(tmp_path: Path):
     resumed(tmp_path, wanted)
     (tmp_path / "000001.png").unlink()
     with pytest.raises(RunError, match=r"000001\.png is gone or damaged"):
-        SampleDirectory(tmp_path, wanted, SOURCE).write_npz()
+        SampleDirectory(tmp_path, wanted, SOURCE).add_npz()
     assert not list(tmp_path.glob("*.npz*"))
 
 

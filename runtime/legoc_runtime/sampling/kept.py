@@ -71,8 +71,17 @@ def is_finished(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 def file_names(found: Mapping[str, Any] | None) -> list[str]:
     """The files that a record lists; only plain names, so that it can remove nothing elsewhere."""
     record = found or {}
-    names = [*(str(picture.get("file", "")) for picture in _pictures(record)), str(record.get("npz", ""))]
-    return [name for name in names if name and Path(name).name == name]
+    names = [str(picture.get("file", "")) for picture in _pictures(record)]
+    return [*filter(_is_plain, names), *npz_names(record)]
+
+
+def npz_names(found: Mapping[str, Any] | None) -> list[str]:
+    """ADM's file of samples, where a record lists one under a plain name."""
+    return [*filter(_is_plain, [str((found or {}).get("npz", ""))])]
+
+
+def _is_plain(name: str) -> bool:
+    return bool(name) and Path(name).name == name
 
 
 def _settings(record: Mapping[str, Any]) -> dict[str, Any]:

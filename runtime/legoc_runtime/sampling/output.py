@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -79,6 +79,7 @@ class SampleDirectory:
             kept.check_resumable(self.path, found, half_made)
             if found is not None and kept.is_finished(found, half_made):
                 return
+            self._remove(kept.npz_names(found))  # ADM's file of fewer pictures than there will be
         elif not empty:
             self._clear(overwrite)
         record.write_record(self.path, half_made)
@@ -104,8 +105,11 @@ class SampleDirectory:
         found = record.read_record(self.path) if not overwrite else _read_or_none(self.path)
         if not overwrite:
             kept.check_same(self.path, found, record.request_record(self._plan, self._source))
+        self._remove((*kept.file_names(found), GRID_NAME))
+
+    def _remove(self, names: Iterable[str]) -> None:
         try:
-            for name in (*kept.file_names(found), GRID_NAME):
+            for name in names:
                 (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise RunError(f"{self.path} cannot be cleared: {error.strerror}", help="choose another --out") from error
@@ -157,8 +161,17 @@ class SampleDirectory:
         ranks.wait()
         if ranks.leads:
             self._write_grid()
-            record.write_record(self.path, full | ({"npz": self.write_npz().name} if npz else {}))
+            record.write_record(self.path, full | ({"npz": self._write_npz().name} if npz else {}))
         return full
+
+    def add_npz(self) -> None:
+        """ADM's file of samples of a complete set, which its record then lists.
+
+        Raises:
+            RunError: a picture is gone, or a file cannot be written.
+        """
+        name = self._write_npz().name
+        record.write_record(self.path, {**(record.read_record(self.path) or {}), "npz": name})
 
     def check_npz(self) -> None:
         """Refuse ADM's file for what is no picture.
@@ -172,7 +185,7 @@ class SampleDirectory:
                 help="pass --decoder VAE, which makes pictures of them, or leave --npz out: latents are .npy files",
             )
 
-    def write_npz(self) -> Path:
+    def _write_npz(self) -> Path:
         """ADM's file of samples, from the pictures in the order of the seeds that were asked for; its path.
 
         Raises:
