@@ -77,7 +77,7 @@ CODES: dict[str, Code] = {
         Code("LG206", "an image-brick cannot train on a share of its windows"),
         Code("LG207", "no brick has a loss"),
         Code("LG208", "an offset that a brick cannot have"),
-        Code("LG209", "a pretrained brick that cannot stand where it does"),
+        Code("LG209", "a pretrained brick that has no place in the stack"),
         Code("LG210", "a key that a pretrained brick does not have"),
         Code("LG211", "a pretrained model that cannot be read"),
         Code("LG212", "a pretrained model that does not fit"),

@@ -98,9 +98,12 @@ def hashed_values(spec: StackSpec) -> dict[str, dict[str, Any]]:
         "settings": {key: value for key, value in sample.items() if key not in ROUNDING},
     }
     others = {field.name: codec.encode(getattr(spec, field.name)) for field in fields(spec) if field.name not in _SPLIT}
-    for model in others["pretrained"].values():
-        if model["heads"] is None:
-            del model["heads"]  # what hashes were of before there was the key
+    for id, settings in others["pretrained"].items():
+        for key in ("heads", "noise_scale"):
+            if settings[key] is None:
+                del settings[key]  # what hashes were of before there was the key
+        if "noise_scale" in settings:
+            settings["place"] = spec.ids.index(id)
     return {"architecture": {**shape, **others}, "training": training, "sampling": sampling}
 
 

@@ -6,6 +6,7 @@ One window after another, one attention in plain products, nothing fused, nothin
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ from torch import Tensor
 from legoc_runtime.contract.schedule import chain_levels
 from legoc_runtime.contract.stack import BrickShape, EdmConstants, StackShape
 from legoc_runtime.layers.tables import coordinate_channels, position_table, time_frequencies
+
+Model = Callable[[Tensor, Tensor], Tensor]
 
 
 def plain_estimate(
@@ -22,17 +25,28 @@ def plain_estimate(
     sigma: Tensor,
     label: Tensor | None,
     runs: tuple[str, ...],
+    model: Model | None = None,
 ) -> Tensor:
-    """The estimate of the last of the bricks that run, then its variance where it learns one."""
+    """The estimate of the last of the bricks that run, then its variance where it learns one.
+
+    `model` is what stands for a pretrained brick: the estimate of one image [C, H, W] at a noise level.
+    """
     results: list[Tensor] = []
     for i in range(x.shape[0]):
         skip, out, scale, time = _scales(shape, sigma[i])
         condition = _condition(shape, weights, shape.time_scale * time, None if label is None else int(label[i]))
         below: Tensor | None = None
+        estimate: Tensor | None = None
         result = x[i]
-        for brick in shape.bricks:
-            if brick.id not in runs:
+        for id in shape.ids:
+            if id not in runs:
                 continue
+            if given := shape.runs_pretrained((id,)):
+                assert model is not None
+                estimate = result = model(*_given(given.noise_scale, x[i], sigma[i], estimate))
+                below = (estimate - skip * x[i]) / out if shape.carry == "raw" else handed_on(shape, estimate, scale)
+                continue
+            brick = shape.brick(id)
             raw = _brick(shape, weights, brick, scale * x[i], below, condition)
             estimate = skip * x[i] + out * raw[: shape.channels]
             below = raw[: shape.channels] if shape.carry == "raw" else handed_on(shape, estimate, scale)
@@ -52,6 +66,15 @@ def _scales(shape: StackShape, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, T
     between = [((1 - abar) / abar) ** 0.5 for abar in signal[low : low + 2]]
     time = low + (sigma - between[0]) / (between[1] - between[0])
     return torch.ones(()), -sigma, 1 / (1 + sigma**2).sqrt(), time
+
+
+def _given(share: float | None, x: Tensor, sigma: Tensor, estimate: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What a pretrained model is given: the noisy image, or one with a share of its noise around the estimate below."""
+    if estimate is None:
+        return x, sigma
+    assert share is not None
+    noise = (x - estimate) / sigma
+    return estimate + share * sigma * noise, share * sigma
 
 
 def handed_on(shape: StackShape, estimate: Tensor, scale: Tensor) -> Tensor:

@@ -154,7 +154,7 @@ def training_macs(shape: StackShape, train: TrainSettings | None = None) -> int:
         embedders = conditioning_macs(shape) * (1 if variant.frozen else TRAINING_OVER_FORWARD)
         return (
             embedders
-            + pretrained_training_macs(shape, variant)
+            + pretrained_training_macs(shape, train, variant)
             + TRAINING_OVER_FORWARD * trained
             + sum(map(brick_macs, frozen))
             + rest_macs(shape, train, variant)
@@ -163,11 +163,28 @@ def training_macs(shape: StackShape, train: TrainSettings | None = None) -> int:
     return mean_over_images(shape, train, of)
 
 
-def pretrained_training_macs(shape: StackShape, variant: Variant) -> int:
-    """MACs of a pretrained brick for one training image, where they are known: forward alone, where it is frozen."""
+def pretrained_training_macs(shape: StackShape, train: TrainSettings, variant: Variant) -> int:
+    """MACs of a pretrained brick for one training image, where they are known.
+
+    Of a frozen one forward alone; where a loss above reaches below it, also the gradients of its inputs; and none where
+    nothing that trains stands above.
+    """
     given = shape.runs_pretrained(variant.bricks)
     each = 0 if given is None else pretrained_macs(given) or 0
-    return each * (TRAINING_OVER_FORWARD if given is not None and given.id in variant.learning else 1)
+    if given is None or given.id in variant.learning:
+        return TRAINING_OVER_FORWARD * each
+    if given.id == variant.bricks[-1]:
+        return 0
+    return each * (TRAINING_OVER_FORWARD - 1 if passes_gradient(train, variant, given.id) else 1)
+
+
+def passes_gradient(train: TrainSettings, variant: Variant, id: str) -> bool:
+    """Whether a loss above a brick reaches through it: to itself where it learns, or to the one below a fixed model."""
+    if train.gradient == "detached":
+        return False
+    if id in variant.fixed and (place := variant.bricks.index(id)):
+        return variant.bricks[place - 1] in variant.learning
+    return id in variant.learning
 
 
 def mean_over_images(shape: StackShape, train: TrainSettings, of: Callable[[Variant], int]) -> int:

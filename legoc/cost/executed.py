@@ -15,6 +15,7 @@ from legoc.cost.counts import (
     label_macs,
     macs,
     mean_over_images,
+    passes_gradient,
     pretrained_macs,
     pretrained_training_macs,
     rest_macs,
@@ -84,10 +85,9 @@ def _executed_of(shape: StackShape, train: TrainSettings, variant: Variant) -> i
     total = conditioning_macs(shape) - label_macs(shape)
     if not variant.frozen:
         total = TRAINING_OVER_FORWARD * total - 2 * TIME_FREQUENCIES * shape.condition_width
-    total += pretrained_training_macs(shape, variant)
-    given = shape.runs_pretrained(variant.bricks)
-    below = None if given is None else given.id
+    total += pretrained_training_macs(shape, train, variant)
     for brick in shape.own(variant.bricks):
+        place = variant.bricks.index(brick.id)
         learns = brick.id in variant.learning
         windows = brick.windows_trained if learns else brick.windows
         folded = _folded(brick) if windows == brick.windows else 0
@@ -97,9 +97,8 @@ def _executed_of(shape: StackShape, train: TrainSettings, variant: Variant) -> i
             total += _computed_again(brick)
         if learns and variant.frozen:
             total -= adaln_macs(brick)  # the embedders are frozen: no gradient of the conditioning
-        if learns and (below not in variant.learning or train.gradient == "detached"):
+        if learns and not (place and passes_gradient(train, variant, variant.bricks[place - 1])):
             total -= channel_macs(brick, brick.in_channels - folded) * windows // brick.windows
-        below = brick.id
     return total + rest_macs(shape, train, variant)
 
 

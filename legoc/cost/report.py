@@ -11,6 +11,7 @@ from legoc.cost.memory import MemoryCost, memory
 from legoc.cost.peer import PEER_NAME, dit_xl_2
 from legoc_runtime.contract.canvas import Canvas
 from legoc_runtime.contract.canvas_request import canvas_of
+from legoc_runtime.contract.curriculum import of_bricks
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Break, Configuration, Policy, TruthTable, tabulate
 from legoc_runtime.contract.samplers import Sampler
@@ -69,7 +70,7 @@ class BrickCost:
 
 @dataclass(frozen=True, slots=True)
 class PretrainedCost:
-    """The bottom brick, where a model that is trained already stands for it.
+    """A brick that a model which is trained already stands for.
 
     Attributes:
         id: its id.
@@ -78,6 +79,7 @@ class PretrainedCost:
         parameters: its parameters; None where its files were not opened, as before a build of a module.
         macs: MACs of a forward pass of one image; None where nothing tells them: they are in no sum then.
         share: `macs` over those of the whole stack, 0 to 1.
+        place: how many of `bricks` stand below it.
     """
 
     id: str
@@ -86,6 +88,7 @@ class PretrainedCost:
     parameters: int | None
     macs: int | None
     share: float | None
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +153,13 @@ class Trained:
         stages: stages that train some bricks and freeze others; 0 for none.
         drop: the policy whose bricks some steps leave out; None where none do.
         fills: whether windows that are not trained run once as well, to give the brick above their estimates.
+        passes: whether losses reach a brick through a pretrained model that is frozen.
     """
 
     stages: int = 0
     drop: str | None = None
     fills: bool = False
+    passes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +191,7 @@ class Cost:
         sampler: the spec's sampler.
         canvas: where windows lie, if a canvas is priced; the MACs of policies are then those of one canvas.
         rows_by_brick: how often each brick then runs on a whole grid in an evaluation of one row.
-        pretrained: the bottom brick, where it is a pretrained model; `bricks` are those above it.
+        pretrained: the brick that is a pretrained model, if there is one; `bricks` are the others.
     """
 
     name: str
@@ -312,6 +317,9 @@ def price(
             stages=len(manifest.train.stages),
             drop=None if manifest.train.drop is None else manifest.train.drop.policy,
             fills=manifest.train.fill == "model" and len(shape.bricks) > 1,
+            passes=any(
+                counts.passes_gradient(manifest.train, of_bricks(shape.ids, shape.fixed), id) for id in shape.fixed
+            ),
         ),
         pretrained=_price_pretrained(shape),
     )
@@ -376,7 +384,7 @@ def _price_pretrained(shape: StackShape) -> PretrainedCost | None:
     parameters = counts.pretrained_parameters(given) if given.weights else None
     macs = counts.pretrained_macs(given)
     share = None if macs is None else macs / counts.macs(shape)
-    return PretrainedCost(given.id, given.kind, given.frozen, parameters, macs, share)
+    return PretrainedCost(given.id, given.kind, given.frozen, parameters, macs, share, given.place)
 
 
 def _price_policies(

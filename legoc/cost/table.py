@@ -55,8 +55,9 @@ def _heading(cost: Cost) -> str:
 
 def _bricks(cost: Cost) -> str:
     head = ("brick", "window", "windows", "token", "tokens", "depth", "width", "parameters", "MACs", "FLOPs", "share")
-    rows = [] if cost.pretrained is None else [_pretrained_row(cost.pretrained)]
-    rows += [_brick_row(brick) for brick in cost.bricks]
+    rows = [_brick_row(brick) for brick in cost.bricks]
+    if cost.pretrained is not None:
+        rows.insert(cost.pretrained.place, _pretrained_row(cost.pretrained))
     shared = (
         parameter_count(cost.shared_parameters),
         quantity(cost.shared_macs),
@@ -111,8 +112,11 @@ def _trained(cost: Cost) -> str:
     trained = cost.trained
     over = ["its stages"] if trained.stages else []
     over += [] if trained.drop is None else [f"steps that leave out what `{trained.drop}` does"]
-    frozen = trained.stages or (cost.pretrained is not None and cost.pretrained.frozen)
+    given = cost.pretrained
+    still = given is not None and given.frozen and not trained.passes and given.place < len(cost.bricks)
+    frozen = trained.stages or still
     rest = ["1 x of what is frozen"] if frozen else []
+    rest += ["2 x of the model that losses pass"] if trained.passes else []
     rest += ["1 x of windows not trained"] if trained.fills else []
     if not over and not rest:
         return "3 x a forward"

@@ -119,10 +119,9 @@ class GraphPicture:
     macs: int
     panels: tuple[Panel, ...]
 
-    @property
-    def carried(self) -> str:
-        """What a brick hands on, in words."""
-        return "estimate" if self.shape.carry == "x0" else "network output"
+    def carried(self, reader: DrawnBrick) -> str:
+        """What a brick is handed from below, in words; a pretrained one begins from the estimate in any case."""
+        return "estimate" if self.shape.carry == "x0" or reader.model else "network output"
 
     @property
     def conditioning(self) -> str:
@@ -238,8 +237,8 @@ def _panel(graph: BrickGraph, when: str) -> Panel:
     if output is None:
         raise AssertionError("the verifier lets no graph pass whose output is no estimate")
     bricks = [_drawn(graph, brick, brick.id in running, whole) for brick in shape.bricks]
-    if shape.pretrained is not None:
-        bricks.insert(0, _drawn_model(shape, shape.pretrained, shape.pretrained.id in running, whole))
+    if (given := shape.pretrained) is not None:
+        bricks.insert(given.place, _drawn_model(graph, given, given.id in running, whole))
     return Panel(when, tuple(bricks), output, macs(shape, running) / whole)
 
 
@@ -258,8 +257,11 @@ def _drawn(graph: BrickGraph, brick: BrickShape, runs: bool, whole: int) -> Draw
     )
 
 
-def _drawn_model(shape: StackShape, given: PretrainedShape, runs: bool, whole: int) -> DrawnBrick:
+def _drawn_model(graph: BrickGraph, given: PretrainedShape, runs: bool, whole: int) -> DrawnBrick:
     """A pretrained brick: a card of one window and one token, with what is known of the model."""
+    shape = graph.shape
+    below = graph[estimate_name(given.id)].inputs.get("below") if runs else None
+    reads = None if below is None else _brick_behind(graph, below)
     side = gcd(*shape.grid)
     card = BrickShape(given.id, shape.grid, shape.grid, side, 0, 0, 1, 1, shape.channels, 0, False, 0)
     own = pretrained_macs(given) or 0
@@ -268,7 +270,9 @@ def _drawn_model(shape: StackShape, given: PretrainedShape, runs: bool, whole: i
         f"{given.kind}{f' {given.name}' if given.name else ''}",
         "frozen" if given.frozen else "trained further",
     )
-    return DrawnBrick(card, pretrained_parameters(given), own, own / whole, runs, None, False, words)
+    if given.noise_scale is not None:
+        words = (*words[:-1], f"{words[-1]}, from {given.noise_scale:g} σ on")
+    return DrawnBrick(card, pretrained_parameters(given), own, own / whole, runs, reads, False, words)
 
 
 def _brick_behind(graph: BrickGraph, name: str) -> str | None:

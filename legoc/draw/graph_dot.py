@@ -58,7 +58,7 @@ def _body(picture: GraphPicture, panel: Panel, prefix: str) -> Iterator[str]:
             yield f"{zeros} [label={quoted('zeros: no brick below runs')}, shape=plaintext];"
             yield f"{zeros} -> {own};"
         if brick.reads is not None:
-            yield f"{node(f'brick.{brick.reads}')} -> {own} [label={quoted(f' {picture.carried}')}, penwidth=2];"
+            yield f"{node(f'brick.{brick.reads}')} -> {own} [label={quoted(f' {picture.carried(brick)}')}, penwidth=2];"
     for low, high in panel.bypasses:  # through what is left out, which also keeps it at its place
         yield f"{node(f'brick.{low}')} -> {node(f'brick.{high}')} [style=dotted, arrowhead=none, color=gray50];"
     if not panel.bricks[-1].runs:

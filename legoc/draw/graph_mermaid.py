@@ -78,7 +78,8 @@ def _body(picture: GraphPicture, panel: Panel, prefix: str) -> Iterator[str]:
         if brick.reads_zeros:
             yield f"{node}z([{quoted('zeros: no brick below runs')}]) --> {node}"
         if brick.reads is not None:
-            yield f"{nodes[brick.reads]} ==>|{_handed_on(panel, picture.carried, brick.reads, brick.shape.id)}| {node}"
+            words = _handed_on(panel, picture.carried(brick), brick.reads, brick.shape.id)
+            yield f"{nodes[brick.reads]} ==>|{words}| {node}"
     yield from (f"{nodes[low]} -.- {nodes[high]}" for low, high in panel.bypasses)  # keeps ghosts at their place
     if not panel.bricks[-1].runs:
         yield f"{nodes[panel.bricks[-1].shape.id]} -.- {prefix}o"

@@ -115,7 +115,7 @@ def graph_svg(picture: GraphPicture, marks: Mapping[str, Mark] | None = None) ->
     svg = elements.document(
         WIDTH,
         height,
-        title=f"{picture.stack}: {len(picture.shape.bricks)} bricks",
+        title=f"{picture.stack}: {len(picture.shape.ids)} bricks",
         description=description(picture),
         style=STYLE + (MARKS_STYLE if marks else ""),
     )
@@ -155,7 +155,7 @@ def _summary(picture: GraphPicture) -> str:
     shape = picture.shape
     grid = f"{shape.grid[0]}×{shape.grid[1]}×{shape.channels}"
     counts = f"{parameter_count(picture.parameters)} parameters · {quantity(picture.macs)}MACs an evaluation"
-    return f"{grid} · {len(shape.bricks)} bricks · {counts}"
+    return f"{grid} · {len(shape.ids)} bricks · {counts}"
 
 
 def _panel(svg: Element, picture: GraphPicture, panel: Panel, top: float, marks: Mapping[str, Mark]) -> None:
@@ -233,7 +233,7 @@ def _paths(svg: Element, picture: GraphPicture, panel: Panel, frame: _Frame) -> 
     for brick in panel.bricks:
         reader = frame.cards[brick.shape.id] + CARD
         if brick.reads is not None:
-            _path(svg, frame.cards[brick.reads], reader, picture.carried)
+            _path(svg, frame.cards[brick.reads], reader, picture.carried(brick))
         elif brick.reads_zeros:
             elements.path(svg, "estimate", f"M{SPINE} {reader + 22:.2f}V{reader + HEAD_LENGTH:.2f}")
             _head(svg, "estimate", SPINE, reader, 0, -1)

@@ -18,7 +18,7 @@ from legoc.graph.nodes import (
 )
 from legoc.source import Span
 from legoc_runtime.contract.policy import Configuration, configuration_name
-from legoc_runtime.contract.stack import PretrainedShape, StackShape
+from legoc_runtime.contract.stack import BrickShape, PretrainedShape, StackShape
 
 OUTPUT = "output"
 """Name of the sampling graph's output; outputs of the training graph are `output.ID`."""
@@ -72,26 +72,36 @@ def _stack_entries(shape: StackShape, spans: dict[str, Span]) -> dict[str, Entry
         Entry("scaled", ScaledImage(), {"image": "x", "scales": "scales"}),
         Entry("condition", Conditioning(), condition),
     ]
-    below: str | None = None
-    if shape.pretrained is not None:
-        entries += _pretrained_entries(shape, shape.pretrained, spans)
-        below = carried_name(shape, shape.pretrained.id)
-    for brick in shape.bricks:
-        inputs = {"image": "scaled", "condition": "condition"}
-        if below is not None and brick.takes_estimate:
-            inputs["below"] = below
-        span = spans.get(brick.id)
-        name, estimate = brick_name(brick.id), estimate_name(brick.id)
-        entries.append(Entry(name, Brick(brick.id, span), inputs))
-        entries.append(Entry(estimate, Estimate(brick.id, span), {"image": "x", "network": name, "scales": "scales"}))
-        below = carried_name(shape, brick.id)
+    under: str | None = None
+    for id in shape.ids:
+        given = shape.runs_pretrained((id,))
+        if given is None:
+            entries += _brick_entries(shape, shape.brick(id), under, spans.get(id))
+        else:
+            entries += _pretrained_entries(shape, given, under, spans.get(id))
+        under = id
     return {entry.name: entry for entry in entries}
 
 
-def _pretrained_entries(shape: StackShape, given: PretrainedShape, spans: dict[str, Span]) -> list[Entry]:
-    """The model that stands for the bottom brick; under `carry: raw` also what it hands on."""
-    span, estimate = spans.get(given.id), estimate_name(given.id)
+def _brick_entries(shape: StackShape, brick: BrickShape, under: str | None, span: Span | None) -> list[Entry]:
+    """A brick's network, which reads what the brick under it hands on, and its estimate."""
+    inputs = {"image": "scaled", "condition": "condition"}
+    if under is not None and brick.takes_estimate:
+        inputs["below"] = carried_name(shape, under)
+    name = brick_name(brick.id)
+    estimate = Estimate(brick.id, span), {"image": "x", "network": name, "scales": "scales"}
+    return [Entry(name, Brick(brick.id, span), inputs), Entry(estimate_name(brick.id), *estimate)]
+
+
+def _pretrained_entries(shape: StackShape, given: PretrainedShape, under: str | None, span: Span | None) -> list[Entry]:
+    """The model that stands for a brick; under `carry: raw` also what it hands on.
+
+    It reads the estimate of the brick under it whatever is carried: from there on it denoises.
+    """
+    estimate = estimate_name(given.id)
     inputs = {"image": "x", "sigma": "sigma"} | ({} if given.classes is None else {"label": "label"})
+    if under is not None:
+        inputs["below"] = estimate_name(under)
     entries = [Entry(estimate, Pretrained(given.id, span), inputs)]
     if shape.carry == "raw":
         inputs = {"estimate": estimate, "image": "x", "scales": "scales"}

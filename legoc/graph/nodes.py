@@ -106,7 +106,9 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
-    """The estimate of the clean image by the model that stands for the bottom brick; `label` where it reads one.
+    """The estimate of the clean image by a model that stands for a brick; `label` where it reads one.
+
+    `below` is an input where a brick runs below: the estimate from which on the model denoises.
 
     Attributes:
         id: the brick.

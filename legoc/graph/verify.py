@@ -31,7 +31,7 @@ _OPTIONAL_SLOTS: dict[str, tuple[str, ...]] = {
     "brick": ("below",),
     "bypass": ("below",),
     "conditioning": ("label",),
-    "pretrained": ("label",),
+    "pretrained": ("label", "below"),
 }
 
 

@@ -25,6 +25,7 @@ from legoc.graph.nodes import Pretrained as PretrainedNode
 from legoc.lower.brick import lower_brick, lower_rest, window_index
 from legoc.lower.diffusion import emit_bounded, emit_joined, emit_prediction, emit_scales, emit_variance
 from legoc.lower.emitter import Emitter
+from legoc.lower.refine import emit_refined
 from legoc.passes.base import run_passes
 from legoc.passes.catalog import sampling_passes, training_passes
 from legoc_runtime.contract.curriculum import Variant
@@ -188,14 +189,30 @@ class _Lowering:
         return self._precondition(self.values[entry.inputs["network"]], f"{brick.id}.estimate")
 
     def _pretrained(self, entry: Entry, id: str) -> Value:
-        """A model's estimate; while training one that is frozen is computed without gradient."""
+        """A model's estimate, from the one below on where there is one.
+
+        While training one that is frozen is computed without gradient, unless the loss of a brick above it is to reach
+        one below it, which trains.
+        """
         self.models.add(id)
         label = self.values[entry.inputs["label"]] if "label" in entry.inputs else None
-        op = Pretrained(brick=id, image="x", sigma="sigma", label=label, out=f"{id}.estimate")
+        image, sigma = "x", "sigma"
+        if (below := entry.inputs.get("below")) is not None:
+            given = self.shape.runs_pretrained((id,))
+            assert given is not None
+            estimate = self._carried(below, id)
+            image, sigma = emit_refined(self.out, given, estimate)
+        op = Pretrained(brick=id, image=image, sigma=sigma, label=label, out=f"{id}.estimate")
         estimate = self.out.emit(op, self.image)
-        if self.train is None or (id not in self.shape.fixed and id not in self.frozen):
+        if self.train is None or (id not in self.frozen and (id not in self.shape.fixed or self._learns(below))):
             return estimate
         return self.out.emit(Detach(image=estimate, out=f"{id}.frozen"), self.image)
+
+    def _learns(self, below: str | None) -> bool:
+        """Whether a loss above reaches the brick whose estimate this is."""
+        if below is None or self.train is None or self.train.gradient == "detached":
+            return False
+        return self._behind(below) not in self.frozen
 
     def _precondition(self, network: Value, out: Value) -> Value:
         op = Precondition(image="x", network=network, c_skip="c_skip", c_out="c_out", out=out)
@@ -219,33 +236,43 @@ class _Lowering:
             return self.out.emit(Detach(image=given, out=f"{reader}.below"), self.image)
         if self.train is None or not isinstance(node, Brick | Estimate):
             return value
-        if self.train.fill != "noisy" and node.id in self.masks:
-            clean = self._stand_in(node, self.train.fill)
-            fill = FillClean(estimate=value, clean=clean, mask=self.masks[node.id], out=f"{node.id}.filled")
+        id = self._behind(below)
+        if self.train.fill != "noisy" and id in self.masks:
+            clean = self._stand_in(id, isinstance(node, Estimate), self.train.fill)
+            fill = FillClean(estimate=value, clean=clean, mask=self.masks[id], out=f"{id}.filled")
             value = self.out.emit(fill, self.image)
-        if self.train.gradient == "detached" or node.id in self.frozen:
+        if self.train.gradient == "detached" or id in self.frozen:
             value = self.out.emit(Detach(image=value, out=f"{reader}.below"), self.image)
         return value
 
-    def _stand_in(self, node: Brick | Estimate, fill: Literal["x0", "zeros", "model"]) -> Value:
-        """What stands where the brick below did not run, in the form in which it hands on."""
+    def _behind(self, name: str) -> str:
+        """The brick that ran for a network or estimate.
+
+        Under `carry: raw` the estimate of a brick that is left out is made of the network below it.
+        """
+        node = self.graph[name].node
+        ran = self.graph[self.graph[name].inputs["network"]].node if isinstance(node, Estimate) else node
+        assert isinstance(ran, Brick | PretrainedNode | AsNetwork)
+        return ran.id
+
+    def _stand_in(self, id: str, as_estimate: bool, fill: Literal["x0", "zeros", "model"]) -> Value:
+        """What stands where the brick below did not run, in the form in which it is read."""
         match fill:
             case "model":
-                condition = self.values[self.graph[brick_name(node.id)].inputs["condition"]]
-                index = f"{node.id}.windows"
-                brick = self.shape.brick(node.id)
-                network = lower_rest(self.out, brick, condition, index)
-                network = emit_prediction(self.out, brick, network, f"{node.id}.rest")
-                return network if isinstance(node, Brick) else self._precondition(network, f"{node.id}.rest.estimate")
+                condition = self.values[self.graph[brick_name(id)].inputs["condition"]]
+                brick = self.shape.brick(id)
+                network = lower_rest(self.out, brick, condition, f"{id}.windows")
+                network = emit_prediction(self.out, brick, network, f"{id}.rest")
+                return self._precondition(network, f"{id}.rest.estimate") if as_estimate else network
             case "x0":
                 clean = self.out.input("clean", self.image)
             case "zeros":
                 clean = "zeros"
                 if not self.out.defines(clean):
                     self.out.emit(NoEstimate(like="x", out=clean), self.image)
-        if isinstance(node, Estimate):
+        if as_estimate:
             return clean
-        op = Unprecondition(clean=clean, image="x", c_skip="c_skip", c_out="c_out", out=f"{node.id}.clean")
+        op = Unprecondition(clean=clean, image="x", c_skip="c_skip", c_out="c_out", out=f"{id}.clean")
         return self.out.emit(op, self.image)
 
     def _output(self, entry: Entry) -> None:
@@ -270,8 +297,5 @@ class _Lowering:
         """The estimate of the brick that runs last, and after its channels those of its variance if it has one."""
         if not self.shape.variance_channels:
             return self.values[source]
-        # under `carry: raw` the estimate of a brick that is left out is made of the network below it
-        node = self.graph[source].node
-        ran = self.graph[self.graph[source].inputs["network"]].node if isinstance(node, Estimate) else node
-        assert isinstance(ran, Brick | PretrainedNode | AsNetwork)
-        return emit_joined(self.out, ran.id, self.values[source], self._variance(ran.id))
+        ran = self._behind(source)
+        return emit_joined(self.out, ran, self.values[source], self._variance(ran))

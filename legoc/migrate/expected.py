@@ -62,11 +62,13 @@ def _expected(plan: Plan, known: Mapping[str, str], configuration: Configuration
 def _new_bricks(plan: Plan, known: Mapping[str, str], configuration: Configuration) -> str | None:
     """Why new bricks change what the known ones compute; None where those read the new estimate through zeros."""
     lowest = next(i for i, id in enumerate(configuration) if id in known)
-    above = [id for id in configuration[lowest:] if id not in known]
+    above, given = [id for id in configuration[lowest:] if id not in known], plan.after.spec.pretrained
     if above:
-        return f"{above[0]} is new and begins untrained"
+        return f"{above[0]} is new and " + ("refines what was there" if above[0] in given else "begins untrained")
     if lowest == 0:
         return None
+    if configuration[lowest] in given:
+        return f"{configuration[lowest]} begins from the estimate of {configuration[lowest - 1]}, which is new"
     key = f"bricks.{configuration[lowest]}.embed.weight"
     if any(move.after == key and move.how == "widened" for move in plan.tensors.moves):
         return None

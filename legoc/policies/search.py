@@ -245,10 +245,10 @@ def _halfway(
 
 
 def _halfway_table(problem: Problem, share: float) -> tuple[Policy, TruthTable]:
-    below = problem.shape.pretrained is not None
-    policy = builtin_policy(f"halfway:{share:.4g}", problem.shape.bricks, below=below)
+    shape = problem.shape
+    policy = builtin_policy(f"halfway:{share:.4g}", shape.bricks, pretrained=shape.pretrained)
     assert policy is not None
-    return policy, tabulate(policy, problem.shape.ids, problem.levels)
+    return policy, tabulate(policy, shape.ids, problem.levels)
 
 
 def _without_beaten(points: Sequence[Point], best: Point) -> tuple[Point, ...]:

@@ -7,7 +7,7 @@ from typing import cast
 
 from legoc.cost.counts import FLOPS_PER_MAC
 from legoc.cost.memory import BYTES
-from legoc.cost.report import BrickCost, Cost, PolicyCost
+from legoc.cost.report import BrickCost, Cost, PolicyCost, PretrainedCost
 from legoc.cost.table import FOOTNOTE, byte_count, left_out, parameter_count, quantity, schedule_words
 from legoc.render.lines import counted
 from legoc.report.drawings import graph_figure, timeline_figure
@@ -35,7 +35,11 @@ def cost_cards(cost: Cost, sampled: str) -> Iterator[Html]:
     """
     policy = next((policy for policy in cost.policies if policy.policy == sampled), cost.policies[0])
     how = f"{SAMPLERS[cost.sampler].title}, {cost.steps} levels, {cost.evaluations} evaluations"
-    yield card("Parameters", parameter_count(cost.parameters), counted(len(cost.bricks), "brick"))
+    yield card(
+        "Parameters",
+        parameter_count(cost.parameters),
+        counted(len(cost.bricks) + (cost.pretrained is not None), "brick"),
+    )
     yield card("A forward pass", macs(cost.macs), f"{quantity(cost.flops)}FLOPs, one image")
     yield card("A training image", macs(cost.training_macs), "forward and backward")
     what = "an image" if cost.canvas is None else f"a canvas of {cost.canvas.size[0]}x{cost.canvas.size[1]}"
@@ -64,6 +68,8 @@ def _timelines(spec: StackSpec, cost: Cost) -> Iterator[Html]:
 def _bricks(cost: Cost) -> Html:
     heads = ("brick", "window", "windows", "token", "tokens", "depth", "width", "parameters", "MACs", "FLOPs", "share")
     rows: list[Sequence[str]] = [_brick(brick) for brick in cost.bricks]
+    if cost.pretrained is not None:
+        rows.insert(cost.pretrained.place, _model(cost.pretrained))
     shared = (
         parameter_count(cost.shared_parameters),
         quantity(cost.shared_macs),
@@ -90,6 +96,15 @@ def _brick(brick: BrickCost) -> tuple[str, ...]:
         quantity(FLOPS_PER_MAC * brick.macs),
         _share(brick.share),
     )
+
+
+def _model(given: PretrainedCost) -> tuple[str, ...]:
+    """A pretrained model's own numbers; `?` for what nothing tells, and no sum has."""
+    counts: tuple[str, ...] = ("?", "?", "?")
+    if given.macs is not None and given.share is not None:
+        counts = (quantity(given.macs), quantity(FLOPS_PER_MAC * given.macs), _share(given.share))
+    count = "?" if given.parameters is None else parameter_count(given.parameters)
+    return (given.id, given.kind, *[""] * 5, count, *counts)
 
 
 def _share(share: float) -> Html:

@@ -285,7 +285,7 @@ def _bricks(before: StackSpec, after: StackSpec, matched: Mapping[str, str]) -> 
             yield BrickRenamed(id_value(before, mine), id_value(after, other))
         ours, theirs = brick_texts(before, mine), brick_texts(after, other)
         for key, text in ours.items():
-            if text != theirs[key] and not (key == "bricks.*.size" and _same_window(before, mine, after, other)):
+            if text != theirs[key] and not _follows(key, before, mine, after, other):
                 values = brick_value(before, mine, key, text), brick_value(after, other, key, theirs[key])
                 yield ValueChanged(key, *values, (mine, other))
 
@@ -294,9 +294,19 @@ def _below(ids: Sequence[str], id: str, known: set[str]) -> tuple[str, ...]:
     return tuple(other for other in ids[: ids.index(id)] if other in known)
 
 
-def _same_window(before: StackSpec, mine: str, after: StackSpec, other: str) -> bool:
-    """Whether a window that was the whole grid, and is not now, or the other way round, is the same in pixels."""
-    return before.shape.brick(mine).window == after.shape.brick(other).window
+def _follows(key: str, before: StackSpec, mine: str, after: StackSpec, other: str) -> bool:
+    """Whether a value is another because something else is.
+
+    A window that was the whole grid, and is not now, or the other way round, may be the same in pixels. A model at the
+    bottom has no `noise_scale`, and one that comes to stand above others has.
+    """
+    match key:
+        case "bricks.*.size":
+            return before.shape.brick(mine).window == after.shape.brick(other).window
+        case "bricks.*.pretrained.noise_scale":
+            return None in (before.pretrained[mine].noise_scale, after.pretrained[other].noise_scale)
+        case _:
+            return False
 
 
 def _policies(before: StackSpec, after: StackSpec, matched: Mapping[str, str]) -> Iterator[Change]:

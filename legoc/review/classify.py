@@ -113,7 +113,10 @@ def classify(change: Change, case: Case) -> Verdict:
             lost = case.broken(f"(bricks|pretrained)\\.{value.text}\\..*")
             if not lost:  # a pretrained brick: its weights are not the stack's
                 moved = _of(case.touched("bricks\\..*\\.embed\\.weight"), "narrowed")
-                return Verdict(change, "meaning", "the brick above no longer reads this model's estimate", moved)
+                last = value.text == case.before.ids[-1]
+                reason = "this model no longer refines" if last else "the brick above no longer reads"
+                reason += " the estimate below it" if last else " this model's estimate"
+                return Verdict(change, "meaning", reason, moved)
             return Verdict(change, "breaks", "its trained weights have no place any more", lost)
         case BrickRenamed(before=was, after=value):
             moved = case.touched(f"(bricks|pretrained)\\.{re.escape(value.text)}\\..*")
@@ -140,16 +143,18 @@ def _of(moves: tuple[TensorMove, ...], *kinds: str) -> tuple[TensorMove, ...]:
 
 
 def _added(change: Change, id: str, over: tuple[str, ...], case: Case) -> Verdict:
+    moved = _of(case.touched("bricks\\..*\\.embed\\.weight"), "widened")
     if id in case.after.pretrained:
-        moved = _of(case.touched("bricks\\..*\\.embed\\.weight"), "widened")
         reason = "the brick above gets a slot for this model's estimate, whose columns begin at zero: outputs stay"
+        if over or not moved:
+            reason, moved = "this model refines what comes from below: outputs stay where it is left out", ()
         moved += case.touched(f"pretrained\\.{re.escape(id)}\\..*")
         return Verdict(change, "resumable", reason, moved)
     new = case.touched(f"bricks\\.{id}\\..*")
-    if over:
+    if over or not moved:  # no slot is new where a model stands above, which reads any estimate
         reason = "it begins untrained: outputs stay where it is left out, until it is trained"
     else:
-        new += _of(case.touched("bricks\\..*\\.embed\\.weight"), "widened")
+        new += moved
         reason = "the brick above gets a slot for its estimate, whose columns begin at zero: outputs stay"
     return Verdict(change, "resumable", reason, new)
 
@@ -187,7 +192,7 @@ def _special(change: ValueChanged, case: Case) -> Verdict | None:
             return Verdict(change, "cosmetic", "a token alone in its window attends to itself, by whatever heads")
         case "bricks.*.mlp_ratio", (mine, id) if before.brick(mine).mlp_width == after.brick(id).mlp_width:
             return Verdict(change, "cosmetic", "the MLP has as many hidden features as before")
-        case "carry", None if len(case.matched) < 2:
+        case "carry", None if len(case.matched) < 2 or not any(brick.takes_estimate for brick in before.bricks):
             return Verdict(change, "cosmetic", "no brick that was trained hands anything on to another one")
         case "compat.label_embedding", None if before.classes is None and after.classes is None:
             return Verdict(change, "cosmetic", "there are no labels to embed")
@@ -225,7 +230,7 @@ def _other_model(change: ValueChanged, case: Case, id: str) -> Verdict | None:
     if given is None:
         return None
     if given:
-        reason = "another model stands for the bottom brick, and what training made of the old one has no place"
+        reason = "another model stands for the brick, and what training made of the old one has no place"
         return Verdict(change, "breaks", reason, given)
     one, other = (shape.pretrained for shape in case.shapes)
     if one is not None and other is not None and one.stack == other.stack:

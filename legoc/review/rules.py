@@ -142,10 +142,13 @@ RULES: Mapping[str, Rule] = {
     "bricks.*.mlp_ratio": Rule("breaks", "the MLP has other hidden features", _BRICK + r"blocks\.\d+\.mlp\..*"),
     "bricks.*.train_patches": Rule("training", "which share of its windows a training step runs"),
     "bricks.*.loss_weight": Rule("training", "how much the brick's own loss counts"),
-    "bricks.*.pretrained.kind": Rule("meaning", "another model stands for the bottom brick"),
-    "bricks.*.pretrained.path": Rule("meaning", "another model stands for the bottom brick"),
-    "bricks.*.pretrained.name": Rule("meaning", "another model stands for the bottom brick"),
+    "bricks.*.pretrained.kind": Rule("meaning", "another model stands for the brick"),
+    "bricks.*.pretrained.path": Rule("meaning", "another model stands for the brick"),
+    "bricks.*.pretrained.name": Rule("meaning", "another model stands for the brick"),
     "bricks.*.pretrained.heads": Rule("meaning", "the model's features are shared out among heads differently"),
+    "bricks.*.pretrained.noise_scale": Rule(
+        "meaning", "the model begins from the estimate below at another noise level"
+    ),
     "bricks.*.pretrained.frozen": Rule(
         "resumable", "checkpoints hold the model's weights from now on, which begin as its files say"
     ),

@@ -39,20 +39,12 @@ def _lines(spec: StackSpec) -> Iterator[str]:
     yield from _entries(kind=shape.diffusion.kind, **asdict(shape.diffusion))
     yield f"carry: {shape.carry}"
     yield "bricks:"
-    for id, settings in spec.pretrained.items():
-        yield f"  - id: {_scalar(id)}"
-        if not settings.frozen:
-            yield from (f"  {line}" for line in _entries(loss_weight=shape.loss_weight(id)))
-        yield from _skip(spec, id)
-        yield "    pretrained:"
-        yield from (f"    {line}" for line in _entries(kind=settings.kind, path=settings.path, frozen=settings.frozen))
-        if settings.name is not None:
-            yield f"      name: {_scalar(settings.name)}"
-        if settings.heads is not None:
-            yield f"      heads: {settings.heads}"
-    for brick in shape.bricks:
-        yield from _brick(brick)
-        yield from _skip(spec, brick.id)
+    for id in spec.ids:
+        if id in spec.pretrained:
+            yield from _pretrained(spec, id)
+        else:
+            yield from _brick(shape.brick(id))
+            yield from _skip(spec, id)
     yield "skip_policies:" + ("" if spec.policies else " {}")
     for name, policy in spec.policies.items():
         yield f"  {_scalar(name)}:" + ("" if policy.skips else " {}")
@@ -92,6 +84,22 @@ def _lines(spec: StackSpec) -> Iterator[str]:
 def _skip(spec: StackSpec, id: str) -> Iterator[str]:
     if id in spec.default_skips:
         yield f"    skip: {quoted(predicate.text(spec.default_skips[id]))}"
+
+
+def _pretrained(spec: StackSpec, id: str) -> Iterator[str]:
+    settings = spec.pretrained[id]
+    yield f"  - id: {_scalar(id)}"
+    if not settings.frozen:
+        yield from (f"  {line}" for line in _entries(loss_weight=spec.shape.loss_weight(id)))
+    yield from _skip(spec, id)
+    yield "    pretrained:"
+    yield from (f"    {line}" for line in _entries(kind=settings.kind, path=settings.path, frozen=settings.frozen))
+    if settings.name is not None:
+        yield f"      name: {_scalar(settings.name)}"
+    if settings.heads is not None:
+        yield f"      heads: {settings.heads}"
+    if settings.noise_scale is not None:
+        yield from (f"    {line}" for line in _entries(noise_scale=settings.noise_scale))
 
 
 def _sides(sides: tuple[int, int]) -> int | str:

@@ -31,7 +31,7 @@ def _policy(name: str, spec: StackSpec) -> Policy:
     if name == "default":
         return Policy("default", tuple(spec.default_skips.items()))
     shape = spec.shape
-    policy = spec.policies.get(name) or builtin_policy(name, shape.bricks, below=shape.pretrained is not None)
+    policy = spec.policies.get(name) or builtin_policy(name, shape.bricks, pretrained=shape.pretrained)
     assert policy is not None, "a spec without errors names policies that there are"
     return policy
 

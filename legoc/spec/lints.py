@@ -73,9 +73,11 @@ def _bottom_skipped(loaded: Loaded, drafts: list[Draft], table: Table) -> Iterat
     starts: list[int] = []
     without = held
     for draft in drafts[1:]:
-        if without & ~_out(table, draft):
+        if without & ~_out(table, draft) and not draft.is_pretrained:  # a model reads the noisy image then, as alone
             starts.append(draft.index)
         without &= _out(table, draft)
+    if not starts:
+        return
     names = " or ".join(f"`{drafts[index].id}`" for index in starts)
     message = (
         f"policy `{table.name}` leaves the bottom brick `{bottom}` out at {_share(table, held)} noise levels: "

@@ -1,4 +1,4 @@
-"""Rules about a brick that is a pretrained model: where it can stand, which keys it has, whether its model fits."""
+"""Rules about a brick that is a pretrained model: where it stands, which keys it has, whether its model fits."""
 
 from __future__ import annotations
 
@@ -43,15 +43,22 @@ def check_pretrained(loaded: Loaded, drafts: list[Draft]) -> Iterator[Diagnostic
 
 
 def _place(loaded: Loaded, draft: Draft, drafts: list[Draft]) -> Iterator[Diagnostic]:
-    span = loaded.tree.head(("bricks", draft.index, "pretrained"))
-    if draft.index > 0:
-        message = f"{draft.name} is a pretrained model, which reads no estimate from below"
-        bottom = [Label(loaded.tree.head(("bricks", 0)), "the bottom brick")]
-        help = "put it first: only the bottom brick can be a pretrained model"
-        yield report("LG209", message, span, secondary=bottom, help=help)
+    """LG209 for a second model, or one alone; LG210 for what only a model above others has."""
+    at = ("bricks", draft.index, "pretrained")
+    first = next(other for other in drafts if other.is_pretrained)
+    if first is not draft:
+        message = f"{draft.name} is a second pretrained model, and a stack has one"
+        place = [Label(loaded.tree.head(("bricks", first.index, "pretrained")), f"{first.name} is the first")]
+        help = "keep one: a stack can be trained on the first, and its run be the model of another (`kind: stack`)"
+        yield report("LG209", message, loaded.tree.head(at), secondary=place, help=help)
     elif len(drafts) == 1:
         message = f"{draft.name} is the only brick, and a pretrained model"
-        yield report("LG209", message, span, help="add a brick above it: that is what legoc makes")
+        help = "add a brick of your own: that is what legoc makes"
+        yield report("LG209", message, loaded.tree.head(at), help=help)
+    if draft.index == 0 and loaded.tree.has((*at, "noise_scale")) and not loaded.is_broken(*at, "noise_scale"):
+        message = f"{draft.name} is the bottom brick, which denoises all of the noise: `noise_scale` says nothing"
+        help = "remove it, or put the brick above another"
+        yield report("LG210", message, loaded.span(*at, "noise_scale"), help=help)
 
 
 def _shared_out(loaded: Loaded, draft: Draft) -> Iterator[Diagnostic]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from legoc.spec.written_sample import Region as WrittenRegion
 
 DEFAULT_LABEL_DROPOUT = 0.1
+DEFAULT_NOISE_SCALE = 0.5
 
 
 def resolve_sample(loaded: Loaded) -> SampleSettings:
@@ -114,11 +115,14 @@ def resolve(loaded: Loaded, drafts: list[Draft], predicates: Predicates) -> Stac
 
 
 def _pretrained(loaded: Loaded) -> dict[str, PretrainedSettings]:
-    return {
-        str(brick.id): _with_heads(PretrainedSettings(**_chosen(brick.pretrained)))
-        for brick in loaded.written.bricks or []
-        if brick.pretrained is not None
-    }
+    found: dict[str, PretrainedSettings] = {}
+    for place, brick in enumerate(loaded.written.bricks or []):
+        if brick.pretrained is not None:
+            chosen = _chosen(brick.pretrained)
+            if place and chosen.get("noise_scale") is None:
+                chosen["noise_scale"] = DEFAULT_NOISE_SCALE
+            found[str(brick.id)] = _with_heads(PretrainedSettings(**chosen))
+    return found
 
 
 def _with_heads(settings: PretrainedSettings) -> PretrainedSettings:
@@ -134,21 +138,24 @@ def _with_heads(settings: PretrainedSettings) -> PretrainedSettings:
 
 
 def _pretrained_shape(loaded: Loaded, drafts: list[Draft]) -> PretrainedShape | None:
-    """What stands for the bottom brick, as its files' JSON says it."""
+    """The pretrained brick, as its files' JSON says it."""
     for id, settings in _pretrained(loaded).items():
         from legoc.spec.model_files import read_model  # specs without such a brick, nearly all, need not import it
 
         facts = read_model(settings)
+        draft = next(draft for draft in drafts if draft.is_pretrained)
         told = PretrainedShape(
             id=id,
             kind=settings.kind,
             path=settings.path,
             frozen=settings.frozen,
             name=settings.name,
-            loss_weight=drafts[0].loss_weight,
+            loss_weight=draft.loss_weight,
             classes=None if facts is None else facts.classes,
             predicts="x0" if facts is None else cast("Prediction", facts.predicts),
             sigmas=() if facts is None else facts.levels,
+            place=draft.index,
+            noise_scale=settings.noise_scale,
         )
         if facts is None or facts.stack is None:
             return told

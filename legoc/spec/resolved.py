@@ -33,8 +33,8 @@ class StackSpec:
         data_resize: how images come to the grid.
         train: the `train:` section, resolved.
         sample: the `sample:` section, resolved.
-        pretrained: brick id -> settings of a brick that is a pretrained model; at most the bottom brick, of which
-            `shape` says what its files say.
+        pretrained: brick id -> settings of a brick that is a pretrained model; at most one, of which `shape` says its
+            place and what its files say.
         spans: place in the YAML tree -> span of its value; paths that the user did not write are absent.
     """
 

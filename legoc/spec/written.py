@@ -131,7 +131,7 @@ class BrickDefaults(Section):
 
 
 class Pretrained(Section):
-    """A model that is trained already, as the bottom brick (paper, section 3.3)."""
+    """A model that is trained already, as a brick (paper, section 3.3)."""
 
     required = frozenset({"kind", "path"})
     kind: Literal["stack", "module", "dit", "diffusers_unet", "diffusers_dit"] | None = Field(
@@ -155,6 +155,11 @@ class Pretrained(Section):
         None,
         description="for `kind: dit`: its attention heads (those of the published model of its width)",
         examples=[16],
+    )
+    noise_scale: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="above others: the share of the noise level that it denoises, from the estimate below on (0.5)",
+        examples=[0.3],
     )
 
 

@@ -127,8 +127,8 @@ def test_a_foreign_manifest_is_refused_in_words(text: Any, words: Any):
 
 
 def test_a_newer_manifest_is_refused_with_what_to_do():
-    with pytest.raises(RunError, match="reads versions 1 to 4") as caught:
-        manifest_from_json('{"manifest_version": 5}', where="manifest.json")
+    with pytest.raises(RunError, match="reads versions 1 to 5") as caught:
+        manifest_from_json('{"manifest_version": 6}', where="manifest.json")
     assert caught.value.help == "a newer legoc wrote it: install that version, or build it again with this one"
 
 

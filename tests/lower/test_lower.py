@@ -77,6 +77,7 @@ def test_programs_survive_json(train: Any, carry: Any):
 
 
 MODEL = PretrainedShape("base", "stack", "runs/old", True, None, 0.0, None, "x0", ())
+ABOVE = replace(MODEL, place=1, noise_scale=0.5)
 
 
 def test_every_operation_is_emitted_by_some_program():
@@ -89,7 +90,7 @@ def test_every_operation_is_emitted_by_some_program():
         DropAbsentEstimate().apply(lower_sampling(shape, ("whole",)), shape),
         sampling_program(shape, shape.ids, choose()),
         lower_sampling(with_ddpm(shape, "learned_range"), ("whole",)),
-        lower_sampling(replace(shape, pretrained=MODEL, bricks=shape.bricks[-1:]), ("base", "whole")),
+        lower_sampling(replace(shape, pretrained=ABOVE), ("windows", "base", "whole")),
     ]
     assert {op.name for program in programs for op in program.ops} == set(OPS)
 

@@ -63,6 +63,8 @@ ON_STACK, ON_MODULE, ON_STACK_TRAINS, ON_MODULE_TRAINS = (
 DIT = f'  - {{id: base, pretrained: {{kind: dit, path: "{models.DIT}", heads: 4}}}}'
 ON_DIT = ON_MODEL.replace("bricks:", "diffusion: ddpm\nbricks:").replace("MODEL", DIT)
 ON_DIT_TRAINS = ON_DIT.replace("heads: 4}}", "heads: 4, frozen: false}}")
+UNDER = "  - {id: whole, size: image, receptive_field: 4, depth: 1, width: 32, heads: 4}\n"
+ABOVE, ABOVE_TRAINS = (NO_MODEL + f"{line}\n" for line in (STACK, STACK_TRAINS))
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ WINDOWS, SINGLE, WHOLE = (
     )
 )
 NEW = "  - {id: extra, size: 8, receptive_field: 4, depth: 1}\n"
+NEW_UNDER = "  - {id: extra, size: 4, receptive_field: 2, depth: 1, width: 32, heads: 4}\n"
 
 GALLERY = (
     edit("a comment", "cosmetic", ("diffusion: edm", "diffusion: edm  # as in the paper")),
@@ -301,6 +304,16 @@ GALLERY = (
     put("heads of a DiT that trains", "meaning", "bricks.base.pretrained.heads=2", base=ON_DIT_TRAINS),
     put("another module that trains", "breaks", "bricks.base.pretrained.name=gallery_wide", base=ON_MODULE_TRAINS),
     put("loss weight of a model that trains", "training", "bricks.base.loss_weight=0.5", base=ON_STACK_TRAINS),
+    edit("a pretrained brick above", "resumable", (UNDER, f"{UNDER}{STACK}\n"), base=NO_MODEL),
+    edit("a pretrained brick above that trains", "resumable", (UNDER, f"{UNDER}{STACK_TRAINS}\n"), base=NO_MODEL),
+    edit("a frozen pretrained brick above gone", "meaning", (f"{STACK}\n", ""), base=ABOVE),
+    edit("a pretrained brick above gone that was trained", "breaks", (f"{STACK_TRAINS}\n", ""), base=ABOVE_TRAINS),
+    edit("a pretrained brick moved up", "meaning", (f"{STACK}\n{UNDER}", f"{UNDER}{STACK}\n"), base=ON_STACK),
+    edit("a pretrained brick moved down", "meaning", (f"{UNDER}{STACK}\n", f"{STACK}\n{UNDER}"), base=ABOVE),
+    put("how much noise a model is given", "meaning", "bricks.base.pretrained.noise_scale=0.25", base=ABOVE),
+    edit("a brick under a pretrained one", "resumable", (STACK, NEW_UNDER + STACK), base=ON_STACK),
+    edit("a brick between", "resumable", (STACK, NEW_UNDER + STACK), base=ABOVE),
+    put("carry of a brick that a model refines", "cosmetic", "carry=raw", base=ABOVE),
     edit("a frozen model renamed", "cosmetic", ("id: base", "id: given"), base=ON_STACK),
     edit("a model that trains renamed", "resumable", ("id: base", "id: given"), base=ON_STACK_TRAINS),
     edit("a module that trains renamed", "resumable", ("id: base", "id: given"), base=ON_MODULE_TRAINS),

@@ -37,6 +37,8 @@ STACK: dict[str, tuple[str, ...]] = {
     "steps": ("8", "9"),
     "base": ("", *MODELS),
     "base_id": ("base", "given"),
+    "base_at": ("0", "1", "2", "9"),
+    "noise_scale": ("0.5", "0.3"),
     "ids": ("abc", "ab", "acb", "bac", "bcd", "abcd", "dabc", "b", "xbc", "axc"),
 }
 BRICK: dict[str, tuple[str, ...]] = {
@@ -68,11 +70,13 @@ def altered(dice: random.Random, choices: Drawn) -> Drawn:
 def written(choices: Drawn) -> str:
     """The spec's text."""
     bricks: list[str] = []
-    if choices["base"]:
-        bricks.append(f"  - {{id: {choices['base_id']}, pretrained: {choices['base']}}}")
     for id in choices["ids"]:
         keys = ", ".join(f"{key}: {choices[f'{id}.{key}']}" for key in BRICK)
         bricks.append(f"  - {{id: {id}, {keys}}}")
+    if choices["base"]:
+        place = int(choices["base_at"])
+        scale = f", noise_scale: {choices['noise_scale']}}}" if place else "}"
+        bricks.insert(place, f"  - {{id: {choices['base_id']}, pretrained: {choices['base'][:-1]}{scale}}}")
     return "\n".join(
         [
             f"legoc: 1\nname: {choices['name']}",
@@ -97,6 +101,7 @@ def random_pairs(count: int, seed: int) -> tuple[tuple[StackSpec, StackSpec], ..
         start = drawn(dice, rare)
         if i % 4 == 1:
             start["base"] = dice.choice(MODELS)
+            start["base_at"] = dice.choice(STACK["base_at"])
         texts = dict.fromkeys(written(choices) for choices in (start, *(altered(dice, start) for _ in range(24))))
         checked = [check_text(text, "random.yaml").spec for text in texts]
         families.append([spec for spec in checked if spec is not None])

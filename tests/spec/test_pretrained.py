@@ -10,9 +10,14 @@ from typing import Any
 
 import pytest
 
+from legoc.cost.report import price
+from legoc.cost.table import table
 from legoc.driver import compile_spec, describe_spec
+from legoc.hashes import hashed_values, spec_hashes
 from legoc.spec import check_text, resolved_yaml
 from legoc.spec.model_files import read_model
+from legoc_runtime.contract.manifest import manifest_from_json
+from legoc_runtime.contract.predicate import Arithmetic, Compare, Expr, Name, Number
 from legoc_runtime.contract.schedule import alphas_cumprod
 from legoc_runtime.contract.settings import PretrainedKind, PretrainedSettings
 from legoc_runtime.contract.stack import DdpmConstants
@@ -219,7 +224,13 @@ def test_noise_levels_of_the_beta_schedules(tmp_path: Path, schedule: str) -> No
 def test_places_and_keys(tmp_path: Path) -> None:
     text = spec_text(unet(tmp_path / "m"))
     first, second = text.splitlines()[6:8]
-    assert codes(text.replace(f"{first}\n{second}", f"{second}\n{first}")) == ["LG209"]
+    above = text.replace(f"{first}\n{second}", f"{second}\n{first}")
+    assert codes(above) == []
+    assert codes(above.replace(first, f"{first}\n{first.replace('base', 'other')}")) == ["LG209"]
+    for share, found in (("0.3", []), ("1", ["LG104"]), ("0", ["LG104"]), ("half", ["LG103"])):
+        assert codes(above.replace("kind:", f"noise_scale: {share}, kind:")) == found, share
+        if share == "0.3":
+            assert codes(text.replace("kind:", f"noise_scale: {share}, kind:")) == ["LG210"]
     assert codes(text.replace(f"{second}\n", "")) == ["LG209"]
     for key in ("size: image", "depth: 3", "width: 30", "offset: 1", "train_patches: 0.5", "loss_weight: 2"):
         assert codes(spec_text(tmp_path / "m", more=f", {key}")) == ["LG210"], key
@@ -240,3 +251,63 @@ def test_a_module_has_the_name_of_an_entry_point(tmp_path: Path) -> None:
     assert "no installed package has an entry point `nobody_has_this`" in finding.message
     for key in ("name: x", "heads: 4"):
         assert codes(spec_text(unet(tmp_path / key[0])).replace("kind:", f"{key}, kind:")) == ["LG210"]
+
+
+def test_a_model_above_others_has_a_place_and_a_share_of_the_noise(tmp_path: Path) -> None:
+    text = spec_text(unet(tmp_path / "m"))
+    first, second = text.splitlines()[6:8]
+    below, third = check_text(text, "t").spec, second.replace("id: image", "id: top")
+    above = text.replace(f"{first}\n{second}", f"{second}\n{first}\n{third}")
+    spec = check_text(above, "t").spec
+    assert spec is not None
+    assert below is not None
+    given = spec.shape.pretrained
+    assert given is not None
+    assert (spec.ids, given.place, given.noise_scale) == (("image", "base", "top"), 1, 0.5)
+    assert [brick.takes_estimate for brick in spec.shape.bricks] == [False, True]
+    again = check_text(resolved_yaml(spec), "t").spec
+    assert again == spec
+    # a hash of weights knows the place and the share; one of a model at the bottom is what it ever was
+    moved = [text.replace(f"{first}\n{second}", lines) for lines in (f"{second}\n{third}\n{first}",)]
+    texts = [above, above.replace("kind:", "noise_scale: 0.3, kind:"), *moved]
+    assert len({spec_hashes(s).architecture for t in texts if (s := check_text(t, "t").spec)}) == 3
+    assert "place" not in hashed_values(below)["architecture"]["pretrained"]["base"]
+    assert "noise_scale" not in hashed_values(below)["architecture"]["pretrained"]["base"]
+
+
+def test_what_follows_from_a_model_at_the_top(tmp_path: Path) -> None:
+    text = spec_text(unet(tmp_path / "m"), more=', skip: "t < 100"')
+    first, second = text.splitlines()[6:8]
+    above = text.replace(f"{first}\n{second}", f"{second}\n{first}")
+    assert codes(above) == []
+    # a model above that begins where the bottom brick is left out reads the noisy image, as alone
+    bottom = above.replace("image, size", "image, skip: 't > 500', size").replace(', skip: "t < 100"', "")
+    assert codes(bottom) == []
+    spec = check_text(above, "t").spec
+    assert spec is not None
+    manifest, _ = describe_spec(spec)
+    (skip,) = manifest.policy("halfway").skips
+    assert (skip[0], skip[1]) == builtin_skip("base")
+    priced = table(price(manifest))
+    rows = [line.split()[0] for line in priced.splitlines() if line.startswith(("image ", "base "))]
+    assert rows[:2] == ["image", "base"]
+
+
+def builtin_skip(id: str) -> tuple[str, Expr]:
+    """The low-noise half, as of an image-brick."""
+    midpoint = Arithmetic("/", Arithmetic("+", Name("step"), Number(0.5)), Name("steps"))
+    return id, Compare(midpoint, ((">=", Number(0.5)),))
+
+
+def test_a_manifest_of_version_4_has_its_model_at_the_bottom(tmp_path: Path) -> None:
+    spec = check_text(spec_text(unet(tmp_path / "m")), "t").spec
+    assert spec is not None
+    manifest, _ = describe_spec(spec)
+    old = json.loads(manifest.to_json()) | {"manifest_version": 4}
+    old["shape"]["pretrained"] |= {"stack": json.loads(json.dumps(old["shape"]))}
+    for shape in (old["shape"], old["shape"]["pretrained"]["stack"]):
+        del shape["pretrained"]["place"], shape["pretrained"]["noise_scale"]
+    given = manifest_from_json(json.dumps(old), where="m").shape.pretrained
+    assert given is not None
+    assert given.stack == manifest.shape
+    assert (given.place, given.noise_scale) == (0, None)

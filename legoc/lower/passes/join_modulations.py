@@ -59,10 +59,11 @@ def _joined(
 
 
 def _neighbours(bricks: tuple[str, ...], shape: StackShape) -> list[tuple[str, ...]]:
-    """Bricks that run, bottom to top, in runs without a brick left out in between."""
+    """Bricks that run, bottom to top, in runs without a brick of the stack's own left out in between."""
+    order = [brick.id for brick in shape.bricks]
     runs: list[tuple[str, ...]] = []
     for id in bricks:
-        if runs and shape.ids.index(runs[-1][-1]) + 1 == shape.ids.index(id):
+        if runs and order.index(runs[-1][-1]) + 1 == order.index(id):
             runs[-1] = (*runs[-1], id)
         else:
             runs.append((id,))

@@ -19,10 +19,11 @@ from legoc_runtime.contract.settings import Resize, SampleSettings, TrainSetting
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.errors import RunError, UsageError
 
-MANIFEST_VERSION = 4
-"""Version 4 added pretrained bricks (`shape.pretrained`, an operation); version 3 `data_resize`, keys to `train`, an
-operation (`fill: model`), and `guidance_channels` and `guidance_interval` to `sample`; version 2 `passes`, and to
-`sample` what only flags said before. Older versions are still read."""
+MANIFEST_VERSION = 5
+"""Version 5 added `place` and `noise_scale` to `shape.pretrained`, and two operations; version 4 pretrained bricks
+(`shape.pretrained`, an operation); version 3 `data_resize`, keys to `train`, an operation (`fill: model`), and
+`guidance_channels` and `guidance_interval` to `sample`; version 2 `passes`, and to `sample` what only flags said
+before. Older versions are still read."""
 
 MANIFEST_NAME = "manifest.json"
 SPEC_NAME = "spec.yaml"
@@ -93,7 +94,7 @@ class Manifest:
         name = self.sample.skip_policy if name is None else name
         if name in own:
             return own[name]
-        if builtin := builtin_policy(name, self.shape.bricks, below=self.shape.pretrained is not None):
+        if builtin := builtin_policy(name, self.shape.bricks, pretrained=self.shape.pretrained):
             return builtin
         known = ", ".join(["none", "halfway", "halfway:SHARE", *own])
         raise UsageError(f"there is no skip policy `{name}`", help=f"choose one of {known}")
@@ -118,7 +119,7 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
     version = body.pop("manifest_version", None)
     if version == 1:
         body = _from_version_1(body)
-    if version not in (1, 2, 3, MANIFEST_VERSION):
+    if version not in range(1, MANIFEST_VERSION + 1):
         help = "build it again with this version, or install the version that wrote it"
         if type(version) is int and version > MANIFEST_VERSION:
             help = "a newer legoc wrote it: install that version, or build it again with this one"
@@ -131,17 +132,29 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
 def _with_later_settings(body: Mapping[str, object]) -> dict[str, object]:
     """A manifest with the keys of `train` and `sample` that came after it, whose defaults are what it did without.
 
-    And with no stages, no resizing and no pretrained brick, before there were any.
+    And with no stages, no resizing and no pretrained brick, before there were any; or one at the bottom, before there
+    were others.
     """
     found: dict[str, object] = {"variants": [], "data_resize": "none", **body}
     shape = body.get("shape")
     if isinstance(shape, dict):
-        found["shape"] = {"pretrained": None, **cast("dict[str, object]", shape)}
+        found["shape"] = _with_place({"pretrained": None, **cast("dict[str, object]", shape)})
     for name, defaults in (("train", TrainSettings()), ("sample", SampleSettings())):
         section = body.get(name)
         if isinstance(section, dict):
             found[name] = {**codec.encode_fields(defaults), **cast("dict[str, object]", section)}
     return found
+
+
+def _with_place(shape: dict[str, object]) -> dict[str, object]:
+    """A stack whose pretrained brick, and that of the stack which it may be itself, has a place."""
+    given = shape.get("pretrained")
+    if not isinstance(given, dict):
+        return shape
+    told: dict[str, object] = {"place": 0, "noise_scale": None, **cast("dict[str, object]", given)}
+    if isinstance(stack := told.get("stack"), dict):
+        told["stack"] = _with_place(cast("dict[str, object]", stack))
+    return {**shape, "pretrained": told}
 
 
 def _from_version_1(body: Mapping[str, object]) -> dict[str, object]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from legoc_runtime.contract.predicate import Arithmetic, Compare, CompareOp, Expr, Name, Number
 from legoc_runtime.contract.predicate_columns import Columns
 from legoc_runtime.contract.schedule import Level
-from legoc_runtime.contract.stack import BrickShape
+from legoc_runtime.contract.stack import BrickShape, PretrainedShape
 from legoc_runtime.errors import UsageError
 
 Configuration = tuple[str, ...]
@@ -137,17 +137,20 @@ BUILTIN_POLICIES = ("none", "halfway", "default")
 """Names that a spec's own policies may not take. `default` is made of the bricks' `skip:` keys."""
 
 
-def builtin_policy(text: str, bricks: Sequence[BrickShape], *, below: bool = False) -> Policy | None:
+def builtin_policy(
+    text: str, bricks: Sequence[BrickShape], *, pretrained: PretrainedShape | None = None
+) -> Policy | None:
     """`none`, `halfway` or `halfway:SHARE`; None when `text` is not one of them.
 
     `halfway` leaves out the top brick in the half of the steps that needs it least (paper, section 3.2): an image-brick
-    in the low-noise half, a patch-brick in the high-noise half. `halfway:0.4` does so in 40% of the steps. A step
-    is left out when its midpoint (i + 1/2)/N lies in the share, so that the count is the share of N rounded.
+    in the low-noise half, a patch-brick in the high-noise half; a pretrained model is an image-brick. `halfway:0.4`
+    does so in 40% of the steps. A step is left out when its midpoint (i + 1/2)/N lies in the share, so that the count
+    is the share of N rounded.
 
     Args:
         text: the policy's name.
         bricks: the bricks of the stack's own, bottom to top.
-        below: whether a pretrained brick stands below them.
+        pretrained: the stack's pretrained brick, below, between or above them.
 
     Raises:
         UsageError: the share is not a number in [0, 1], or the stack has one brick.
@@ -157,13 +160,16 @@ def builtin_policy(text: str, bricks: Sequence[BrickShape], *, below: bool = Fal
     share = halfway_share(text)
     if share is None:
         return None
-    if len(bricks) + below < 2:
+    if len(bricks) + (pretrained is not None) < 2:
         raise UsageError("`halfway` needs a stack of two bricks or more", help="sample with --skip-policy none")
-    top = bricks[-1]
+    if pretrained is not None and pretrained.place == len(bricks):
+        top, covers_grid = pretrained.id, True
+    else:
+        top, covers_grid = bricks[-1].id, bricks[-1].covers_grid
     midpoint = Arithmetic("/", Arithmetic("+", Name("step"), Number(0.5)), Name("steps"))
-    op: CompareOp = ">=" if top.covers_grid else "<"
-    bound = 1 - share if top.covers_grid else share
-    return Policy(text, ((top.id, Compare(midpoint, ((op, Number(bound)),))),))
+    op: CompareOp = ">=" if covers_grid else "<"
+    bound = 1 - share if covers_grid else share
+    return Policy(text, ((top, Compare(midpoint, ((op, Number(bound)),))),))
 
 
 def halfway_share(text: str) -> float | None:

@@ -3,8 +3,8 @@
 A program is data: the manifest carries it as JSON and the runtime links it, so that loading a build runs no code
 from it.
 Every value has one type (`contract/value_types.py`). Weights are named by key, never held. What lowering emits is
-defined here, but for what DDPM alone needs (`contract/chain_ops.py`); what passes bring in besides, in
-`contract/pass_ops.py`.
+defined here, but for what DDPM alone needs (`contract/chain_ops.py`), or a pretrained brick above others
+(`contract/refine_ops.py`); what passes bring in besides, in `contract/pass_ops.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from legoc_runtime.contract.pass_ops import (
     ModulateTogether,
     SplitModulations,
 )
+from legoc_runtime.contract.refine_ops import LessNoise, LowerLevel
 from legoc_runtime.contract.stack import CoordinateOrder, LabelForm
 from legoc_runtime.contract.value_types import Image as Image
 from legoc_runtime.contract.value_types import Label as Label
@@ -301,6 +302,8 @@ Op: TypeAlias = (
     | Unprecondition
     | Detach
     | Pretrained
+    | LowerLevel
+    | LessNoise
     | DdpmScales
     | TakeChannels
     | JoinChannels

@@ -220,7 +220,7 @@ class SampleSettings:
 
 @dataclass(frozen=True, slots=True)
 class PretrainedSettings:
-    """A model that is trained already, as the bottom brick of a stack (paper, section 3.3).
+    """A model that is trained already, as a brick of a stack (paper, section 3.3).
 
     Attributes:
         kind: `stack`: a run or checkpoint of legoc; `module`: what an installed package opens; `dit`: DiT's weights;
@@ -229,6 +229,7 @@ class PretrainedSettings:
         frozen: whether training leaves its weights alone.
         name: for `module`, the name of its entry point in the group `legoc.pretrained`; None for the others.
         heads: for `dit`, its attention heads, which shapes do not tell; None for the others.
+        noise_scale: above others, the share of the noise level that it denoises, between 0 and 1; None at the bottom.
     """
 
     kind: PretrainedKind
@@ -236,3 +237,4 @@ class PretrainedSettings:
     frozen: bool = True
     name: str | None = None
     heads: int | None = None
+    noise_scale: float | None = None

@@ -189,7 +189,7 @@ class BrickShape:
 
 @dataclass(frozen=True, slots=True)
 class PretrainedShape:
-    """The bottom brick, where a model that is trained already stands for it (paper, section 3.3).
+    """A brick for which a model that is trained already stands (paper, section 3.3): the bottom one, or one above.
 
     Attributes:
         id: name of the brick; names its weights.
@@ -205,6 +205,9 @@ class PretrainedShape:
         weights: name and shape of each of its weights; empty until its files are opened.
         files: files within its folder and their SHA-256; empty until it is built.
         stack: for a model that is a stack itself (`stack`, `dit`), its architecture.
+        place: how many bricks of the stack's own stand below it; 0 at the bottom.
+        noise_scale: above others, the share of the noise level that it denoises from the estimate below
+            (`contract/refine_ops.py`); None at the bottom.
     """
 
     id: str
@@ -219,6 +222,8 @@ class PretrainedShape:
     weights: tuple[tuple[str, tuple[int, ...]], ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     stack: StackShape | None = None
+    place: int = 0
+    noise_scale: float | None = None
 
     def is_of_files_of(self, other: PretrainedShape) -> bool:
         """Whether both are the same model by what a spec says of it."""
@@ -248,7 +253,7 @@ class StackShape:
         bricks: the bricks, bottom to top.
         time_scale: what the noise conditioning (EDM's c_noise, DDPM's timestep) is multiplied by before the sinusoid
             of the time embedding; above 0.
-        pretrained: the bottom brick below `bricks`, where that is a model that is trained already; else None.
+        pretrained: the brick, below or between or above `bricks`, that is a model trained already; None without one.
     """
 
     channels: int
@@ -294,7 +299,9 @@ class StackShape:
     def ids(self) -> tuple[str, ...]:
         """Ids of all bricks, bottom to top, a pretrained one too."""
         own = tuple(brick.id for brick in self.bricks)
-        return own if self.pretrained is None else (self.pretrained.id, *own)
+        if (given := self.pretrained) is None:
+            return own
+        return (*own[: given.place], given.id, *own[given.place :])
 
     @property
     def fixed(self) -> tuple[str, ...]:

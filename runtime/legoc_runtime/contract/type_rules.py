@@ -27,6 +27,7 @@ from legoc_runtime.contract.program import (
     Vector,
     WindowIndex,
 )
+from legoc_runtime.contract.refine_ops import LessNoise, LowerLevel
 from legoc_runtime.contract.stack import DdpmConstants, StackShape
 
 
@@ -40,6 +41,11 @@ def expected_types(op: Op, types: Mapping[str, ValueType], shape: StackShape) ->
             yield image, pixels
             yield sigma, Scalar()
             yield out, pixels
+        case LowerLevel(sigma=sigma, out=out):
+            yield from ((value, Scalar()) for value in (sigma, out))
+        case LessNoise(estimate=estimate, image=image, sigma=sigma, level=level, out=out):
+            yield from ((value, Image(shape.channels, *shape.grid)) for value in (estimate, image, out))
+            yield from ((value, Scalar()) for value in (sigma, level))
         case Merge(brick=brick, out=out):
             yield out, Image(shape.brick(brick).out_channels, *shape.grid)
         case TakeChannels(image=image, first=first, count=count, out=out):

@@ -21,6 +21,7 @@ from legoc_runtime.contract.program import (
     inputs_of,
     outputs_of,
 )
+from legoc_runtime.contract.refine_ops import LessNoise, LowerLevel
 from legoc_runtime.contract.stack import StackShape
 from legoc_runtime.contract.type_rules import expected_types
 from legoc_runtime.errors import RunError
@@ -82,7 +83,7 @@ def _bricks_exist(program: Program, shape: StackShape) -> Iterator[_Finding]:
         for id in named:
             if id not in shape.ids or id not in program.bricks:
                 yield op, f"`{op.name}` belongs to a brick `{id}` that the program does not run"
-            elif (shape.runs_pretrained((id,)) is not None) != isinstance(op, Pretrained):
+            elif (shape.runs_pretrained((id,)) is not None) != isinstance(op, Pretrained | LowerLevel | LessNoise):
                 yield op, f"`{op.name}` and the brick `{id}` are not of one kind"
         block: int | None = getattr(op, "block", None)
         if (

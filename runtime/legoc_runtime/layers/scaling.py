@@ -75,6 +75,16 @@ def no_estimate(like: Tensor) -> Tensor:
     return torch.zeros_like(like)
 
 
+def lower_level(sigma: Tensor, scale: float, lowest: float) -> Tensor:
+    """`scale` times sigma [N], but no less than `lowest`, and never more than sigma."""
+    return torch.maximum(scale * sigma, sigma.clamp(max=lowest))
+
+
+def less_noise(estimate: Tensor, image: Tensor, sigma: Tensor, level: Tensor) -> Tensor:
+    """Image [N, C, H, W] at noise level sigma [N], at a lower level [N] on the way to an estimate of the clean one."""
+    return estimate + scale_image(image - estimate, level / sigma)
+
+
 def detach(image: Tensor) -> Tensor:
     """The same image without its gradient."""
     return image.detach()

@@ -52,6 +52,7 @@ from legoc_runtime.contract.program import (
     WindowMask,
     outputs_of,
 )
+from legoc_runtime.contract.refine_ops import LessNoise, LowerLevel
 from legoc_runtime.contract.stack import CoordinateOrder, Layout
 from legoc_runtime.contract.verify import verify_program
 from legoc_runtime.errors import UsageError
@@ -169,6 +170,10 @@ class _Linker:
             case Pretrained(brick=brick, image=image, sigma=sigma, label=label):
                 labels = None if label is None else self.values[label]
                 self._leaf(op, f"{BRICK_PREFIX}{brick}", (self.values[image], self.values[sigma], labels))
+            case LowerLevel(sigma=sigma, scale=scale, lowest=lowest):
+                self._call(op, scaling.lower_level, (self.values[sigma], scale, lowest))
+            case LessNoise(estimate=estimate, image=image, sigma=sigma, level=level):
+                self._call(op, scaling.less_noise, self._read(estimate, image, sigma, level))
             case TakeChannels(image=image, first=first, count=count):
                 self._call(op, scaling.take_channels, (self.values[image], first, count))
             case JoinChannels(images=images):
