@@ -65,9 +65,10 @@ class Outcome:
 
     @property
     def unread_here(self) -> frozenset[str]:
-        """Labels of sides that cannot be compared, whose errors are among `diagnostics`."""
+        """Labels of sides that cannot be compared and whose errors are all among `diagnostics`; what stayed has two."""
         unread = self.report.unreadable if self.report else ()
-        return frozenset(side.label for side in unread if side.label.removeprefix(f"{HEAD}:") in self.checked)
+        said = set(map(_words, self.diagnostics))
+        return frozenset(side.label for side in unread if said.issuperset(map(_words, side.in_files)))
 
     @property
     def has_errors(self) -> bool:
@@ -131,6 +132,11 @@ def annotated(outcome: Outcome) -> str:
             what = Diagnostic(first.code, "warning", f"{side.label} cannot be compared: {first.message}", None)
             lines.append(command(what, "warning", f"legoc {first.code}") + "\n")
     return "".join(dict.fromkeys(lines))
+
+
+def _words(diagnostic: Diagnostic) -> tuple[str, str, str]:
+    path = diagnostic.primary.span.file.name if diagnostic.primary else ""
+    return path, diagnostic.code, diagnostic.message
 
 
 def _is_new(label: str) -> bool:

@@ -10,6 +10,7 @@ from math import isfinite
 
 from legoc.spec.canonical import quoted
 from legoc.spec.findings import shorten
+from legoc.spec.language import sections
 from legoc.spec.resolved import Path
 from legoc.spec.scalars import resolve_plain
 from legoc.spec.suggest import pattern
@@ -56,12 +57,12 @@ def type_help(path: Path, node: Node, expected: str, *, nullable: bool) -> str |
         return _interval_help(node)
     if not isinstance(node, ScalarNode):
         return _BRICKS if path == ("bricks",) else _joined(path, node)
-    if path == ("sample", "regions") and node.text:
-        return _regions_help(node.text)
     if path == ("bricks",):
         return _BRICKS
     if node.value is None:
-        return None
+        return _null_help(path)
+    if path == ("sample", "regions"):
+        return _regions_help(node.text)
     text = node.text
     if expected == "true or false":
         return f"write `{_YES_NO[text.lower()]}`" if text.lower() in _YES_NO else "write `true` or `false`"
@@ -144,6 +145,15 @@ def _mapping_help(path: Path, node: ScalarNode) -> str | None:
         return None
     text = "null" if place == ("conditioning",) and node.text.lower() == "none" else shorten(node.text)
     return f"write `{form.format(text if _PLAIN.fullmatch(text) else quoted(text))}`"
+
+
+def _null_help(path: Path) -> str | None:
+    """How a key is taken back that has no null; nothing of one that must be there."""
+    section = sections().get(pattern(path[:-1])) if path else None
+    key = str(path[-1]) if path else ""
+    if section is None or key not in section.keys or key in section.required:
+        return None
+    return f"leave `{key}` out; over a base that has it, `{key}: {{$delete: true}}` takes it back"
 
 
 def _regions_help(text: str) -> str:

@@ -59,8 +59,8 @@ def test_a_spec_that_does_not_check_is_annotated_and_fails(world: World) -> None
     assert "nothing can be concluded" in text
     # nothing was asked to be refused; what is wrong now stands once, with what to do, under what checks it
     assert "asked to be refused" not in text
-    assert "`HEAD:specs/c.yaml` does not check: see below." in text
-    assert text.count("specs/c.yaml:") == 1
+    assert "Because of errors that stand below: `main:specs/b.yaml`, `HEAD:specs/c.yaml`\n" in text
+    assert text.count("specs/b.yaml:") == text.count("specs/c.yaml:") == 1
     assert "5 heads do not divide the width 64`; help: `use" in text
 
 

@@ -102,6 +102,17 @@ train: {$delete: true}
     assert spec.train.batch == 128
 
 
+def test_null_is_answered_with_how_a_key_is_taken_back(tmp_path: Path) -> None:
+    found = over_base(tmp_path, "train: {batch: null}\nsample: {regions: null}\nname: null\n")
+    said = {finding.primary.span.line: finding.help for finding in found.diagnostics if finding.primary}
+    assert said == {
+        2: "leave `batch` out; over a base that has it, `batch: {$delete: true}` takes it back",
+        3: "leave `regions` out; over a base that has it, `regions: {$delete: true}` takes it back",
+        4: None,  # there is no stack without a name
+    }
+    assert over_base(tmp_path, "train: {batch: {$delete: true}}\nname: child\n").spec
+
+
 def test_a_word_for_a_section_is_merged_as_the_mapping_that_it_stands_for(tmp_path: Path) -> None:
     write(tmp_path, {"edm.yaml": "diffusion: edm\n", "base.yaml": BASE})
     (tmp_path / "child.yaml").write_text("extends: [base.yaml, edm.yaml]\ndiffusion: {sigma_max: 40}\n")

@@ -87,17 +87,19 @@ def _head(report: Report, told: Collection[str]) -> Iterator[str]:
     yield f"### legoc diff: {code(report.before)} → {code(report.after)}"
     if report.unreadable:
         yield "🔴 **Something cannot be compared, so nothing can be concluded.**"
-        for side in report.unreadable[:SHOWN_DIAGNOSTICS]:
-            if side.label in told:
-                yield f"{code(side.label)} does not check: see below."
-                continue
+        unchecked = [code(side.label) for side in report.unreadable if side.label in told]
+        if unchecked:
+            more = f" and {len(unchecked) - SHOWN_DIAGNOSTICS} more" if len(unchecked) > SHOWN_DIAGNOSTICS else ""
+            yield f"Because of errors that stand below: {', '.join(unchecked[:SHOWN_DIAGNOSTICS])}{more}"
+        others = [side for side in report.unreadable if side.label not in told]
+        for side in others[:SHOWN_DIAGNOSTICS]:
             yield f"{code(side.label)} cannot be read:"
             found = side.diagnostics[:SHOWN_DIAGNOSTICS]
             yield "\n".join(
                 f"- {d.code} {code(str(d.primary.span)) if d.primary else ''} {code(d.message[:500])}" for d in found
             )
-        if len(report.unreadable) > SHOWN_DIAGNOSTICS:
-            yield f"and {len(report.unreadable) - SHOWN_DIAGNOSTICS} more."
+        if len(others) > SHOWN_DIAGNOSTICS:
+            yield f"and {len(others) - SHOWN_DIAGNOSTICS} more."
     yield f"**{summary(report)[0].upper()}{summary(report)[1:]}.**"
     if report.reviews:
         yield "\n".join(_overview(report))
