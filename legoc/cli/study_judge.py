@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from legoc.cli.decoder import decoding_asked
+from legoc.cli.study_talk import own_data
 from legoc.study.spread import Spread
 from legoc_runtime.errors import UsageError
 
@@ -126,7 +127,7 @@ def make_judge(
         )
     if images < 2:
         raise UsageError("a distribution needs two pictures at least", help="more --seeds, or fewer --sets")
-    path = features.reference or (Path(manifest.data_path) if manifest.data_path else None)
+    path = features.reference or own_data(source, "give --ref, or --features none")
     if path is None:
         raise UsageError("there is nothing to hold pictures against", help="give --ref, or --features none")
     if features.reference is None and is_latents(path):

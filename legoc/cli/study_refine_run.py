@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from legoc.cli.decoder import decoding_asked
 from legoc.cli.output import echo
-from legoc.cli.study_talk import keeping, leave, place_for
+from legoc.cli.study_talk import keeping, leave, own_data, place_for
 from legoc.draw.timeline import sigma_text
 from legoc.study.directory import Study, open_study
 from legoc.study.refine import LevelPoint, key_of, plot, table
@@ -100,7 +100,7 @@ def _images(request: Request) -> _Images:
     from legoc_runtime.data.split import split
 
     manifest = request.source.manifest
-    path = request.data or (Path(manifest.data_path) if manifest.data_path else None)
+    path = request.data or own_data(request.source, "give --data")
     if path is None:
         raise UsageError("there are no images to noise", help="give --data")
     dataset = open_dataset(path, resize=manifest.data_resize, size=manifest.shape.grid)

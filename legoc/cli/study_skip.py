@@ -64,7 +64,12 @@ def command(
     ] = None,
     out: Annotated[
         Path | None,
-        Option("-o", "--out", help="The study's folder. [default: in RUN/studies/]", show_default=False),
+        Option(
+            "-o",
+            "--out",
+            help="The study's folder. [default: in RUN/studies/; of a file, in studies/]",
+            show_default=False,
+        ),
     ] = None,
     json: Annotated[bool, Option("--json", help="Print versioned JSON instead of a table.")] = False,
     device: Annotated[str, Option(help="auto, cpu, or cuda.")] = "auto",

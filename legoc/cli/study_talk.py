@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from legoc.cli.output import echo
+from legoc_runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from legoc.cli.sample_source import StackSource
@@ -24,6 +25,22 @@ def place_for(source: StackSource, kind: str, request: Mapping[str, Any], out: P
         return out
     home = source.build / "studies" if source.build is not None else Path("studies") / source.home.name
     return home / default_name(kind, request)
+
+
+def own_data(source: StackSource, help: str) -> Path | None:
+    """The data that the stack's spec names; None where it names none.
+
+    Args:
+        source: the run, or a file of weights, which may have come from elsewhere.
+        help: what to do where the data is not here.
+
+    Raises:
+        UsageError: it is not here.
+    """
+    named = source.manifest.data_path
+    if named is not None and not Path(named).exists():
+        raise UsageError(f"the spec's data, {named}, is not here", help=help)
+    return None if named is None else Path(named)
 
 
 @contextmanager

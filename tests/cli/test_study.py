@@ -207,6 +207,21 @@ def test_a_folder_of_another_run_is_refused(place: Path, capsys: Captured):
     assert "holds a study of other settings: spec, weights" in capsys.readouterr().err
 
 
+def test_a_file_of_weights_is_studied_though_its_data_stayed_elsewhere(place: Path, capsys: Captured):
+    run = write_run(place / "far", SPEC + "data: {path: gone.zip}\n")
+    (place / "sent.safetensors").write_bytes(next(run.glob("checkpoints/*/ema-0.999.safetensors")).read_bytes())
+    quick = ["--seeds", "0-1", "--steps", "2", "--shares", "1", "--brick", "whole", "--backend", "eager"]
+    for words, flag in ((["refine"], "--data"), (["skip", "--features", "tiny", *quick], "--ref")):
+        assert main(["study", words[0], "sent.safetensors", *words[1:]]) == 2
+        said = capsys.readouterr().err
+        assert "the spec's data, gone.zip, is not here" in said
+        assert f"give {flag}" in said
+    assert main(["study", "refine", "sent.safetensors", *REFINE[3:]]) == 0
+    assert main(["study", "skip", "sent.safetensors", "--features", "none", *quick]) == 0
+    found = {path.name.split("-")[0] for path in (place / "studies" / "sent").iterdir()}
+    assert found == {"refine", "skip"}
+
+
 def test_refine_leaves_a_picture_a_table_and_a_plot(place: Path, capsys: Captured):
     assert main([*REFINE, "--out", "out"]) == 0
     said = capsys.readouterr()
