@@ -4,8 +4,8 @@
     python benchmarks/ablation.py specs/lego_pg_xl.yaml --batch 128 --device cuda --dtype bf16
 
 The rows are what the catalogs of passes list, so that a new pass has its row without a change here; beside them stand
-the table of conditioning, blocks of our own, the forms of attention and GELU, and regional
-compilation. Every row's estimate is held
+the table of conditioning, blocks of our own, the forms of attention and GELU, regional
+compilation, and on GPUs that have them 8-bit products in the large bricks. Every row's estimate is held
 against that of the first row before anything is timed. A ratio over 1 is what a row costs by doing without.
 """
 
@@ -36,6 +36,9 @@ from legoc_runtime.backends.base import Backend, choose_backend
 from legoc_runtime.backends.device import DTYPES
 from legoc_runtime.contract.gelu_rule import GeluForm, gelu_form
 from legoc_runtime.contract.policy import configuration_name
+from legoc_runtime.contract.stack import StackShape
+from legoc_runtime.layers.fp8 import fp8_lack
+from legoc_runtime.link.opt_in.fp8 import Fp8, large_bricks
 from legoc_runtime.stack import BrickStack
 from legoc_runtime.store import WeightStore
 
@@ -50,6 +53,7 @@ class Variant:
         disable: exact passes that do not run.
         enable: opt-in passes that do.
         tables: whether calls look their conditioning up.
+        fp8: bricks that multiply in 8 bits, or None.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Variant:
     disable: tuple[str, ...] = ()
     enable: tuple[str, ...] = ()
     tables: bool = True
+    fp8: Fp8 | None = None
 
 
 def variants(backend: str, device: str, *, whole: bool) -> Iterator[Variant]:
@@ -84,6 +89,12 @@ def variants(backend: str, device: str, *, whole: bool) -> Iterator[Variant]:
         yield Variant("all off: no pass, no table, eager", eager, disable=passes, tables=False)
 
 
+def eight_bits(everything: Variant, shape: StackShape, device: torch.device, dtype: torch.dtype) -> Iterator[Variant]:
+    """The row with 8-bit products in the large bricks, where there are such bricks and the hardware for them."""
+    if (large := large_bricks(shape)) and fp8_lack(device, dtype) is None:
+        yield replace(everything, name=f"with 8-bit products in {', '.join(large)}", fp8=Fp8(large))
+
+
 def _forms(everything: Variant, device: str, whole: bool) -> Iterator[Variant]:
     from legoc_runtime.backends.inductor import Inductor
 
@@ -107,7 +118,7 @@ def built(variant: Variant, request: Request, store: WeightStore, given: Argumen
     """The models of a row: one a configuration."""
     spec = load_spec(request.path)
     manifest, _ = compile_spec(spec, policies=("halfway",), disable=variant.disable, enable=variant.enable)
-    stack = BrickStack(manifest, store, backend=variant.backend)
+    stack = BrickStack(manifest, store, backend=variant.backend, fp8=variant.fp8)
     return list(stack_models(variant.name, "stack", stack, given, request.levels, tables=variant.tables))
 
 
@@ -142,6 +153,7 @@ def main(words: Sequence[str] | None = None) -> None:
     command += [f"--dtype {flags.dtype} --device {flags.device} --backend {flags.backend}"]
     with cold_caches(flags.backend == "inductor"), torch.no_grad():
         rows = list(variants(flags.backend, flags.device, whole=flags.whole))
+        rows += eight_bits(rows[0], request.manifest.shape, request.device, request.torch_dtype)
         measure(rows, request, " ".join(command) + (" --whole" if flags.whole else ""))
 
 

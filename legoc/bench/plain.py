@@ -32,11 +32,7 @@ class PlainStack:
     """
 
     def __init__(self, shape: StackShape, weights: Mapping[str, Tensor]) -> None:
-        if shape.pretrained is not None:
-            raise UsageError(
-                f"brick `{shape.pretrained.id}` is a pretrained model, which the peer `plain` does not run",
-                help="leave `--peer plain` out",
-            )
+        self.check(shape)
         self.shape = shape
         self.weights = weights
         some = next(iter(weights.values()))
@@ -45,6 +41,19 @@ class PlainStack:
         self._positions = {
             brick.id: position_table(*brick.tokens_down_and_across, brick.width).to(some) for brick in shape.bricks
         }
+
+    @staticmethod
+    def check(shape: StackShape) -> None:
+        """Refuse a stack that nobody wrote by hand.
+
+        Raises:
+            UsageError: a brick is a pretrained model.
+        """
+        if shape.pretrained is not None:
+            raise UsageError(
+                f"brick `{shape.pretrained.id}` is a pretrained model, which the peer `plain` does not run",
+                help="leave `--peer plain` out",
+            )
 
     def __call__(
         self, x: Tensor, sigma: Tensor, labels: Tensor | None = None, *, configuration: Configuration | None = None

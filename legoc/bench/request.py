@@ -10,13 +10,14 @@ from typing import TypeAlias
 import torch
 
 from legoc.bench import diffusers_dit
+from legoc.bench.plain import PlainStack
 from legoc.cost import counts
 from legoc.driver import compile_path, compile_spec, lower_configuration
 from legoc.spec import load_spec
 from legoc_runtime.backends.base import Backend, choose_backend
 from legoc_runtime.backends.cuda_graphs import CudaGraphs, graphs_for
 from legoc_runtime.backends.device import choose_device, choose_dtype
-from legoc_runtime.contract.block_rule import block_form
+from legoc_runtime.contract.block_rule import block_form, why_block
 from legoc_runtime.contract.manifest import Manifest
 from legoc_runtime.contract.policy import Configuration, TruthTable, tabulate
 from legoc_runtime.contract.program import Program
@@ -163,7 +164,7 @@ def make_request(
     Args:
         path: a spec, a build or a run.
         overrides: those of `--set`.
-        peers: `plain`, `diffusers-dit`, or paths of specs; none is `plain`.
+        peers: `plain`, `diffusers-dit`, or paths of specs; none is `plain`, or no peer on a pretrained model.
         policies: names; none prices `none`, `halfway` and all that the spec declares.
         steps: noise levels of the schedule; None takes the spec's.
         guidance: scale; 1 is none; None takes the spec's.
@@ -213,7 +214,7 @@ def make_request(
             f"{', '.join(eight.bricks)} of `{manifest.name}` multiply in 8-bit floats; peers and the machine's own "
             f"products are {dtype}"
         )
-    timed = _peers(manifest, peers or (PLAIN,), notes)
+    timed = _peers(manifest, peers or _usual_peers(shape, notes), notes)
     if choice.backend.name == "inductor":
         for each in (manifest, *(peer.manifest for peer in timed if isinstance(peer, SpecPeer))):
             notes += own_blocks(each, where, dtype)
@@ -239,11 +240,21 @@ def make_request(
 
 
 def own_blocks(manifest: Manifest, device: torch.device, dtype: str) -> Iterator[str]:
-    """A sentence on the bricks of a stack whose blocks run in the kernel of our own rather than compiled."""
-    kind, lack = ("cuda" if device.type == "cuda" else "cpu"), avx512_lack()
-    forms = {b.id: block_form(b.width, b.tokens, device=kind, dtype=dtype, lack=lack) for b in manifest.shape.bricks}
-    if own := [id for id, form in forms.items() if form == "avx512"]:
+    """On CPUs a sentence on the bricks whose blocks run in the kernel of our own, and on those that do not and why."""
+    if device.type == "cuda":
+        return
+    lack, own = avx512_lack(), list[str]()
+    others: dict[str, list[str]] = {}
+    for brick in manifest.shape.bricks:
+        if block_form(brick.width, brick.tokens, device="cpu", dtype=dtype, lack=lack) == "avx512":
+            own.append(brick.id)
+            continue
+        why = why_block(brick.width, brick.tokens, device="cpu", dtype=dtype, lack=lack)
+        others.setdefault(why, []).append(brick.id)
+    if own:
         yield f"blocks of {', '.join(own)} of `{manifest.name}` ran in legoc's own kernel for AVX-512"
+    for why, bricks in others.items():
+        yield f"blocks of {', '.join(bricks)} of `{manifest.name}` were {why}"
 
 
 def _build(path: Path) -> Path | None:
@@ -262,11 +273,20 @@ def policy_names(manifest: Manifest, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(["none", *(names or [*builtin, *(policy.name for policy in manifest.policies)])]))
 
 
+def _usual_peers(shape: StackShape, notes: list[str]) -> tuple[str, ...]:
+    """The peers where none is named: the same stack by hand, which has no pretrained model."""
+    if shape.pretrained is None:
+        return (PLAIN,)
+    notes.append(f"no peer was timed: the peer `{PLAIN}` does not run `{shape.pretrained.id}`, a pretrained model")
+    return ()
+
+
 def _peers(manifest: Manifest, names: Sequence[str], notes: list[str]) -> tuple[Peer, ...]:
     specs = {name: _spec_peer(Path(name)) for name in names if name not in (PLAIN, diffusers_dit.NAME)}
     found: list[Peer] = []
     for name in dict.fromkeys(names):
         if name == PLAIN:
+            PlainStack.check(manifest.shape)
             found.append(PlainPeer())
         elif name == diffusers_dit.NAME:
             found.append(_diffusers_peer(manifest.shape, list(specs.values()), notes))
@@ -301,7 +321,7 @@ def _other_image(shape: StackShape, peer: Manifest) -> Iterator[str]:
 
 def _diffusers_peer(shape: StackShape, specs: Sequence[SpecPeer], notes: list[str]) -> DiffusersPeer:
     """Of the size of the first one-brick peer, else the DiT whose width is that of the stack's widest brick."""
-    one_brick = next((peer.manifest.shape for peer in specs if len(peer.manifest.shape.bricks) == 1), None)
+    one_brick = next((peer.manifest.shape for peer in specs if len(peer.manifest.shape.ids) == 1), None)
     size = one_brick or _dit(shape)
     brick = diffusers_dit.check(size)
     gmacs = counts.macs(size) / 1e9
@@ -337,4 +357,4 @@ def _dit(shape: StackShape) -> StackShape:
         takes_estimate=False,
         condition_width=width,
     )
-    return replace(shape, coordinates="none", condition_width=width, bricks=(brick,))
+    return replace(shape, coordinates="none", condition_width=width, bricks=(brick,), pretrained=None)

@@ -23,12 +23,14 @@ def command(
     checksums: Annotated[
         bool,
         Option(
-            "--checksums/--no-checksums", help="Read checkpoints whole and compare their checksums, or only list them."
+            "--checksums/--no-checksums",
+            help="Read checkpoints and native code whole and compare their checksums, or only list them.",
         ),
     ] = True,
 ) -> None:
     """Say what stands at a path: its stack, hashes, configurations, policies, images trained on, files and their state.
 
+    Native code in a build is named, with the machine that it is for, and not run.
     The manifest and programs of a build are held against its spec; the text of its modules is not, which is what
     `legoc build --check` does. Pickles are never opened. When something is damaged the report says
     what, and the exit code is 3.
@@ -49,6 +51,8 @@ def command(
         echo(table(found), nl=False)
     if found.damage:
         help = BUILD_AGAIN if found.faults else "take another checkpoint, or copy it afresh from where it came"
+        if found.damage == tuple(native.damage for native in found.native if native.damage is not None):
+            help = None  # each sentence says it
         raise RunError("; ".join(found.damage), help=help)
 
 

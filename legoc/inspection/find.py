@@ -6,6 +6,7 @@ from pathlib import Path
 
 from legoc.build_directory import MODULES
 from legoc.inspection.checkpoints import Progress, checkpoint_facts, no_progress
+from legoc.inspection.native import native_facts
 from legoc.inspection.origins import MIGRATION_NAME, origin_of_run
 from legoc.inspection.report import FileFacts, Inspection
 from legoc.inspection.stacks import source_faults, stack_of_build, stack_of_spec
@@ -29,7 +30,7 @@ def inspect_path(path: Path, *, checksums: bool = True, progress: Progress = no_
 
     Args:
         path: a spec, a build or run directory, a checkpoint directory, or a .safetensors file.
-        checksums: whether to read checkpoints whole and compare their SHA-256.
+        checksums: whether to read checkpoints and native code whole and compare their SHA-256.
         progress: called before a file is read whole, with its path and its size in bytes.
 
     Raises:
@@ -78,7 +79,16 @@ def _directory(path: Path, checksums: bool, progress: Progress) -> Inspection:
     except ValueError as error:
         faults.append(f"{path / MIGRATION_NAME}: {error}")
     kind = "run" if is_run else "build"
-    return Inspection(kind, str(path), stack, _files(path), found, faults=tuple(faults), migrated_from=origin)
+    return Inspection(
+        kind,
+        str(path),
+        stack,
+        _files(path),
+        found,
+        faults=tuple(faults),
+        migrated_from=origin,
+        native=tuple(native_facts(path, checksums, progress)),
+    )
 
 
 def _files(directory: Path) -> tuple[FileFacts, ...]:

@@ -136,6 +136,27 @@ class TensorFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class NativeFacts:
+    """Native code of one backend in a build, which nothing runs without `--trust-native`.
+
+    Attributes:
+        backend: whose it is, e.g. `aoti`.
+        device: what it was compiled for, e.g. `cpu`, `cuda sm_90`; None where its index cannot be read.
+        torch: version of PyTorch that compiled it; None likewise.
+        files: its files, with whether they have their checksums.
+        checked: whether the checksums were compared.
+        damage: what is wrong with it, or None.
+    """
+
+    backend: str
+    device: str | None
+    torch: str | None
+    files: tuple[FileFacts, ...]
+    checked: bool
+    damage: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Inspection:
     """What stands at a path.
 
@@ -148,6 +169,7 @@ class Inspection:
         tensors: what the file holds, for `weights` and `tensors`.
         faults: where a build is not what its spec says, a sentence each.
         migrated_from: where `legoc migrate` took a run from, however long it was trained since; None where nowhere.
+        native: the native code in a build or run, a backend each.
     """
 
     kind: Kind
@@ -158,12 +180,13 @@ class Inspection:
     tensors: TensorFacts | None = None
     faults: tuple[str, ...] = ()
     migrated_from: Origin | None = None
+    native: tuple[NativeFacts, ...] = ()
 
     @property
     def damage(self) -> tuple[str, ...]:
         """What is wrong, a sentence each; empty when nothing is."""
         found = list(self.faults)
-        found += [checkpoint.damage for checkpoint in self.checkpoints if checkpoint.damage is not None]
+        found += [part.damage for part in (*self.checkpoints, *self.native) if part.damage is not None]
         found += [
             f"{self.path}: {file.name} does not have its checksum" for file in self.files if file.checksum is False
         ]

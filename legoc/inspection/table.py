@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from legoc.cost.table import parameter_count, quantity
-from legoc.inspection.report import CheckpointFacts, FileFacts, Inspection, Origin, StackFacts, TensorFacts
+from legoc.inspection.report import (
+    CheckpointFacts,
+    FileFacts,
+    Inspection,
+    NativeFacts,
+    Origin,
+    StackFacts,
+    TensorFacts,
+)
 from legoc.render.lines import visible
 
 _TITLES = {
@@ -39,6 +47,8 @@ def table(found: Inspection) -> str:
         lines += ["  what stands in modules/ is compared by `legoc build --check`, which needs torch"]
     if found.faults:
         lines += ["", *(f"DAMAGED: {fault}" for fault in found.faults)]
+    for native in found.native:
+        lines += ["", *_native(native)]
     for checkpoint in found.checkpoints:
         lines += ["", *_checkpoint(checkpoint)]
     return "\n".join(lines) + "\n"
@@ -104,10 +114,25 @@ def _trained(found: Inspection) -> str:
 
 
 def _files(files: tuple[FileFacts, ...]) -> Iterator[str]:
-    width = max(len(file.name) for file in files)
+    width = max((len(file.name) for file in files), default=0)
     for file in files:
         checksum = {True: "  checksum holds", False: "  CHECKSUM DIFFERS", None: ""}[file.checksum]
         yield f"  {file.name:<{width}}  {size(file.bytes):>10}{checksum}"
+
+
+def _native(native: NativeFacts) -> Iterator[str]:
+    if native.device is None:
+        yield f"native code for backend {native.backend}: {native.damage}"
+        return
+    if native.damage is not None:
+        state = "DAMAGED"
+    else:
+        state = "every checksum holds" if native.checked else "checksums not compared"
+    yield (
+        f"native code for backend {native.backend}: compiled for {visible(native.device)} by torch "
+        f"{visible(native.torch or '')}, runs with --trust-native alone; {state}"
+    )
+    yield from _files(native.files)
 
 
 def _checkpoint(checkpoint: CheckpointFacts) -> Iterator[str]:

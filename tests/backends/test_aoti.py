@@ -138,6 +138,7 @@ def test_the_command_samples_with_native_code(run, capsys):
         ("index.json", lambda old: old.replace(b'"index_version": 1', b'"index_version": 2'), "reads version 1"),
         ("index.json", lambda old: old[:100], "not an index"),
         ("index.json", lambda old: old.replace(b"blocks.pt2", b"../blocks.pt2"), "outside its folder"),
+        ("index.json", lambda old: json.dumps({**json.loads(old), "files": []}).encode(), "no checksum of blocks.pt2"),
     ],
 )
 def test_damaged_native_code_is_refused(copied, file, change, words):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import shutil
 
 import pytest
@@ -14,10 +15,12 @@ from legoc_runtime.backends.base import choose_backend
 from legoc_runtime.backends.inductor import Block, Inductor, OwnBlock
 from legoc_runtime.backends.regions import Forms, block_signature, run_block
 from legoc_runtime.contract.settings import TrainSettings
-from legoc_runtime.errors import UsageError
+from legoc_runtime.errors import RunError, UsageError
 from legoc_runtime.layers.avx512 import avx512_lack
 from legoc_runtime.link.link import bricks_in, link
 from tests.stacks import batch, random_store, stack
+
+SMALL = stack(depths=(1, 1, 1))
 
 
 @pytest.fixture
@@ -178,6 +181,21 @@ def test_graphs_in_the_cache_are_told_apart_by_the_width_of_their_vectors(monkey
     Inductor(regions=False).compile(module)
     assert len(asked) == 3  # a block, a final layer, a whole module
     assert all(options == (bits and {"cpp.simdlen": bits}) for options in asked)
+
+
+def test_a_compiler_that_fails_is_said_in_words(monkeypatch):
+    """It ended as an internal error of legoc."""
+    exc = importlib.import_module("torch._inductor.exc")
+
+    def fails(*_):
+        raise exc.InductorError(exc.CppCompileError(["g++", "x.cpp"], "x.cpp: In f:\nx.cpp:3: error: no omp.h"), None)
+
+    monkeypatch.setattr(torch, "compile", lambda function, **how: fails)
+    for backend in (Inductor(own_blocks=False), Inductor(regions=False)):
+        module = backend.compile(link(lower_sampling(SMALL, ("whole",)), random_store(SMALL)))
+        with torch.no_grad(), pytest.raises(RunError, match=r"could not be compiled: x\.cpp:3: error: no omp") as told:
+            module(*batch(SMALL, 2))
+        assert "--backend eager" in told.value.help
 
 
 def test_an_unknown_backend_is_refused():

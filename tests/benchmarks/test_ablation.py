@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from legoc.lower.passes.catalog import exact_sampling
 from legoc.lower.passes.opt_in.catalog import opt_in_sampling
+from tests.stacks import stack
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +34,16 @@ def test_every_pass_of_the_catalogs_has_a_row(script: dict[str, Any]) -> None:
     # what differs in passes alone shares what was compiled; what differs in kernels does not
     assert len({id(row.backend) for row in rows if row.disable and row.backend.name == "inductor"}) == 1
     assert len({id(row.backend) for row in rows}) == 7
+
+
+def test_8_bit_products_have_a_row_where_the_hardware_has_them(script: dict[str, Any], monkeypatch) -> None:
+    wide, first = stack(widths=(1152, 1152, 1152), heads=16), next(script["variants"]("eager", "cuda", whole=False))
+    where = torch.device("cpu"), torch.bfloat16
+    assert list(script["eight_bits"](first, wide, *where)) == []
+    monkeypatch.setitem(script["eight_bits"].__globals__, "fp8_lack", lambda device, dtype: None)
+    (row,) = script["eight_bits"](first, wide, *where)
+    assert (row.name, row.fp8.bricks) == ("with 8-bit products in windows, whole", ("windows", "whole"))
+    assert list(script["eight_bits"](first, stack(), *where)) == []
 
 
 def test_it_runs_and_every_row_agrees(script: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from legoc.__main__ import main
+from legoc_runtime.contract.native import Environment, NativeIndex, measure
 from tests.cli.small_run import spec_text, write_run
 
 Captured = pytest.CaptureFixture[str]
@@ -44,6 +45,28 @@ def flip_last_byte(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(bytes(data))
+
+
+def test_native_code_is_named_and_held_against_its_index(run: Path, capsys: Captured):
+    folder = run / "native" / "aoti"
+    folder.mkdir(parents=True)
+    (folder / "blocks.pt2").write_bytes(b"code")
+    machine = Environment("2.13.0", "Linux x86_64", "cpu", ("avx2",))
+    index = NativeIndex("aoti", machine, (measure(folder / "blocks.pt2", "blocks.pt2"),))
+    (folder / "index.json").write_text(index.to_json())
+    (found,) = inspected(run, capsys)["native"]
+    assert (found["backend"], found["device"], found["torch"], found["damage"]) == ("aoti", "cpu", "2.13.0", None)
+    assert found["files"] == [{"name": "native/aoti/blocks.pt2", "bytes": 4, "checksum": True}]
+    assert main(["inspect", str(run)]) == 0
+    assert "backend aoti: compiled for cpu by torch 2.13.0, runs with --trust-native alone" in capsys.readouterr().out
+    flip_last_byte(folder / "blocks.pt2")
+    assert main(["inspect", str(run), "--no-checksums"]) == 0
+    assert main(["inspect", str(run)]) == 3
+    again = f"`legoc build {run} --backend aoti` makes it again"
+    assert f"blocks.pt2 is not the file that was built; {again}" in capsys.readouterr().err
+    (folder / "index.json").write_text("{}")
+    assert main(["inspect", str(run)]) == 3
+    assert again in capsys.readouterr().err
 
 
 def test_a_spec(tmp_path: Path, capsys: Captured):

@@ -161,6 +161,8 @@ class Aoti:
                 help="if you know who built it: --trust-native, or trust_native=True in Python",
             )
         check_files(build, self.index)
+        if PACKAGE not in {file.name for file in self.index.files}:
+            raise RunError(f"the index in {native_folder(build, self.name)} has no checksum of {PACKAGE}", help=AGAIN)
 
     def available(self) -> str | None:
         """None, or how this machine differs from the one that the package was built on."""

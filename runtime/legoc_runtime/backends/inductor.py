@@ -40,6 +40,7 @@ from legoc_runtime.contract.attention_rule import AttentionForm
 from legoc_runtime.contract.block_rule import block_form
 from legoc_runtime.contract.gelu_rule import GeluForm
 from legoc_runtime.contract.native import BlockSignature
+from legoc_runtime.errors import RunError
 from legoc_runtime.layers.avx512 import avx512_lack
 from legoc_runtime.layers.avx512.block import run_block as run_avx512
 from legoc_runtime.layers.leaves import Attend, Decode, Mlp
@@ -158,7 +159,7 @@ class Inductor:
         forms = Forms(fused=True, training=training, attention=self.attention, gelu=self.gelu)
         if not self.regions:
             whole = with_forms(module, forms)
-            return cast("Module", _torch.compile(whole, fullgraph=True, options=_vectors()))
+            return _told(cast("Module", _torch.compile(whole, fullgraph=True, options=_vectors())), "a configuration")
 
         def block(attend: Attend, mlp: Mlp) -> Block | OwnBlock:
             signature = block_signature(attend, mlp, forms)
@@ -205,7 +206,23 @@ def _compiled(function: F, name: str) -> F:
     """A compiled copy of a function with its own code object, by which torch.compile caches and limits."""
     code = function.__code__.replace(co_name=name)
     copy = types.FunctionType(code, function.__globals__, name)
-    return cast("F", _torch.compile(copy, fullgraph=True, options=_vectors()))
+    return _told(cast("F", _torch.compile(copy, fullgraph=True, options=_vectors())), name)
+
+
+def _told(compiled: F, name: str) -> F:
+    """The same callable, whose first call says in words that the compiler failed."""
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return compiled(*arguments)
+        except _torch._dynamo.exc.BackendCompilerFailed as error:
+            lines = [line.strip() for line in str(error).splitlines()]
+            said = next((line for line in lines if "error:" in line), next(filter(None, lines), "it does not say why"))
+            raise RunError(
+                f"{name} could not be compiled: {said}", help="--backend eager needs no compiler; or mend the compiler"
+            ) from error
+
+    return cast("F", call)
 
 
 def _vectors() -> dict[str, object] | None:

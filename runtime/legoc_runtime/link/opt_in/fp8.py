@@ -68,11 +68,16 @@ def parse_fp8(text: str, shape: StackShape) -> Fp8:
     """`large`, or ids joined by commas.
 
     Raises:
-        UsageError: there is no such brick, or none is large.
+        UsageError: there is no such brick, it is a pretrained model, or none is large.
     """
     bricks = large_bricks(shape) if text == "large" else tuple(text.split(","))
     if unknown := [id for id in bricks if id not in shape.ids]:
         raise UsageError(f"there is no brick `{unknown[0]}`", help=f"the stack has {', '.join(shape.ids)}")
+    if shape.pretrained is not None and shape.pretrained.id in bricks:
+        raise UsageError(
+            f"brick `{shape.pretrained.id}` is a pretrained model, whose products stay as they are",
+            help="leave it out of fp8",
+        )
     if not bricks:
         raise UsageError(
             f"no brick is as wide as {LARGE_WIDTH} with 256 tokens an image", help="name the bricks, or leave fp8 out"
