@@ -75,8 +75,11 @@ def read_model(settings: PretrainedSettings) -> ModelFacts | None:
     folder = Path(settings.path)
     try:
         if not folder.is_dir() and not (settings.kind == "dit" and folder.is_file()):
-            what = "is a file, not a folder" if folder.exists() else "does not exist"
-            raise UnreadableModelError(f"`{folder}` {what}", "the path is relative to the current directory")
+            if not folder.exists():
+                help = "the path is relative to the current directory"
+                raise UnreadableModelError(f"`{folder}` does not exist", help)
+            named = "a run or a checkpoint of legoc" if settings.kind == "stack" else "the folder that it is in"
+            raise UnreadableModelError(f"`{folder}` is a file, not a folder", f"name {named}")
         match settings.kind:
             case "stack":
                 return _stack(folder)

@@ -55,6 +55,17 @@ def codes(text: str) -> list[str]:
     return [finding.code for finding in check_text(text, "t.yaml").diagnostics]
 
 
+def test_a_file_in_place_of_a_folder_is_told_by_what_the_kind_takes(tmp_path: Path) -> None:
+    file = tmp_path / "weights.safetensors"
+    file.touch()
+    kinds: dict[PretrainedKind, str] = {"stack": "name a run or a checkpoint", "diffusers_unet": "name the folder"}
+    for kind, said in kinds.items():
+        (found,) = [d for d in check_text(spec_text(file, kind), "t.yaml").diagnostics if d.code == "LG211"]
+        assert "is a file, not a folder" in found.message
+        assert found.help is not None
+        assert found.help.startswith(said)
+
+
 def test_the_spec_carries_it_and_reads_back(tmp_path: Path) -> None:
     folder = unet(tmp_path / "unet")
     text = spec_text(folder, more=', skip: "t < 100"') + 'skip_policies: {late: {image: "t < 50"}}\n'
