@@ -11,7 +11,7 @@ from legoc.cli.output import echo
 from legoc.cli.study_talk import keeping, leave, own_data, place_for
 from legoc.draw.timeline import sigma_text
 from legoc.study.directory import Study, open_study
-from legoc.study.refine import LevelPoint, key_of, plot, table
+from legoc.study.refine import LevelPoint, key_of, plots, table
 from legoc_runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class _Images:
 
 
 def study_refine(request: Request, out: Path | None, *, json: bool) -> None:
-    """Measure the levels that are not there yet, draw the picture, and write table and plot of those asked for.
+    """Measure the levels that are not there yet, draw the picture, and write table and plots of those asked for.
 
     Raises:
         UsageError: the data does not fit the stack, or the folder holds something else.
@@ -92,7 +92,7 @@ def study_refine(request: Request, out: Path | None, *, json: bool) -> None:
         notes = [f"errors are root mean squares against the clean image, in the units of the data; {below}"]
         notes += _picture(request, study, images, stack, decoding)
         title = f"{manifest.name}: what each brick makes of a noised image"
-        leave(study, keys, title, [table(points)], [plot(points, below)], notes, json=json)
+        leave(study, keys, title, [table(points)], plots(points, below), notes, json=json)
 
 
 def _images(request: Request) -> _Images:

@@ -83,15 +83,26 @@ def table(points: Sequence[LevelPoint]) -> Table:
     return Table(("sigma", *bricks), rows)
 
 
-def plot(points: Sequence[LevelPoint], below: str) -> Plot:
-    """The error over the noise level, a curve a brick.
+def plots(points: Sequence[LevelPoint], below: str) -> tuple[Plot, ...]:
+    """The error over the noise level, a curve a brick; and over that of the bottom brick, where there is another.
+
+    Errors span decades, in which what a brick adds to the one below it cannot be seen.
 
     Args:
         points: by descending noise level.
         below: what was looked at, for the line of small type.
     """
-    curves = tuple(
-        Curve(id, tuple((math.log10(point.sigma), point.errors[id]) for point in reversed(points)))
-        for id in points[0].errors
-    )
-    return Plot("Error of each brick's estimate (root mean square)", curves, "log10 of the noise level sigma", below)
+    bottom, *others = points[0].errors
+    across = "log10 of the noise level sigma"
+
+    def curve(id: str, yardstick: str | None = None) -> Curve:
+        errors = (point.errors[id] / (point.errors[yardstick] if yardstick else 1) for point in reversed(points))
+        return Curve(id, tuple(zip((math.log10(point.sigma) for point in reversed(points)), errors, strict=True)))
+
+    drawn = [curve(id) for id in (bottom, *others)]
+    found = [Plot("Error of each brick's estimate (root mean square)", tuple(drawn), across, below)]
+    # where the bottom brick makes no error at all, there is nothing to hold others against
+    if others and all(point.errors[bottom] > 0 for point in points):
+        shares = tuple(curve(id, bottom) for id in (bottom, *others))
+        found.append(Plot(f"Error over that of the bottom brick, {bottom}", shares, across, below, near=True))
+    return tuple(found)

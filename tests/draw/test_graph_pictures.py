@@ -13,8 +13,14 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "pictures.md").read_text(encoding="utf-8")
 COMMANDS = [line.split()[1:] for line in PAGE.splitlines() if line.startswith("    legoc ")]
 
-MEASURED = {"pictures/emoji_pr_32-policy-front.svg": "2026-11-23_policy-search-on-the-demo_2-core-cpu.md"}
+MEASURED = {
+    "pictures/emoji_pr_32-policy-front.svg": "2026-11-23_policy-search-on-the-demo_2-core-cpu.md",
+    "pictures/emoji_pr_32-study-refine.svg": "2026-11-24_study-refine_2-core-cpu.md",
+}
 """Drawings of measurements, which nothing makes again to the byte, and the records that hold their numbers."""
+
+ROUNDING = 0.01
+"""How far, as a share, a number of a picture may lie from that of a table: both are rounded."""
 
 
 def test_the_page_shows_every_drawing_and_no_other():
@@ -25,16 +31,19 @@ def test_the_page_shows_every_drawing_and_no_other():
 
 
 @pytest.mark.parametrize("picture", MEASURED)
-def test_a_measured_picture_ends_where_its_record_does(picture: str):
+def test_a_measured_picture_begins_and_ends_where_its_record_does(picture: str):
     described = re.search(r"<desc>(.*?)</desc>", (ROOT / "docs" / picture).read_text(encoding="utf-8"))
     record = (ROOT / "benchmarks" / MEASURED[picture]).read_text(encoding="utf-8")
+    rows = [re.findall(r"\d+(?:\.\d+)?", line) for line in record.splitlines() if line.lstrip().startswith("|")]
+    table = [[float(number) for number in row] for row in rows]
     assert described is not None
-    chosen = re.search(r"chosen: from (\S+) at (\S+) ", described[1])
-    row = re.search(r"^\| searched, budget 0.5 \| (\S+) \| (\S+) ", record, re.MULTILINE)
-    assert chosen is not None
-    assert row is not None
-    cost, error = map(float, row.groups())
-    assert [float(chosen[2]), float(chosen[1])] == pytest.approx([cost, error], rel=0.01)
+    curves = re.findall(r"from (\S+) at (\S+) (.+?) to (\S+) at ([-\d.]*\d)", described[1])
+    assert curves
+    ends = [end for first, at, words, last, there in curves for end in ((first, at, words), (last, there, words))]
+    for value, place, words in ends:
+        across = 10 ** float(place) if words.startswith("log10") else float(place)
+        wanted = [pytest.approx(number, rel=ROUNDING, abs=1e-9) for number in (float(value), across)]
+        assert any(all(number in row for number in wanted) for row in table), f"no row has {value} at {across:g}"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: Path(command[-1]).stem)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from legoc.driver import compile_spec, lower_configuration
 from legoc.spec import check_text
-from legoc.study.refine import chosen_levels
+from legoc.study.refine import LevelPoint, chosen_levels, plots
 from legoc_runtime.contract.schedule import noise_levels
 from legoc_runtime.contract.stack import EdmConstants
 from legoc_runtime.data import open_dataset
@@ -90,6 +90,15 @@ def test_levels_are_spread_over_the_schedule_or_those_asked_for():
     for text in ("1e30", "1,0.001"):
         with pytest.raises(UsageError, match=r"noise levels of this stack's diffusion are 0\.002 to 80"):
             chosen_levels(text, levels, bounds)
+
+
+def test_a_second_plot_holds_bricks_against_the_bottom_one():
+    points = [LevelPoint(10.0, {"whole": 0.5, "detail": 0.4}), LevelPoint(0.1, {"whole": 0.02, "detail": 0.01})]
+    errors, shares = plots(points, "below")
+    assert [curve.label for curve in errors.curves] == ["whole", "detail"]
+    assert [curve.points for curve in shares.curves] == [((-1.0, 1.0), (1.0, 1.0)), ((-1.0, 0.5), (1.0, 0.8))]
+    assert len(plots([LevelPoint(1.0, {"whole": 0.0, "detail": 0.0})], "below")) == 1
+    assert len(plots([LevelPoint(1.0, {"whole": 0.5})], "below")) == 1
 
 
 def test_the_picture_has_a_row_a_level_and_a_column_a_picture():
