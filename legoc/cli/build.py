@@ -84,6 +84,10 @@ def command(
         others = (out, policy, steps, print_after, disable, overrides, backend, device, dtype)
         if any(given is not None for given in others) or dry_run or time_passes or json:
             raise UsageError("--check takes a build directory alone", help="legoc build --check build/NAME")
+        if not spec.is_dir():
+            raise UsageError(
+                f"--check takes a build directory, and {spec} is none", help="legoc check says if a spec is right"
+            )
         check_build(spec)
         echo(f"{spec} is what its spec says", err=True)
         return

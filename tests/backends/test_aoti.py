@@ -168,8 +168,9 @@ def test_another_machine_is_refused_in_words(run, monkeypatch):
     assert f"torch is {here.torch} here and was 2.12.0" in reason
     assert "the processor here lacks avx1024" in reason
     monkeypatch.setattr("legoc_runtime.backends.aoti.environment", lambda device: replace(here, torch="3.0"))
-    with pytest.raises(UsageError, match="torch is 3"):
+    with pytest.raises(UsageError, match="torch is 3") as refused:
         choose_backend("aoti", build=run, trust_native=True)
+    assert f"`legoc build {run} --backend aoti` compiles for this machine" in refused.value.help
 
 
 def test_a_processor_may_know_more_than_the_code_uses():

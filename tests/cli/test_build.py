@@ -117,3 +117,4 @@ def test_what_cannot_be_is_refused_with_what_to_do(capsys):
     assert "without it a configuration would compute" in refused(capsys, "--disable", "eliminate-dead")
     assert "leave one of them out" in refused(capsys, "--json", "--print-after", "all")
     assert "takes a build directory alone" in refused(capsys, "--check", "--time-passes")
+    assert "--check takes a build directory, and" in refused(capsys, "--check")

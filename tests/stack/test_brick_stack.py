@@ -44,6 +44,13 @@ def test_what_makes_no_sense_is_refused(stack: BrickStack, arguments: dict[str, 
         stack(**given)
 
 
+def test_a_batch_without_images_gives_none(stack: BrickStack) -> None:
+    """Its labels have no least one."""
+    for labels in (None, LABELS[:0]):
+        assert stack(X[:0], SIGMA[:0], labels).shape == (0, 3, 16, 8)
+        assert stack.by_level(X[:0], SIGMA[:0], labels, runs=[]).shape == (0, 3, 16, 8)
+
+
 def test_no_configuration_is_the_whole_stack_and_no_labels_are_null_labels(stack: BrickStack) -> None:
     whole = stack(X, SIGMA, LABELS)
     assert torch.equal(whole, stack(X, SIGMA, LABELS, configuration=stack.shape.ids))

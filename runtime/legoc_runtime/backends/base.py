@@ -77,7 +77,10 @@ def choose_backend(name: str, *, build: Path | None = None, trust_native: bool =
         return Choice(_make("eager", build, trust_native), f"eager: inductor cannot run, {reason}")
     backend = _make(name, build, trust_native)
     if reason := backend.available():
-        raise UsageError(f"backend `{name}` cannot run here: {reason}", help="--backend auto takes one that can")
+        help = "--backend auto takes one that can"
+        if trust_native:
+            help += f", without --trust-native; `legoc build {build} --backend {name}` compiles for this machine"
+        raise UsageError(f"backend `{name}` cannot run here: {reason}", help=help)
     if name == "tensorrt" and not trust_native:
         again = "`legoc build --backend tensorrt` keeps them, --trust-native takes them"
         return Choice(backend, f"tensorrt: engines are built now, which takes minutes; {again}")

@@ -257,7 +257,7 @@ class BrickStack:
         if tuple(labels.shape) != (x.shape[0],):
             raise UsageError(f"`labels` is {tuple(labels.shape)}; {x.shape[0]} images take [{x.shape[0]}]")
         # on a GPU the look would wait for the device at every evaluation
-        if labels.device.type == "cpu" and not 0 <= int(labels.min()) <= int(labels.max()) <= classes:
+        if labels.device.type == "cpu" and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) <= classes:
             raise UsageError(f"a label is outside 0 to {classes}", help=f"{classes} is the null label")
 
     def _program(self, configuration: Configuration) -> Program:
