@@ -12,22 +12,30 @@ from legoc.driver import build_faults, compile_path, describe_spec
 from legoc.hashes import spec_hashes
 from legoc.inspection.report import StackFacts
 from legoc.plan.reach import reachable
+from legoc.policies.record import with_found
 from legoc.spec import check_text
 from legoc.spec.resolved import StackSpec
 from legoc.version import __version__
 from legoc_runtime.contract.curriculum import variants
 from legoc_runtime.contract.manifest import SPEC_NAME, TRAINING, Manifest
 from legoc_runtime.contract.policy import Configuration, configuration_name
+from legoc_runtime.errors import RunError
 
 
-def stack_of_spec(spec: StackSpec) -> tuple[StackFacts, Manifest]:
+def stack_of_spec(spec: StackSpec, keeper: Path | None = None) -> tuple[StackFacts, Manifest]:
     """The stack of a spec that was not built: its configurations are those that `legoc build` would compile.
 
+    Args:
+        spec: the spec.
+        keeper: the file of weights in whose header it is, which may have policies beside it.
+
     Raises:
+        RunError: what a search left cannot be read.
         UsageError: a pretrained brick, whose cost its spec does not tell.
     """
     manifest, _ = describe_spec(spec)
-    return _facts(manifest, reachable(manifest), spec), manifest
+    known = manifest if keeper is None else with_found(manifest, keeper)
+    return _facts(known, reachable(manifest), spec), manifest
 
 
 def stack_of_build(directory: Path) -> tuple[StackFacts, list[str]]:
@@ -44,6 +52,10 @@ def stack_of_build(directory: Path) -> tuple[StackFacts, list[str]]:
     else:
         codes = ", ".join(dict.fromkeys(error.code for error in checked.errors))
         faults = [f"{directory / SPEC_NAME} does not check under legoc {__version__} ({codes}): nothing holds it"]
+    try:
+        manifest = with_found(manifest, directory)
+    except RunError as error:
+        faults.append(str(error))
     return _facts(manifest, manifest.configurations, checked.spec), faults
 
 

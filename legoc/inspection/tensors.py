@@ -11,6 +11,7 @@ from legoc.inspection.checkpoints import Progress, file_facts
 from legoc.inspection.origins import origin_of_header
 from legoc.inspection.report import Inspection, TensorFacts
 from legoc.inspection.stacks import resolved_spec, stack_of_spec
+from legoc.policies.record import keeper_of
 from legoc_runtime.checkpoint import is_checkpoint
 from legoc_runtime.checkpoint.layout import EMA_PREFIX, WEIGHTS, read_state
 from legoc_runtime.checkpoint.tensorfile import TensorHeader, headers, metadata
@@ -40,7 +41,7 @@ def inspect_tensors(path: Path, *, checksums: bool, progress: Progress) -> Inspe
         facts = _facts(tensors, described, None, None, ())
         return Inspection("tensors", str(path), files=(file,), tensors=facts)
     weights = read_header(path)
-    stack, manifest = stack_of_spec(resolved_spec(weights.spec_text, f"{path} (spec in its header)"))
+    stack, manifest = stack_of_spec(resolved_spec(weights.spec_text, f"{path} (spec in its header)"), keeper_of(path))
     misfits: list[str] = []
     if spec_hash(weights.spec_text) != weights.spec_hash:
         misfits.append("the spec does not have the hash beside it")

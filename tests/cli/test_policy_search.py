@@ -52,6 +52,8 @@ def test_what_was_found_is_a_policy_of_the_run_and_of_the_spec(searched: Path, c
     assert main(["timeline", str(searched), "--skip-policy", "searched", "--steps", "4"]) == 0
     out, err = capsys.readouterr()
     assert "policy searched" in out
+    assert main(["inspect", str(searched)]) == 0
+    assert "late, only_image, searched\n" in capsys.readouterr().out
     assert "measured error" in err
     assert "ema-0.999 after 1,000 images" in err
     where = ["--seeds", "1", "--out", str(searched.parent / "pictures"), "--backend", "eager"]
@@ -121,6 +123,8 @@ def test_a_file_of_weights_has_its_policies_beside_it(tmp_path: Path, capsys: py
     assert main(["timeline", str(weights), "--skip-policy", "searched", "--steps", "4"]) == 0
     assert "measured error" in capsys.readouterr().err
     assert main(["cost", str(weights), "--skip-policy", "searched"]) == 0
+    assert main(["inspect", str(weights)]) == 0
+    assert "late, only_image, searched\n" in capsys.readouterr().out
     # another file in the folder knows nothing of it
     (tmp_path / "other.safetensors").write_bytes(weights.read_bytes())
     assert main(["timeline", str(tmp_path / "other.safetensors"), "--skip-policy", "searched"]) == 2
