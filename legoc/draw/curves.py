@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from xml.etree.ElementTree import Element
 
 from legoc.draw import elements
@@ -66,6 +67,7 @@ class Plot:
         across: what the horizontal axis counts.
         below: a line of small type under the title.
         near: whether the vertical axis has the range of the values alone; else it begins at 0, or is logarithmic.
+        decades_across: whether the horizontal axis is logarithmic; every place is above 0 then.
     """
 
     title: str
@@ -73,6 +75,7 @@ class Plot:
     across: str
     below: str = ""
     near: bool = False
+    decades_across: bool = False
 
 
 def curves_svg(title: str, curves: Sequence[Curve], *, across: str, below: str = "") -> str:
@@ -107,7 +110,7 @@ def plots_svg(title: str, plots: Sequence[Plot]) -> str:
 
 def _plot(parent: Element, plot: Plot) -> None:
     shown = plot.curves[:MAX_CURVES]
-    frame = _Frame.near(shown) if plot.near else _Frame.around(shown)
+    frame = replace(_Frame.near(shown) if plot.near else _Frame.around(shown), decades_across=plot.decades_across)
     scale = " · logarithmic" if frame.is_logarithmic else " · the axis does not begin at 0" if plot.near else ""
     left_out = f" · the first {MAX_CURVES} of {len(plot.curves)}" if len(plot.curves) > MAX_CURVES else ""
     elements.text(parent, 20, 30, plot.title, "title")
@@ -157,6 +160,7 @@ class _Frame:
     low: float
     high: float
     is_logarithmic: bool
+    decades_across: bool = False
 
     @classmethod
     def around(cls, curves: Sequence[Curve]) -> _Frame:
@@ -175,8 +179,9 @@ class _Frame:
         return cls(min(xs), max(xs), min(ys) - room, max(ys) + room, False)
 
     def x(self, value: float) -> float:
-        room = WIDTH - LEFT - RIGHT
-        return LEFT + room * (0.5 if self.right == self.left else (value - self.left) / (self.right - self.left))
+        scaled: Callable[[float], float] = math.log if self.decades_across else float
+        left, right = scaled(self.left), scaled(self.right)
+        return LEFT + (WIDTH - LEFT - RIGHT) * (0.5 if right == left else (scaled(value) - left) / (right - left))
 
     def y(self, value: float) -> float:
         scaled: Callable[[float], float] = math.log if self.is_logarithmic else float
@@ -193,7 +198,8 @@ def _axes(svg: Element, frame: _Frame, across: str) -> None:
         elements.line(svg, "lines", LEFT, frame.y(value), end, frame.y(value))
         elements.text(svg, LEFT - 8, frame.y(value) + 4, words(value), "small", anchor="end")
     elements.line(svg, "axis", LEFT, bottom, end, bottom)
-    for value in ticks(frame.left, frame.right, 7) if frame.right > frame.left else [frame.left]:
+    round_places = decades if frame.decades_across else partial(ticks, room=7)
+    for value in round_places(frame.left, frame.right) if frame.right > frame.left else [frame.left]:
         elements.line(svg, "axis", frame.x(value), bottom, frame.x(value), bottom + 5)
         elements.text(svg, frame.x(value), bottom + 20, short(value), "small", anchor="middle")
     elements.text(svg, end, bottom + 38, across, "small", anchor="end")

@@ -32,6 +32,15 @@ def test_an_axis_over_many_times_its_least_value_is_logarithmic_and_says_so():
     assert ">logarithmic</text>" in svg
 
 
+def test_a_horizontal_axis_of_decades_sets_them_equally_far_apart():
+    curve = Curve("a", ((0.1, 1.0), (1.0, 1.5), (10.0, 2.0)))
+    svg = plots_svg("error", [Plot("error", (curve,), "sigma", decades_across=True)])
+    (path,) = re.findall(r'class="curve c0" d="M([^"]*)"', svg)
+    xs = [float(point.split()[0]) for point in path.split("L")]
+    assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.02)
+    assert [f">{mark}</text>" in svg for mark in ("0.1", "1", "10")] == [True, True, True]
+
+
 def test_names_stand_at_the_ends_and_none_covers_another():
     curves = [Curve(f"c{i}", ((0, 1.0), (1, 0.5 + 0.001 * i))) for i in range(MAX_CURVES)]
     heights = sorted(heights_of_names(curves_svg("loss", curves, across="images")))
