@@ -23,6 +23,7 @@ diffusion: {kind: edm, sigma_min: 0.011, sigma_max: 80}
 bricks:
   - {id: base, pretrained: {kind: KIND, path: model, frozen: FROZEN}}
   - {id: top, size: image, receptive_field: 8, depth: 1, width: 16, heads: 2}
+skip_policies: {late: {base: "sigma > 1"}}
 train: {images: 4, batch: 2, warmup_images: 0, ema: [0.9], optimizer: {lr: 1e-3}}
 sample: {steps: 3, guidance: GUIDANCE}
 """
@@ -89,10 +90,15 @@ def test_a_model_of_diffusers_is_a_brick(
     run("build", "on.yaml")
     run("build", "--check", "build/on")
     run("train", "build/on", "--data", str(EMOJI))
-    run("sample", "runs/on", "--seeds", "0")
+    run("train", "build/on", "--data", str(EMOJI), "-o", "halves", "--images", "2")
+    run("train", "halves", "--data", str(EMOJI), "--images", "4")
+    for policy in ("none", "late"):
+        run("sample", "runs/on", "--seeds", "0", "--skip-policy", policy)
     run("cost", "on.yaml")
     run("inspect", "runs/on")
     weights = load_tensors(next(Path("runs/on/checkpoints").iterdir()) / "weights.safetensors")
+    resumed = load_tensors(Path("halves/checkpoints/000000000004/weights.safetensors"))
+    assert all(torch.equal(weights[key], resumed[key]) for key in weights)
     ours = {key.removeprefix("pretrained.base."): w for key, w in weights.items() if key.startswith("pretrained.base.")}
     named = dict(model.named_parameters())
     assert ours.keys() == (set() if frozen else named.keys())

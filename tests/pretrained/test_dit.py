@@ -103,6 +103,11 @@ def test_it_computes_what_the_imported_stack_computes(file: str, diffusion: str)
         expected = theirs(x, sigma, tensors["y"])[:, :4]
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     assert ((x - found) / column - tensors["output_f64"][:, :4]).abs().max() < 2e-4  # of the public code itself
+    half = open_brick(manifest.shape.pretrained, dtype=torch.bfloat16)
+    with torch.inference_mode():
+        rounded = half(x.float(), sigma.float(), tensors["y"])
+    assert rounded.dtype == torch.float32
+    assert ((rounded - found) / column).abs().mean() < 0.05
 
 
 @pytest.mark.parametrize("frozen", [True, False])

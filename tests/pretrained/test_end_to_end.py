@@ -108,6 +108,22 @@ def test_a_model_that_trains_is_in_the_checkpoint_and_moves() -> None:
         run(command, "tuned.yaml")
 
 
+@pytest.mark.parametrize("model", ["kind: stack, path: runs/old", "kind: module, name: own_noise, path: model"])
+def test_a_run_that_stands_on_a_model_goes_on_exactly(model: str, tmp_path: Path) -> None:
+    Path("on.yaml").write_text(stacked("on", f"{model}, frozen: false"), encoding="utf-8")
+    run("build", "on.yaml", "--policy", "late", "-o", str(tmp_path / "build"))
+    ends: list[dict[str, torch.Tensor]] = []
+    for name, parts in (("whole", ("8",)), ("halves", ("4", "8"))):
+        for i, images in enumerate(parts):
+            where = [str(tmp_path / name)] if i else [str(tmp_path / "build"), "-o", str(tmp_path / name)]
+            run("train", *where, "--data", "data.zip", "--images", images)
+        ends.append(load_tensors(tmp_path / name / "checkpoints/000000000008/weights.safetensors"))
+    assert ends[0].keys() == ends[1].keys()
+    assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
+    assert [key for key in ends[0] if key.startswith("pretrained.base.")]
+    run("sample", str(tmp_path / "whole"), "--seeds", "0", "--skip-policy", "late")
+
+
 @pytest.mark.parametrize("name", ["own_noise", "own_clean"])
 def test_a_users_own_model_by_its_entry_point(name: str) -> None:
     trained(name, f"kind: module, name: {name}, path: model")
