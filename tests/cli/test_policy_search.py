@@ -127,7 +127,16 @@ def test_a_file_of_weights_has_its_policies_beside_it(tmp_path: Path, capsys: py
     assert "late, only_image, searched\n" in capsys.readouterr().out
     # another file in the folder knows nothing of it
     (tmp_path / "other.safetensors").write_bytes(weights.read_bytes())
-    assert main(["timeline", str(tmp_path / "other.safetensors"), "--skip-policy", "searched"]) == 2
+    other = tmp_path / "other.safetensors"
+    assert main(["timeline", str(other), "--skip-policy", "searched"]) == 2
+    # and what was found for another stack is not sampled with
+    theirs = json.loads((tmp_path / "small.policy-errors.json").read_text()) | {
+        "found": {"theirs": {"nose": "sigma > 1"}}
+    }
+    (tmp_path / "other.policy-errors.json").write_text(json.dumps(theirs))
+    capsys.readouterr()
+    assert main(["sample", str(other), "--skip-policy", "theirs", *where]) == 2
+    assert "policy `theirs` names a brick that this stack does not have: nose" in capsys.readouterr().err
 
 
 def test_a_checkpoint_and_its_files_are_kept_by_their_run(searched: Path):
