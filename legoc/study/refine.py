@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from legoc.draw.curves import Curve, Plot
@@ -93,16 +93,18 @@ def plots(points: Sequence[LevelPoint], below: str) -> tuple[Plot, ...]:
         below: what was looked at, for the line of small type.
     """
     bottom, *others = points[0].errors
-    across = "log10 of the noise level sigma"
 
     def curve(id: str, yardstick: str | None = None) -> Curve:
-        errors = (point.errors[id] / (point.errors[yardstick] if yardstick else 1) for point in reversed(points))
-        return Curve(id, tuple(zip((math.log10(point.sigma) for point in reversed(points)), errors, strict=True)))
+        return Curve(
+            id, tuple((p.sigma, p.errors[id] / (p.errors[yardstick] if yardstick else 1)) for p in points[::-1])
+        )
 
-    drawn = [curve(id) for id in (bottom, *others)]
-    found = [Plot("Error of each brick's estimate (root mean square)", tuple(drawn), across, below)]
+    def drawn(title: str, curves: Iterable[Curve], near: bool = False) -> Plot:
+        return Plot(title, tuple(curves), "noise level sigma", below, near, decades_across=True)
+
+    found = [drawn("Error of each brick's estimate (root mean square)", (curve(id) for id in points[0].errors))]
     # where the bottom brick makes no error at all, there is nothing to hold others against
     if others and all(point.errors[bottom] > 0 for point in points):
-        shares = tuple(curve(id, bottom) for id in (bottom, *others))
-        found.append(Plot(f"Error over that of the bottom brick, {bottom}", shares, across, below, near=True))
+        shares = (curve(id, bottom) for id in points[0].errors)
+        found.append(drawn(f"Error over that of the bottom brick, {bottom}", shares, near=True))
     return tuple(found)

@@ -96,7 +96,7 @@ def test_a_second_plot_holds_bricks_against_the_bottom_one():
     points = [LevelPoint(10.0, {"whole": 0.5, "detail": 0.4}), LevelPoint(0.1, {"whole": 0.02, "detail": 0.01})]
     errors, shares = plots(points, "below")
     assert [curve.label for curve in errors.curves] == ["whole", "detail"]
-    assert [curve.points for curve in shares.curves] == [((-1.0, 1.0), (1.0, 1.0)), ((-1.0, 0.5), (1.0, 0.8))]
+    assert [curve.points for curve in shares.curves] == [((0.1, 1.0), (10.0, 1.0)), ((0.1, 0.5), (10.0, 0.8))]
     assert len(plots([LevelPoint(1.0, {"whole": 0.0, "detail": 0.0})], "below")) == 1
     assert len(plots([LevelPoint(1.0, {"whole": 0.5})], "below")) == 1
 
