@@ -56,9 +56,9 @@ def executed_macs(shape: StackShape, configuration: Configuration | None = None,
     ids = shape.ids if configuration is None else configuration
     bricks = shape.own(ids)
     saved = label_macs(shape) + sum(channel_macs(brick, _folded(brick)) for brick in bricks)
-    if bricks and bricks[0].takes_estimate and shape.runs_pretrained(ids) is None:
+    if bricks and bricks[0].takes_estimate and ids[0] == bricks[0].id:  # nothing runs below it
         saved += channel_macs(bricks[0], shape.channels)
-    if ahead:
+    if ahead or not bricks:  # a model alone reads no conditioning
         saved += conditioning_macs(shape) - label_macs(shape) + sum(adaln_macs(brick) for brick in bricks)
     return macs(shape, configuration) - saved
 

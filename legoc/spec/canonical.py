@@ -59,7 +59,8 @@ def _lines(spec: StackSpec) -> Iterator[str]:
     sample = spec.sample
     yield "sample:"
     yield from _entries(sampler=sample.sampler, steps=sample.steps, guidance=sample.guidance)
-    yield from _entries(guidance_channels=sample.guidance_channels, guidance_interval=sample.guidance_interval)
+    yield f"  guidance_channels: {sample.guidance_channels}"  # `all`, or a number, which takes no quotes
+    yield from _entries(guidance_interval=sample.guidance_interval)
     if SAMPLERS[sample.sampler].churns:
         yield from _entries(churn=sample.churn, churn_min=sample.churn_min, churn_max=sample.churn_max)
         yield from _entries(churn_noise=sample.churn_noise)

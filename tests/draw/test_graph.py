@@ -24,6 +24,7 @@ from legoc_runtime.contract.schedule import edm_levels
 from legoc_runtime.contract.stack import EdmConstants, StackShape
 from legoc_runtime.errors import UsageError
 from legoc_runtime.layers.patching import window_mask
+from tests.lower.test_above import above
 from tests.sampling.fakes import shape as three_bricks
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -41,6 +42,25 @@ def named(*ids: str) -> StackShape:
     shape = three_bricks()
     bricks = tuple(replace(shape.bricks[min(i, 1)], id=id, takes_estimate=i > 0) for i, id in enumerate(ids))
     return replace(shape, bricks=bricks)
+
+
+@pytest.mark.parametrize("carry", ["x0", "raw"])
+def test_a_model_above_stands_in_its_place_and_begins_from_an_estimate(carry):
+    shape = above(replace(three_bricks(), carry=carry), 2)
+    picture = draw(shape=shape)
+    (panel,) = picture.panels
+    assert [brick.shape.id for brick in panel.bricks] == ["windows", "parts", "given", "image"]
+    assert [brick.reads for brick in panel.bricks] == [None, "windows", "parts", "given"]
+    assert picture.carried(panel.bricks[2]) == "estimate"
+    assert picture.carried(panel.bricks[3]) == ("estimate" if carry == "x0" else "network output")
+    assert "from 0.4 σ on" in graph_mermaid(picture)
+    (alone,) = draw("given+image", shape).panels
+    assert [(brick.reads, brick.reads_zeros) for brick in alone.bricks if brick.runs] == [
+        (None, False),
+        ("given", False),
+    ]
+    (top,) = draw("windows+parts+given", above(replace(three_bricks(), carry=carry), 3)).panels
+    assert top.output == "given"
 
 
 @pytest.mark.parametrize("carry", ["x0", "raw"])

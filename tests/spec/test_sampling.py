@@ -194,6 +194,13 @@ def test_what_cannot_be_read_is_marked_with_what_is_expected(written: str, expec
     assert expected in finding.message + finding.primary.text
 
 
+def test_a_number_of_guided_channels_reads_back() -> None:
+    """It stood in quotes in the resolved spec of a build, which no reader takes for a number."""
+    spec = check_text(f"{BASE}sample:\n  guidance_channels: 3\n", "t").spec
+    assert spec is not None
+    assert check_text(resolved_yaml(spec), "t").spec == spec
+
+
 @pytest.mark.parametrize(
     ("written", "help"),
     [
