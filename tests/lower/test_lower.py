@@ -20,7 +20,17 @@ from legoc_runtime.contract.pass_ops import (
     ModulateTogether,
     SplitModulations,
 )
-from legoc_runtime.contract.program import OPS, Op, Program, ScaleImage, Tokens, Vector, inputs_of, outputs_of
+from legoc_runtime.contract.program import (
+    OPS,
+    Op,
+    Partition,
+    Program,
+    ScaleImage,
+    Tokens,
+    Vector,
+    inputs_of,
+    outputs_of,
+)
 from legoc_runtime.contract.program_text import to_text
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import Layout, PretrainedShape
@@ -103,6 +113,11 @@ def _in_layout(op: Op, layout: Layout) -> Op:
     return replace(op, layout=layout) if isinstance(op, EmbedFolded) else op
 
 
+def _turned(op: Op) -> Op:
+    """A folded embedding that names coordinates which are not the stack's: its module has the stack's all the same."""
+    return replace(op, coordinates="column_row") if isinstance(op, EmbedFolded) else op
+
+
 FAULTS = {
     "defined once": replace(GOOD, ops=(*GOOD.ops, GOOD.ops[-1])),
     "defined before read": replace(GOOD, ops=GOOD.ops[::-1]),
@@ -110,6 +125,7 @@ FAULTS = {
     "bricks exist": replace(GOOD, bricks=("windows", "parts")),
     "widths agree": replace(GOOD, types={**GOOD.types, "parts.0.modulation": Vector(7)}),
     "layouts exist": replace(WHOLE, ops=tuple(_in_layout(op, Layout((32, 32), 4)) for op in WHOLE.ops)),
+    "coordinates are the stack's": replace(WHOLE, ops=tuple(_turned(op) for op in WHOLE.ops)),
     "types follow": replace(WHOLE, types={**WHOLE.types, "whole.tokens": Tokens(1, 255, 32)}),
 }
 
@@ -132,6 +148,8 @@ ALONE = DropAbsentEstimate().apply(lower_sampling(SHAPE, ("whole",)), SHAPE)
         (FULL, JoinEstimate, {"image": "c_in"}),
         (FULL, JoinEstimate, {"target": SHAPE.brick("windows").layout}),
         (FULL, JoinEstimate, {"coordinates": "row_column"}),
+        (GOOD, Partition, {"coordinates": "column_row"}),
+        (FULL, EmbedFolded, {"coordinates": "none"}),
         (FULL, EmbedFolded, {"count": 2}),
         (FULL, EmbedFolded, {"first": -1}),
         (FULL, ModulateTogether, {"bricks": ("windows", "parts")}),

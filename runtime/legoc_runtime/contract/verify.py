@@ -14,6 +14,7 @@ from legoc_runtime.contract.program import (
     Attend,
     Modulate,
     Op,
+    Partition,
     Pretrained,
     Program,
     Tokens,
@@ -125,6 +126,20 @@ def _layouts_exist(program: Program, shape: StackShape) -> Iterator[_Finding]:
                 pass
 
 
+def _coordinates_are_the_stacks(program: Program, shape: StackShape) -> Iterator[_Finding]:
+    """A module has the stack's coordinates, whatever order an operation names: no operation may name another."""
+    for op in program.ops:
+        match op:
+            case Partition(coordinates=order) | JoinEstimate(coordinates=order):
+                fits = order in ("none", shape.coordinates)
+            case EmbedFolded(brick=brick, coordinates=order):
+                fits = order == (shape.coordinates if shape.brick(brick).coordinates else "none")
+            case _:
+                continue
+        if not fits:
+            yield op, f"`{op.name}` has coordinates `{order}`; those of the stack are `{shape.coordinates}`"
+
+
 def _types_follow(program: Program, shape: StackShape) -> Iterator[_Finding]:
     for op in program.ops:
         for value, expected in expected_types(op, program.types, shape):
@@ -139,6 +154,7 @@ INVARIANTS: dict[str, Callable[[Program, StackShape], Iterator[_Finding]]] = {
     "bricks exist": _bricks_exist,
     "widths agree": _widths_agree,
     "layouts exist": _layouts_exist,
+    "coordinates are the stack's": _coordinates_are_the_stacks,
     "types follow": _types_follow,
 }
 
