@@ -196,11 +196,11 @@ def mean_over_images(shape: StackShape, train: TrainSettings, of: Callable[[Vari
 def rest_macs(shape: StackShape, train: TrainSettings, variant: Variant) -> int:
     """MACs of the forward passes that give `fill: model` the estimates of windows not trained on, for one image.
 
-    Nothing reads those of the top brick.
+    Nothing reads those of the highest brick that learns.
     """
     if train.fill != "model":
         return 0
-    read = shape.own(id for id in variant.bricks[:-1] if id in variant.learning)
+    read = shape.own(variant.learning[:-1])
     return sum((brick.windows - brick.windows_trained) * window_macs(brick) for brick in read)
 
 

@@ -111,7 +111,7 @@ def _held(shape: StackShape, train: TrainSettings, variant: Variant) -> int:
     held = networks + IMAGES_HELD * grid * len(bricks) + modulation
     passing = {brick: brick.windows for brick in bricks if brick.id in variant.frozen}
     if train.fill == "model":
-        passing |= {b: b.windows - b.windows_trained for b in learning if b is not bricks[-1]}
+        passing |= {b: b.windows - b.windows_trained for b in learning if b.id != variant.learning[-1]}
     return held + max((_run(brick, windows) for brick, windows in passing.items() if windows), default=0)
 
 

@@ -316,7 +316,7 @@ def price(
         trained=Trained(
             stages=len(manifest.train.stages),
             drop=None if manifest.train.drop is None else manifest.train.drop.policy,
-            fills=manifest.train.fill == "model" and len(shape.bricks) > 1,
+            fills=manifest.train.fill == "model" and len(shape.trainable) > 1,
             passes=any(
                 counts.passes_gradient(manifest.train, of_bricks(shape.ids, shape.fixed), id) for id in shape.fixed
             ),

@@ -8,9 +8,10 @@ from itertools import combinations
 import pytest
 
 from legoc.cost import executed_macs, executed_training_macs, macs, program_macs, training_macs
-from legoc.cost.counts import TRAINING_OVER_FORWARD, pretrained_training_macs
-from legoc.lower.pipeline import choose, sampling_program
+from legoc.cost.counts import TRAINING_OVER_FORWARD, pretrained_training_macs, rest_macs, window_macs
+from legoc.lower.pipeline import choose, sampling_program, training_program
 from legoc_runtime.contract.curriculum import Variant, whole
+from legoc_runtime.contract.program import OtherWindows
 from legoc_runtime.contract.settings import TrainSettings
 from legoc_runtime.contract.stack import PretrainedShape, StackShape
 from tests.stacks import stack
@@ -56,6 +57,17 @@ def test_a_step_runs_a_model_as_far_as_losses_need_it(place: int, frozen: bool, 
     assert training_macs(shape, train) - training_macs(without, train) == factor * macs(OWN)
     if place == 1:  # the brick above reads the model in place of the bottom one, and its gradient goes on or does not
         assert executed_training_macs(shape, train) - executed_training_macs(without, train) == factor * macs(OWN)
+
+
+@pytest.mark.parametrize(("frozen", "runs_again"), [(True, 2), (False, 3)])
+def test_windows_are_filled_for_a_model_at_the_top_that_trains(frozen: bool, runs_again: int) -> None:
+    """A frozen one there is no part of training, so that nothing reads the brick under it."""
+    halves = tuple(replace(brick, train_patches=0.5) for brick in stack((4, 16, 16), condition_width=64).bricks)
+    shape, train = replace(over(3, frozen=frozen), bricks=halves), TrainSettings(fill="model")
+    program = training_program(shape, train, choose())
+    assert sum(isinstance(op, OtherWindows) for op in program.ops) == runs_again
+    expected = sum((b.windows - b.windows_trained) * window_macs(b) for b in halves[:runs_again])
+    assert rest_macs(shape, train, whole(shape.ids, shape.fixed)) == expected
 
 
 def test_a_stage_that_leaves_what_is_below_alone_runs_a_frozen_model_forward_only() -> None:
