@@ -149,17 +149,17 @@ def _by_brick(measured: Measured, stack: str) -> Table:
 
 
 def _by_setting(measured: Measured, stack: str) -> Table:
-    names = [name for setting in measured.settings(stack)[-1:] for name in measured.breaks(stack, setting)]
+    complete = [setting for setting in measured.settings(stack) if measured.of(stack, setting, "halfway")]
+    wanted = {"pg": "top late ", "demo": "detail early 1"}[stack]
+    every = (name for setting in complete for name in measured.breaks(stack, setting))
+    names = [name for name in dict.fromkeys(every) if name.startswith(wanted)]
     rows: list[tuple[str, ...]] = []
-    for setting in measured.settings(stack):
-        halfway = measured.of(stack, setting, "halfway")
-        if halfway is None:
-            continue
-        others = (shown(measured.of(stack, setting, name)) for name in names if name != "halfway")
+    for setting in complete:
+        halfway = measured.breaks(stack, setting)["halfway"]
+        others = (shown(measured.of(stack, setting, name)) for name in names)
         at = sigma_text(halfway["sigma"])
         rows.append((setting, *others, f"{shown(halfway)} at {at}", number(measured.apart(stack, setting), 3)))
-    others = (name for name in names if name != "halfway")
-    return Table(("schedule", *others, "halfway", "different seeds"), tuple(rows))
+    return Table(("schedule", *names, "halfway", "different seeds"), tuple(rows))
 
 
 def _by_length(measured: Measured) -> Table:

@@ -14,6 +14,8 @@ PAGE = (ROOT / "docs" / "pictures.md").read_text(encoding="utf-8")
 COMMANDS = [line.split()[1:] for line in PAGE.splitlines() if line.startswith("    legoc ")]
 
 MEASURED = {
+    "pictures/breaks-bricks.svg": "2026-11-24_breaks_2-core-cpu.md",
+    "pictures/breaks-schedules.svg": "2026-11-24_breaks_2-core-cpu.md",
     "pictures/emoji_pr_32-policy-front.svg": "2026-11-23_policy-search-on-the-demo_2-core-cpu.md",
     "pictures/emoji_pr_32-study-refine.svg": "2026-11-24_study-refine_2-core-cpu.md",
     "pictures/emoji_pr_32-study-skip.svg": "2026-11-24_study-skip_2-core-cpu.md",
