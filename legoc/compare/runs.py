@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isclose
 from pathlib import Path
 
 from legoc.cost.counts import parameters, training_macs
@@ -120,6 +121,17 @@ def differences(runs: Sequence[Compared]) -> Iterator[str]:
     for name, of in asked:
         if any(of(run) != of(runs[0]) for run in runs[1:]):
             yield f"the specs differ in {name}: their losses may count different things"
+    if any(_weighed_otherwise(run, runs[0]) for run in runs[1:]):
+        yield "the specs differ in loss_weight: losses of all bricks count them differently, those of one brick compare"
+
+
+def _weighed_otherwise(one: Compared, other: Compared) -> bool:
+    """Whether the loss over all bricks gives the same bricks other shares."""
+    shapes = [run.manifest.shape for run in (one, other)]
+    if set(shapes[0].ids) != set(shapes[1].ids):
+        return False
+    first, second = ([shape.loss_weight(id) for id in shapes[0].ids] for shape in shapes)
+    return any(not isclose(a * sum(second), b * sum(first)) for a, b in zip(first, second, strict=True))
 
 
 def comparison_plots(runs: Sequence[Compared]) -> tuple[Plot, ...]:

@@ -73,6 +73,17 @@ def test_runs_of_another_loss_are_told_apart(runs: tuple[str, str], capsys: pyte
     assert "the specs differ in loss_weighting" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("windows", "image", "said"), [(2, 2, False), (2, 1, True), (0, 1, True)])
+def test_other_shares_of_the_loss_are_told_apart(
+    runs: tuple[str, str], windows: int, image: int, said: bool, capsys: pytest.CaptureFixture[str]
+):
+    text = TINY.replace("{id: windows,", f"{{id: windows, loss_weight: {windows},").replace(
+        "{id: image,", f"{{id: image, loss_weight: {image},"
+    )
+    assert main(["compare", runs[0], str(write_run(Path("runs/other"), text))]) == 0
+    assert ("the specs differ in loss_weight:" in capsys.readouterr().err) is said
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
