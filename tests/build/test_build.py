@@ -117,6 +117,8 @@ def test_check_notices_any_change(tmp_path: Any):
         ("", "not a manifest"),
         ("[]", "version"),
         ('{"manifest_version": 99}', "version 99"),
+        ('{"manifest_version": true}', "version True"),
+        ('{"manifest_version": 1.0}', r"version 1\.0"),
         ('{"manifest_version": 1, "name": "x"}', "missing"),
         ("[" * 100_000, "not a manifest"),
     ],

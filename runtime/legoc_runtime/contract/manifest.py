@@ -117,9 +117,10 @@ def manifest_from_json(text: str, *, where: str) -> Manifest:
         raise RunError(f"{where} is not a manifest: {error}", help="build it again with `legoc build`") from error
     body = dict(cast("dict[str, object]", data)) if isinstance(data, dict) else {}
     version = body.pop("manifest_version", None)
-    if version == 1:
+    known = type(version) is int and 1 <= version <= MANIFEST_VERSION  # true is 1 to Python, and no version
+    if known and version == 1:
         body = _from_version_1(body)
-    if version not in range(1, MANIFEST_VERSION + 1):
+    if not known:
         help = "build it again with this version, or install the version that wrote it"
         if type(version) is int and version > MANIFEST_VERSION:
             help = "a newer legoc wrote it: install that version, or build it again with this one"
