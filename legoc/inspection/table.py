@@ -120,17 +120,19 @@ def _files(files: tuple[FileFacts, ...]) -> Iterator[str]:
         yield f"  {file.name:<{width}}  {size(file.bytes):>10}{checksum}"
 
 
+def _state(found: CheckpointFacts | NativeFacts) -> str:
+    if found.damage is not None:
+        return "DAMAGED"
+    return "every checksum holds" if found.checked else "checksums not compared"
+
+
 def _native(native: NativeFacts) -> Iterator[str]:
     if native.device is None:
         yield f"native code for backend {native.backend}: {native.damage}"
         return
-    if native.damage is not None:
-        state = "DAMAGED"
-    else:
-        state = "every checksum holds" if native.checked else "checksums not compared"
     yield (
         f"native code for backend {native.backend}: compiled for {visible(native.device)} by torch "
-        f"{visible(native.torch or '')}, runs with --trust-native alone; {state}"
+        f"{visible(native.torch or '')}, runs with --trust-native alone; {_state(native)}"
     )
     yield from _files(native.files)
 
@@ -139,12 +141,8 @@ def _checkpoint(checkpoint: CheckpointFacts) -> Iterator[str]:
     if checkpoint.images is None:
         yield f"checkpoint {checkpoint.path}: {checkpoint.damage}"
         return
-    if checkpoint.damage is not None:
-        state = "DAMAGED"
-    else:
-        state = "every checksum holds" if checkpoint.checked else "checksums not compared"
     final = ", the final one" if checkpoint.final else ""
-    yield f"checkpoint at {checkpoint.images:,} images{final}: {', '.join(checkpoint.weights)}; {state}"
+    yield f"checkpoint at {checkpoint.images:,} images{final}: {', '.join(checkpoint.weights)}; {_state(checkpoint)}"
     if checkpoint.migrated_from is not None:
         yield f"  migrated from {origin_words(checkpoint.migrated_from)}"
     if checkpoint.started_from is not None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 import legoc_runtime
@@ -17,9 +16,7 @@ from legoc_runtime.contract.manifest import read_manifest
 from legoc_runtime.link.link import link
 from legoc_runtime.pretrained import open_store
 from legoc_runtime.store import WeightStore
-from tests.image_sets import labelled_zip
-from tests.pretrained.own_model import installed
-from tests.pretrained.test_end_to_end import HEAD, OWN, inputs, run
+from tests.pretrained.old_run import HEAD, inputs, prepared, run
 
 BRICKS = """\
   - {id: mid, size: image, receptive_field: 4}
@@ -32,15 +29,7 @@ skip_policies: {alone: {mid: "sigma > 5", top: "sigma > 5"}, without: {base: "si
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
     """A folder with a run to take as a model, and the weights of a user's own model, whose package is installed."""
-    place = tmp_path_factory.mktemp("above")
-    labelled_zip(place / "data.zip", count=6, classes=4)
-    (place / "model").mkdir()
-    save_file({"factor": torch.tensor(0.5)}, place / "model/model.safetensors")
-    with installed(place / "site", "over"), pytest.MonkeyPatch.context() as here:
-        here.chdir(place)
-        Path("old.yaml").write_text(OWN, encoding="utf-8")
-        run("build", "old.yaml")
-        run("train", "build/old", "--data", "data.zip")
+    with prepared(tmp_path_factory.mktemp("above"), "over") as place:
         yield place
 
 

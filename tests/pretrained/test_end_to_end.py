@@ -13,20 +13,8 @@ import legoc_runtime
 from legoc.__main__ import main
 from legoc_runtime.checkpoint.tensorfile import load as load_tensors
 from legoc_runtime.errors import RunError
-from tests.image_sets import labelled_zip
-from tests.pretrained.own_model import installed
+from tests.pretrained.old_run import HEAD, inputs, prepared, run
 
-HEAD = """\
-legoc: 1
-name: NAME
-grid: {height: 8, width: 8, channels: 3}
-conditioning: {classes: 4}
-brick_defaults: {depth: 1, width: 16, heads: 2}
-train: {ema: [0.9], images: 8, batch: 4, warmup_images: 0, optimizer: {lr: 1e-2}}
-sample: {steps: 4, guidance: 1.5}
-bricks:
-"""
-OWN = HEAD.replace("NAME", "old") + "  - {id: low, size: 4}\n  - {id: top, size: image}\n"
 ABOVE = """\
   - {id: mid, size: 4}
   - {id: top, size: image}
@@ -38,22 +26,10 @@ def stacked(name: str, model: str, *, carry: str = "x0") -> str:
     return HEAD.replace("NAME", name) + f"  - {{id: base, pretrained: {{{model}}}}}\n{ABOVE}carry: {carry}\n"
 
 
-def run(*arguments: str) -> None:
-    assert main([*arguments, *(["-q", "--backend", "eager"] if arguments[0] in ("train", "sample") else [])]) == 0
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
     """A folder with a run to stand on, and the weights of a user's own model, whose package is installed."""
-    place = tmp_path_factory.mktemp("pretrained")
-    labelled_zip(place / "data.zip", count=6, classes=4)
-    (place / "model").mkdir()
-    save_file({"factor": torch.tensor(0.5)}, place / "model/model.safetensors")
-    with installed(place / "site"), pytest.MonkeyPatch.context() as here:
-        here.chdir(place)
-        Path("old.yaml").write_text(OWN, encoding="utf-8")
-        run("build", "old.yaml")
-        run("train", "build/old", "--data", "data.zip")
+    with prepared(tmp_path_factory.mktemp("pretrained")) as place:
         yield place
 
 
@@ -70,12 +46,6 @@ def trained(name: str, model: str, **more: str) -> Path:
     run("sample", f"runs/{name}", "--seeds", "0-1", "--skip-policy", "lean")
     run("inspect", f"runs/{name}")
     return next(Path(f"runs/{name}/checkpoints").iterdir())
-
-
-def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    sigma = torch.tensor([0.02, 0.7, 30.0])
-    return torch.randn(3, 3, 8, 8, generator=generator) * sigma[:, None, None, None], sigma, torch.tensor([0, 3, 4])
 
 
 @pytest.mark.parametrize("carry", ["x0", "raw"])
